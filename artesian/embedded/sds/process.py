@@ -1,0 +1,145 @@
+"""The server's process: joins the data port, the link to the managers and the inventory together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import Any
+
+import structlog
+
+from artesian.embedded.config import SdsConfig
+from artesian.embedded.control import Connection, ManagerLink
+from artesian.embedded.errors import DeviceError
+from artesian.embedded.sds.access import AccessTable, ServedDevice
+from artesian.embedded.sds.inventory import Inventory, OpenDisk
+from artesian.embedded.sds.joining import JoinTarget
+from artesian.embedded.sds.peers import Peers
+from artesian.embedded.sds.requests import Requests
+from artesian.embedded.sds.session import DataSession
+from artesian.embedded.device.disk import Disk
+
+log = structlog.get_logger()
+
+REPORT_INTERVAL_S = 1.0
+CLOSE_CHUNKS_INTERVAL_S = 5.0
+
+
+class StorageServer:
+    """One SDS. `start`, then it lives until `stop`."""
+
+    def __init__(self, config: SdsConfig, secret: bytes, open_disk: OpenDisk = Disk.open) -> None:
+        self._config = config
+        self._secret = secret
+        self._loop = asyncio.get_running_loop()
+        self._table = AccessTable()
+        self._peers = Peers(secret)
+        self._wake_report = asyncio.Event()
+        self._inventory = Inventory(self._table, self._peers, self._wake_report.set, open_disk)
+        requests = Requests(self._table, self._peers.flush, self._inventory.device_failed)
+        self._handlers = requests.handlers() | JoinTarget(self._table).handlers()
+        self._sessions: set[DataSession] = set()
+        self._server: asyncio.Server | None = None
+        self._server_id: str | None = None
+        self._assignment: dict[str, Any] | None = None
+        self._assigned = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._link = ManagerLink(
+            config.manager_addresses, secret, "sds", self._from_manager, self._registration, self._registered
+        )
+
+    async def start(self) -> None:
+        """Listen for data, and look for the managers. Raises OSError when the port is taken."""
+        self._server = await self._loop.create_server(
+            lambda: DataSession(self._secret, self._handlers, self._sessions),
+            self._config.ip,
+            self._config.port,
+        )
+        self._tasks = [
+            self._loop.create_task(work)
+            for work in (
+                self._link.run(),
+                self._carry_out(),
+                self._report(),
+                self._close_chunks(),
+            )
+        ]
+        log.info("sds.listening", ip=self._config.ip, port=self._config.port, process_id=os.getpid())
+
+    async def stop(self) -> None:
+        """Clean stop: no more requests, everything on stable storage."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+        for session in list(self._sessions):
+            session.close()
+        self._peers.close()
+        await self._inventory.close()
+        log.info("sds.stopped")
+
+    # --- managers
+
+    def _registration(self) -> tuple[str, dict[str, Any]]:
+        return "register_server", {
+            "ip": self._config.ip,
+            "port": self._config.port,
+            "name": self._config.name,
+            "process_id": os.getpid(),
+        }
+
+    def _registered(self, answer: dict[str, Any]) -> None:
+        self._server_id = answer["server_id"]
+        self._wake_report.set()
+
+    async def _from_manager(self, connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        if kind == "assignment":
+            self._server_id = body["server_id"]
+            self._assignment = body
+            self._assigned.set()
+        return {}
+
+    async def _carry_out(self) -> None:
+        """Carry out the newest assignment, one after another; again now and then while a disk will not open."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0 if self._inventory.has_problems else None):
+                    await self._assigned.wait()
+            self._assigned.clear()
+            if self._assignment is not None:
+                await self._inventory.apply(self._assignment)
+
+    async def _report(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REPORT_INTERVAL_S):
+                    await self._wake_report.wait()
+            self._wake_report.clear()
+            if self._server_id is not None and self._link.connected:
+                self._link.push("report", self._inventory.report(self._server_id))
+
+    # --- chunks that have been quiet are closed
+
+    async def _close_chunks(self) -> None:
+        """Close chunks whose writes have all been complete for a while; that bounds what a takeover compares."""
+        earlier: dict[int, int] = {}
+        while True:
+            await asyncio.sleep(CLOSE_CHUNKS_INTERVAL_S)
+            settled = {number: earlier.get(number, 0) for number in self._table.volumes}
+            earlier = {number: access.safe_sequence for number, access in self._table.volumes.items()}
+            for served in self._inventory.served():
+                if served.error is None and served.store.open_chunks:
+                    await self._close_quiet_chunks(served, settled)
+
+    async def _close_quiet_chunks(self, served: ServedDevice, settled: dict[int, int]) -> None:
+        try:
+            if not any(served.store.can_close(number, sequence) for number, sequence in settled.items()):
+                return
+            await served.syncer.sync()
+            for number, sequence in settled.items():
+                if sequence:
+                    served.store.close_chunks(number, sequence)
+        except DeviceError as error:
+            self._inventory.device_failed(served, str(error))

@@ -1,0 +1,174 @@
+"""One connection of a client or of another server: framing, the handshake, and sending replies."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+
+from artesian.embedded import wire
+from artesian.embedded.datalink import Buffer, new_nonce
+from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Status
+
+RECEIVE_BYTES = 2 * wire.MAX_PAYLOAD_BYTES
+HANDSHAKE_TIMEOUT_S = 5.0
+REPLY_BUFFER_BYTES = 64 << 20
+
+# session, flags, tag, device, volume, chunk, offset, length, epoch, generation, sequence, payload
+Handler = Callable[
+    ["DataSession", int, int, int, int, int, int, int, int, int, int, memoryview],
+    None,
+]
+
+
+class DataSession(asyncio.BufferedProtocol):
+    """Parses requests and hands each to the handler of its operation, in the order of arrival.
+
+    The payload that a handler gets is a view of the receive buffer: it must be used or copied before the
+    handler returns. A request that makes no sense is answered with INVALID and ends the connection.
+    """
+
+    def __init__(self, secret: bytes, handlers: dict[int, Handler], sessions: set[DataSession]) -> None:
+        self._secret = secret
+        self._handlers = handlers
+        self._sessions = sessions
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._nonce = new_nonce()
+        self._proven = False
+        self._buffer = bytearray(RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._outgoing: list[Buffer] = []
+        self._closing = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=REPLY_BUFFER_BYTES)
+        self._sessions.add(self)
+        transport.write(wire.MAGIC + self._nonce)
+        self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._unproven)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._transport = None
+        self._sessions.discard(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def close(self) -> None:
+        """End the connection at once."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _unproven(self) -> None:
+        if not self._proven:
+            self.close()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its replies: stop reading its requests."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._closing:
+            self._transport.resume_reading()
+
+    # --- receiving
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._end += nbytes
+        if not self._proven:
+            self._prove()
+            return
+        view = self._view
+        start = self._start
+        end = self._end
+        handlers = self._handlers
+        unpack = REQUEST.unpack_from
+        while end - start >= REQUEST_BYTES:
+            # fmt: off
+            (length, operation, flags, _, tag, device, volume, chunk, offset, span, epoch, generation,
+             sequence) = unpack(self._buffer, start)
+            # fmt: on
+            body = start + REQUEST_BYTES
+            handler = handlers.get(operation)
+            if handler is None or length > wire.MAX_PAYLOAD_BYTES:
+                self.reply(tag, Status.INVALID)
+                self._end_after_replies()
+                return
+            if end - body < length:
+                break
+            start = body + length
+            # fmt: off
+            handler(self, flags, tag, device, volume, chunk, offset, span, epoch, generation, sequence,
+                    view[body:start])
+            # fmt: on
+            if self._closing:
+                return
+        self._keep(start, end)
+
+    def _keep(self, start: int, end: int) -> None:
+        """Keep the beginning of a request that is not complete, moved to the front when space runs out."""
+        if start == end:
+            self._start = self._end = 0
+            return
+        if RECEIVE_BYTES - start < wire.MAX_PAYLOAD_BYTES + REQUEST_BYTES:
+            rest = bytes(self._view[start:end])
+            self._view[: len(rest)] = rest
+            start, end = 0, len(rest)
+        self._start, self._end = start, end
+
+    def _prove(self) -> None:
+        if self._end < wire.PROOF_BYTES:
+            return
+        expected = wire.MAGIC + wire.proof_of(self._secret, self._nonce)
+        if not hmac.compare_digest(bytes(self._buffer[: wire.PROOF_BYTES]), expected):
+            self.close()
+            return
+        self._proven = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+        assert self._transport is not None
+        self._transport.write(wire.MAGIC)
+        self._start = wire.PROOF_BYTES
+        rest, self._end = self._end - wire.PROOF_BYTES, wire.PROOF_BYTES
+        self.buffer_updated(rest)
+
+    # --- replying
+
+    def reply(self, tag: int, status: int, payload: Buffer | None = None) -> None:
+        """Queue a reply; all of one turn of the event loop leave together."""
+        if self._transport is None:
+            return
+        outgoing = self._outgoing
+        if not outgoing:
+            self._loop.call_soon(self._send_outgoing)
+        if payload is None:
+            outgoing.append(REPLY.pack(0, status, 0, 0, tag, 0))
+        else:
+            outgoing.append(REPLY.pack(len(payload), status, 0, 0, tag, 0))
+            outgoing.append(payload)
+
+    def invalid(self, tag: int) -> None:
+        """Answer a request that makes no sense, and end the connection."""
+        self.reply(tag, Status.INVALID)
+        self._end_after_replies()
+
+    def _send_outgoing(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport is not None:
+            self._transport.writelines(outgoing)
+
+    def _end_after_replies(self) -> None:
+        self._closing = True
+        self._send_outgoing()
+        if self._transport is not None:
+            self._transport.close()
