@@ -115,7 +115,7 @@ def fair_counts(
 def _unit_shares(weights: Mapping[str, int], held: Mapping[str, int], slice_count: int) -> dict[str, int]:
     """Copies of each fault unit: by weight, but none more than one of every slice."""
     if len(weights) < 2:
-        return {unit: slice_count for unit in weights}
+        return dict.fromkeys(weights, slice_count)
     left = 2 * slice_count
     open_weights = dict(weights)
     shares: dict[str, int] = {}
@@ -222,7 +222,7 @@ class _Table:
                 held_left[self._unit[device]] -= 1
             while len(members) < self._copies_wanted:
                 left = len(lacking) - done - 1
-                urgent = {unit for unit in large if self._unit_lacks(unit) > left - held_left[unit]}
+                urgent = {unit for unit, its in large.items() if self._lacks(its) > left - held_left[unit]}
                 device = self._choose(members[0] if members else None, index, progress, start, urgent)
                 self._add(index, device)
             if index & 1:
@@ -239,15 +239,13 @@ class _Table:
             if sum(self._fair[device] for device in devices) * 3 > len(self._holders)
         }
 
-    def _unit_lacks(self, unit: int) -> int:
-        return sum(
-            self._fair[device] - self._count[device] for device, its in enumerate(self._unit) if its == unit
-        )
+    def _lacks(self, devices: list[int]) -> int:
+        return sum(self._fair[device] - self._count[device] for device in devices)
 
     def _choose(
         self, partner: int | None, index: int, progress: float, start: list[int], urgent: set[int]
     ) -> int:
-        """The device for a copy: the one that lags most behind its share, and behind its share as a partner."""
+        """The device that lags most behind its share, and behind its share of this partner's slices."""
         size = len(self._ids)
         banned = -1 if partner is None else self._unit[partner]
         pairs = [0] * size if partner is None else self._pairs[partner]
@@ -308,7 +306,7 @@ class _Table:
         return []
 
     def _two_moves(self, over: list[int], under: list[int]) -> list[Move]:
-        """From a device in the middle to one that lacks copies, and in its stead from one that has too many."""
+        """From a device in the middle to one that lacks copies, and to it from one that has too many."""
         for arriving in under[:DETOURS_TRIED]:
             for middle in range(len(self._ids)):
                 if self._count[middle] != self._fair[middle]:
