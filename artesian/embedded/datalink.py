@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-from collections.abc import Sequence
-from typing import Any, Protocol
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 from artesian.embedded import wire
 from artesian.embedded.wire import REPLY, REPLY_BYTES, REQUEST, Operation, Status
@@ -20,6 +21,7 @@ Buffer = bytes | bytearray | memoryview
 RECEIVE_BYTES = 256 * 1024
 LARGE_BYTES = 64 * 1024
 PING_INTERVAL_S = 0.5
+LOCAL_SEND_BUFFER_BYTES = 1 << 20
 
 
 class Waiter(Protocol):
@@ -75,9 +77,10 @@ class DataLink(asyncio.BufferedProtocol):
     # --- the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's transports are not subclasses of it
         self._transport = transport
         transport.set_write_buffer_limits(high=256 << 20)
+        enlarge_send_buffer(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(str(exc) if exc else "the server closed the connection")
@@ -277,15 +280,56 @@ async def connect(
 
     Raises ConnectionError or TimeoutError when the server cannot be reached or refuses us.
     """
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(timeout_s):
-        _, link = await loop.create_connection(lambda: DataLink(secret, silence_s), ip, port)
+        link = await _connect_transport(ip, port, lambda: DataLink(secret, silence_s))
         try:
             await link.ready
         except BaseException:
             link.close()
             raise
     return link
+
+
+async def _connect_transport(ip: str, port: int, factory: Callable[[], DataLink]) -> DataLink:
+    """Over the server's local socket when it is on this machine: half the cost of TCP; else over TCP."""
+    loop = asyncio.get_running_loop()
+    if ip.startswith("127."):
+        local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            local.connect(local_address(ip, port))
+        except OSError:
+            local.close()
+        else:
+            local.setblocking(False)
+            _, link = await loop.create_unix_connection(factory, sock=local)
+            return link
+    _, link = await loop.create_connection(factory, ip, port)
+    return link
+
+
+def local_address(ip: str, port: int) -> str:
+    """The abstract Unix socket on which a server with a loopback address listens too."""
+    return f"\0artesian-sds-{ip}:{port}"
+
+
+def listen_locally(ip: str, port: int) -> socket.socket:
+    """The server's end of it. Raises OSError when another server has it."""
+    local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        local.bind(local_address(ip, port))
+        local.listen(128)
+        local.setblocking(False)
+    except OSError:
+        local.close()
+        raise
+    return local
+
+
+def enlarge_send_buffer(transport: asyncio.BaseTransport) -> None:
+    """Room for a chunk on its way, so that large transfers take fewer turns."""
+    found = transport.get_extra_info("socket")
+    if found is not None and found.family == socket.AF_UNIX:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_SEND_BUFFER_BYTES)
 
 
 def new_nonce() -> bytes:

@@ -27,8 +27,6 @@ class Service(Protocol):
     async def stop(self) -> None: ...
 
 
-
-
 def configure_logging() -> None:
     """JSON lines on standard error; level from ARTESIAN_LOG (default info)."""
     level = getattr(logging, os.environ.get("ARTESIAN_LOG", "info").upper(), logging.INFO)

@@ -31,7 +31,12 @@ class ClientManagers:
         self._session = session
         self._refreshing: asyncio.Task[None] | None = None
         self._link = ManagerLink(
-            addresses, secret, "sdc", self._pushed, lambda: ("register_client", registration()), self._registered
+            addresses,
+            secret,
+            "sdc",
+            self._pushed,
+            lambda: ("register_client", registration()),
+            self._registered,
         )
 
     async def run(self) -> None:

@@ -386,5 +386,3 @@ class _FlushAfter:
             self._request.done(error)
         else:
             self._mender.flush(self._request)
-
-

@@ -253,4 +253,3 @@ def split(offset: int, length: int) -> list[tuple[int, int, int]]:
         offset += span
         length -= span
     return pieces
-

@@ -2,13 +2,15 @@
 
 import sys
 
+from artesian.embedded.config import SdsConfig
+from artesian.embedded.memory import keep_large_buffers
 from artesian.embedded.process import run_process
 from artesian.embedded.sds.process import StorageServer
-from artesian.embedded.config import SdsConfig
 
 
 def main(argv: list[str]) -> int:
     """Run until SIGTERM; returns the exit code."""
+    keep_large_buffers()
     return run_process(argv, SdsConfig, StorageServer)
 
 

@@ -105,9 +105,7 @@ class Inventory:
         if self._retry_at.get(device_id, 0.0) > now:
             return
         try:
-            store = await self._loop.run_in_executor(
-                None, self._open_store, system_id, device_id, document
-            )
+            store = await self._loop.run_in_executor(None, self._open_store, system_id, device_id, document)
         except ForeignDevice as error:
             self._problems[device_id] = ("refused", str(error))
         except (DeviceError, OSError) as error:
@@ -209,7 +207,9 @@ class Inventory:
         """Drop chunks of removed volumes and of slices that have moved away."""
         removed = set(served.removed_volumes)
         garbage = [
-            (info.volume, info.chunk) for info in served.store.chunks() if self._is_garbage(served, info.volume, info.chunk)
+            (info.volume, info.chunk)
+            for info in served.store.chunks()
+            if self._is_garbage(served, info.volume, info.chunk)
         ]
         for count, (volume, chunk) in enumerate(garbage):
             if count % WORK_BEFORE_PAUSE == WORK_BEFORE_PAUSE - 1:
@@ -230,7 +230,11 @@ class Inventory:
         for number in [number for number in done if number not in self._table.volumes]:
             del done[number]
         for number, access in list(self._table.volumes.items()):
-            if not access.allocate or access.pool_id != served.pool_id or done.get(number) == access.chunk_count:
+            if (
+                not access.allocate
+                or access.pool_id != served.pool_id
+                or done.get(number) == access.chunk_count
+            ):
                 continue
             chunk_count = access.chunk_count
             made = 0
@@ -296,7 +300,9 @@ class Inventory:
         done = self._allocated.get(device_id, {})
         volumes = self._table.volumes
         return sorted(
-            number for number, chunks in done.items() if number in volumes and volumes[number].chunk_count == chunks
+            number
+            for number, chunks in done.items()
+            if number in volumes and volumes[number].chunk_count == chunks
         )
 
     def served(self) -> list[ServedDevice]:

@@ -237,7 +237,9 @@ class SourceJoin:
                     break
             else:
                 if self.spec.partners:
-                    raise JoinFailed(f"block {block} of chunk {chunk} is bad here and cannot be had elsewhere")
+                    raise JoinFailed(
+                        f"block {block} of chunk {chunk} is bad here and cannot be had elsewhere"
+                    )
 
     async def _throttle(self) -> None:
         """Keep to the limit of bytes per second."""

@@ -11,6 +11,8 @@ import structlog
 
 from artesian.embedded.config import SdsConfig
 from artesian.embedded.control import Connection, ManagerLink
+from artesian.embedded.datalink import listen_locally
+from artesian.embedded.device.disk import Disk
 from artesian.embedded.errors import DeviceError
 from artesian.embedded.sds.access import AccessTable, ServedDevice
 from artesian.embedded.sds.inventory import Inventory, OpenDisk
@@ -18,7 +20,6 @@ from artesian.embedded.sds.joining import JoinTarget
 from artesian.embedded.sds.peers import Peers
 from artesian.embedded.sds.requests import Requests
 from artesian.embedded.sds.session import DataSession
-from artesian.embedded.device.disk import Disk
 
 log = structlog.get_logger()
 
@@ -40,7 +41,7 @@ class StorageServer:
         requests = Requests(self._table, self._peers.flush, self._inventory.device_failed)
         self._handlers = requests.handlers() | JoinTarget(self._table).handlers()
         self._sessions: set[DataSession] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._server_id: str | None = None
         self._assignment: dict[str, Any] | None = None
         self._assigned = asyncio.Event()
@@ -51,11 +52,12 @@ class StorageServer:
 
     async def start(self) -> None:
         """Listen for data, and look for the managers. Raises OSError when the port is taken."""
-        self._server = await self._loop.create_server(
-            lambda: DataSession(self._secret, self._handlers, self._sessions),
-            self._config.ip,
-            self._config.port,
-        )
+        ip, port = self._config.ip, self._config.port
+        self._servers = [await self._loop.create_server(self._session, ip, port)]
+        if ip.startswith("127."):
+            self._servers.append(
+                await self._loop.create_unix_server(self._session, sock=listen_locally(ip, port))
+            )
         self._tasks = [
             self._loop.create_task(work)
             for work in (
@@ -72,13 +74,16 @@ class StorageServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for session in list(self._sessions):
             session.close()
         self._peers.close()
         await self._inventory.close()
         log.info("sds.stopped")
+
+    def _session(self) -> DataSession:
+        return DataSession(self._secret, self._handlers, self._sessions)
 
     # --- managers
 

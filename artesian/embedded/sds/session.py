@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable
+from typing import cast
 
 from artesian.embedded import wire
-from artesian.embedded.datalink import Buffer, new_nonce
+from artesian.embedded.datalink import Buffer, enlarge_send_buffer, new_nonce
 from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Status
 
 RECEIVE_BYTES = 2 * wire.MAX_PAYLOAD_BYTES
@@ -45,9 +46,10 @@ class DataSession(asyncio.BufferedProtocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's transports are not subclasses of it
         self._transport = transport
         transport.set_write_buffer_limits(high=REPLY_BUFFER_BYTES)
+        enlarge_send_buffer(transport)
         self._sessions.add(self)
         transport.write(wire.MAGIC + self._nonce)
         self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._unproven)
