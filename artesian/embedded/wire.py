@@ -23,6 +23,7 @@ import hmac
 import struct
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import NamedTuple
 
 MAGIC = b"ARTSDS01"
 NONCE_BYTES = 16
@@ -42,6 +43,24 @@ ZERO_BLOCK = 0x5A45524F5A45524F  # the checksum of a block that was never writte
 ZERO_ENTRY = ZERO_BLOCK.to_bytes(8, "little")
 MAX_PAYLOAD_BYTES = CHUNK_BYTES + 16384
 MAX_REPLY_PAYLOAD_BYTES = 64 << 20  # a list of all chunks of a device
+
+
+class Request(NamedTuple):
+    """A request's header, as described above."""
+
+    payload_length: int
+    operation: int
+    flags: int
+    reserved: int
+    tag: int
+    device: int
+    volume: int
+    chunk: int
+    offset: int
+    length: int
+    epoch: int
+    generation: int
+    sequence: int
 
 
 class Operation(IntEnum):

@@ -7,91 +7,81 @@ job that began: what an older one still sends is refused.
 from __future__ import annotations
 
 from artesian.embedded import wire
-from artesian.embedded.errors import DeviceError, NoSpace
+from artesian.embedded.errors import DeviceError
 from artesian.embedded.sds.access import AccessTable, ServedDevice
+from artesian.embedded.sds.requests import DeviceFailed, refuse
 from artesian.embedded.sds.session import DataSession, Handler
-from artesian.embedded.wire import Flag, Operation, Status
+from artesian.embedded.wire import Flag, Operation, Request, Status
 
 
 class JoinTarget:
     """The handlers of the operations that sources of joins use."""
 
-    def __init__(self, table: AccessTable) -> None:
+    def __init__(self, table: AccessTable, device_failed: DeviceFailed) -> None:
         self._table = table
+        self._device_failed = device_failed
 
     def handlers(self) -> dict[int, Handler]:
         """The handler of each operation."""
         return {Operation.LIST: self.list, Operation.INSTALL: self.install, Operation.DROP: self.drop}
 
-    # fmt: off
-    def list(self, session: DataSession, flags: int, tag: int, device: int, volume: int, chunk: int, offset: int,
-             length: int, epoch: int, generation: int, sequence: int, payload: memoryview) -> None:
-        # fmt: on
-        served = self._table.devices.get(device)
-        slice_index = chunk
+    def list(self, session: DataSession, request: Request, payload: memoryview) -> None:
+        served = self._table.devices.get(request.device)
+        slice_index = request.chunk
         if (
             served is None
             or slice_index not in served.joining
-            or epoch < served.joining_jobs.get(slice_index, 0)
+            or request.epoch < served.joining_jobs.get(slice_index, 0)
         ):
-            session.reply(tag, Status.STALE_MAP)
+            session.reply(request.tag, Status.STALE_MAP)
             return
-        served.joining_jobs[slice_index] = epoch
+        served.joining_jobs[slice_index] = request.epoch
         entries = []
         for key in served.chunks_of_slice(slice_index, self._table.volumes):
             info = served.store.info(*key)
             if info is not None:
                 entries.append((*key, info.generation, info.open))
-        session.reply(tag, Status.OK, wire.pack_chunks(entries))
+        session.reply(request.tag, Status.OK, wire.pack_chunks(entries))
 
-    # fmt: off
-    def install(self, session: DataSession, flags: int, tag: int, device: int, volume: int, chunk: int,
-                offset: int, length: int, epoch: int, generation: int, sequence: int, payload: memoryview,
-                ) -> None:
-        # fmt: on
-        served = self._joining(device, volume, chunk, epoch)
+    def install(self, session: DataSession, request: Request, payload: memoryview) -> None:
+        served = self._joining(request)
         if served is None:
-            session.reply(tag, Status.STALE_MAP)
+            session.reply(request.tag, Status.STALE_MAP)
             return
         try:
             checksums, blocks = wire.unpack_install(payload)
         except ValueError:
-            session.invalid(tag)
+            session.invalid(request.tag)
             return
-        open_sequence = sequence if flags & Flag.OPEN_CHUNK else None
+        open_sequence = request.sequence if request.flags & Flag.OPEN_CHUNK else None
         try:
-            served.store.install(volume, chunk, generation, checksums, blocks, open_sequence=open_sequence)
+            served.store.install(
+                request.volume, request.chunk, request.generation, checksums, blocks,
+                open_sequence=open_sequence,
+            )  # fmt: skip
         except DeviceError as error:
-            self._refuse(session, tag, served, error)
+            refuse(session, request.tag, served, error, self._device_failed)
             return
         served.syncer.dirty = True
-        session.reply(tag, Status.OK)
+        session.reply(request.tag, Status.OK)
 
-    # fmt: off
-    def drop(self, session: DataSession, flags: int, tag: int, device: int, volume: int, chunk: int, offset: int,
-             length: int, epoch: int, generation: int, sequence: int, payload: memoryview) -> None:
-        # fmt: on
-        served = self._joining(device, volume, chunk, epoch)
+    def drop(self, session: DataSession, request: Request, payload: memoryview) -> None:
+        served = self._joining(request)
         if served is None:
-            session.reply(tag, Status.STALE_MAP)
+            session.reply(request.tag, Status.STALE_MAP)
             return
         try:
-            served.store.drop(volume, chunk)
+            served.store.drop(request.volume, request.chunk)
         except DeviceError as error:
-            self._refuse(session, tag, served, error)
+            refuse(session, request.tag, served, error, self._device_failed)
             return
         served.syncer.dirty = True
-        session.reply(tag, Status.OK)
+        session.reply(request.tag, Status.OK)
 
-    def _joining(self, device: int, volume: int, chunk: int, job: int) -> ServedDevice | None:
-        served = self._table.devices.get(device)
-        if served is None or served.joining_jobs.get(served.slice_of(volume, chunk)) != job:
+    def _joining(self, request: Request) -> ServedDevice | None:
+        """The device, if the request's job is the newest one that joins this slice to it."""
+        served = self._table.devices.get(request.device)
+        if served is None:
             return None
-        return served
-
-    def _refuse(self, session: DataSession, tag: int, served: ServedDevice, error: DeviceError) -> None:
-        if isinstance(error, NoSpace):
-            session.reply(tag, Status.NO_SPACE)
-        else:
-            served.error = served.error or str(error)
-            session.reply(tag, Status.DEVICE_ERROR)
+        job = served.joining_jobs.get(served.slice_of(request.volume, request.chunk))
+        return served if job == request.epoch else None

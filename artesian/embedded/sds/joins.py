@@ -23,7 +23,7 @@ from artesian.embedded.errors import DeviceError
 from artesian.embedded.sds.access import ServedDevice, VolumeAccess
 from artesian.embedded.sds.peers import Peers
 from artesian.embedded.sds.session import DataSession
-from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Flag, Operation, Status
+from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Flag, Operation, Request, Status
 
 CHUNKS_IN_FLIGHT = 3
 TARGET_PATIENCE_S = 10.0  # how long the target may take to learn of the join from the managers
@@ -70,33 +70,20 @@ class SourceJoin:
 
     # --- clients' writes
 
-    def forward(
-        self,
-        session: DataSession,
-        tag: int,
-        operation: int,
-        volume: int,
-        chunk: int,
-        offset: int,
-        length: int,
-        generation: int,
-        sequence: int,
-        flags: int,
-        payload: memoryview | None,
-    ) -> bool:
+    def forward(self, session: DataSession, request: Request, payload: memoryview | None) -> bool:
         """Pass a write on that was applied here; True: the client is answered when the target has it."""
-        if self._comparing or (volume, chunk) in self._pending:
+        if self._comparing or (request.volume, request.chunk) in self._pending:
             return False  # the copy will contain this write
         if self.state == "failed" or self._link is None:
             if self.reported:
-                session.reply(tag, Status.STALE_MAP)
+                session.reply(request.tag, Status.STALE_MAP)
                 return True
             return False
         self._peers.forwarded(self._link)
         self._link.send(
-            _Forwarded(self, session, tag), operation, self._target, volume, chunk, offset, length,
-            self.spec.job_id & 0xFFFFFFFF, generation, sequence, flags | Flag.FORWARDED,
-            bytes(payload) if payload is not None else None,
+            _Forwarded(self, session, request.tag), request.operation, self._target, request.volume,
+            request.chunk, request.offset, request.length, self._job, request.generation, request.sequence,
+            request.flags | Flag.FORWARDED, bytes(payload) if payload is not None else None,
         )  # fmt: skip
         return True
 
@@ -183,7 +170,7 @@ class SourceJoin:
         store = self._served.store
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, store.prefetch, volume, chunk, 0, CHUNK_BYTES)
-        # No await from here to the sending: what is sent is the chunk as it is now, and later writes follow it.
+        # No await from here to the sending: the chunk is sent as it is now, and later writes follow it.
         self._pending.discard(key)
         table = store.table(volume, chunk)
         if table is None:

@@ -15,6 +15,7 @@ from artesian.embedded.datalink import listen_locally
 from artesian.embedded.device.disk import Disk
 from artesian.embedded.errors import DeviceError
 from artesian.embedded.sds.access import AccessTable, ServedDevice
+from artesian.embedded.sds.comparing import Comparing
 from artesian.embedded.sds.inventory import Inventory, OpenDisk
 from artesian.embedded.sds.joining import JoinTarget
 from artesian.embedded.sds.peers import Peers
@@ -39,7 +40,12 @@ class StorageServer:
         self._wake_report = asyncio.Event()
         self._inventory = Inventory(self._table, self._peers, self._wake_report.set, open_disk)
         requests = Requests(self._table, self._peers.flush, self._inventory.device_failed)
-        self._handlers = requests.handlers() | JoinTarget(self._table).handlers()
+        failed = self._inventory.device_failed
+        self._handlers = (
+            requests.handlers()
+            | Comparing(self._table, failed).handlers()
+            | JoinTarget(self._table, failed).handlers()
+        )
         self._sessions: set[DataSession] = set()
         self._servers: list[asyncio.Server] = []
         self._server_id: str | None = None
@@ -107,7 +113,7 @@ class StorageServer:
         return {}
 
     async def _carry_out(self) -> None:
-        """Carry out the newest assignment, one after another; again now and then while a disk will not open."""
+        """Carry out the newest assignment; again now and then while a disk will not open."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0 if self._inventory.has_problems else None):
@@ -128,7 +134,7 @@ class StorageServer:
     # --- chunks that have been quiet are closed
 
     async def _close_chunks(self) -> None:
-        """Close chunks whose writes have all been complete for a while; that bounds what a takeover compares."""
+        """Close chunks that have been quiet for a while; that bounds what a takeover compares."""
         earlier: dict[int, int] = {}
         while True:
             await asyncio.sleep(CLOSE_CHUNKS_INTERVAL_S)

@@ -9,24 +9,20 @@ from typing import cast
 
 from artesian.embedded import wire
 from artesian.embedded.datalink import Buffer, enlarge_send_buffer, new_nonce
-from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Status
+from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Request, Status
 
 RECEIVE_BYTES = 2 * wire.MAX_PAYLOAD_BYTES
 HANDSHAKE_TIMEOUT_S = 5.0
 REPLY_BUFFER_BYTES = 64 << 20
 
-# session, flags, tag, device, volume, chunk, offset, length, epoch, generation, sequence, payload
-Handler = Callable[
-    ["DataSession", int, int, int, int, int, int, int, int, int, int, memoryview],
-    None,
-]
+# session, header, payload: a view of the receive buffer, to be used or copied before the handler returns
+Handler = Callable[["DataSession", Request, memoryview], None]
 
 
 class DataSession(asyncio.BufferedProtocol):
     """Parses requests and hands each to the handler of its operation, in the order of arrival.
 
-    The payload that a handler gets is a view of the receive buffer: it must be used or copied before the
-    handler returns. A request that makes no sense is answered with INVALID and ends the connection.
+    A request that makes no sense is answered with INVALID and ends the connection.
     """
 
     def __init__(self, secret: bytes, handlers: dict[int, Handler], sessions: set[DataSession]) -> None:
@@ -95,24 +91,20 @@ class DataSession(asyncio.BufferedProtocol):
         end = self._end
         handlers = self._handlers
         unpack = REQUEST.unpack_from
+        make = Request._make
         while end - start >= REQUEST_BYTES:
-            # fmt: off
-            (length, operation, flags, _, tag, device, volume, chunk, offset, span, epoch, generation,
-             sequence) = unpack(self._buffer, start)
-            # fmt: on
+            request = make(unpack(self._buffer, start))
+            length = request[0]
+            handler = handlers.get(request[1])
             body = start + REQUEST_BYTES
-            handler = handlers.get(operation)
             if handler is None or length > wire.MAX_PAYLOAD_BYTES:
-                self.reply(tag, Status.INVALID)
+                self.reply(request.tag, Status.INVALID)
                 self._end_after_replies()
                 return
             if end - body < length:
                 break
             start = body + length
-            # fmt: off
-            handler(self, flags, tag, device, volume, chunk, offset, span, epoch, generation, sequence,
-                    view[body:start])
-            # fmt: on
+            handler(self, request, view[body:start])
             if self._closing:
                 return
         self._keep(start, end)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from artesian.embedded import datalink, wire
 from artesian.embedded.sds.session import DataSession
-from artesian.embedded.wire import REQUEST, Operation, Status
+from artesian.embedded.wire import REQUEST, Operation, Request, Status
 
 SECRET = b"the engine's secret, 32 bytes..."
 
@@ -20,12 +20,12 @@ async def serving(story: Callable[[int, list[bytes]], Awaitable[None]]) -> None:
     written: list[bytes] = []
     sessions: set[DataSession] = set()
 
-    def ping(session: DataSession, flags: int, tag: int, *rest: object) -> None:
-        session.reply(tag, Status.OK)
+    def ping(session: DataSession, request: Request, payload: memoryview) -> None:
+        session.reply(request.tag, Status.OK)
 
-    def write(session: DataSession, flags: int, tag: int, *rest: object) -> None:
-        written.append(bytes(rest[-1]))  # type: ignore[arg-type]
-        session.reply(tag, Status.OK)
+    def write(session: DataSession, request: Request, payload: memoryview) -> None:
+        written.append(bytes(payload))
+        session.reply(request.tag, Status.OK)
 
     handlers = {Operation.PING: ping, Operation.WRITE: write}
     loop = asyncio.get_running_loop()
