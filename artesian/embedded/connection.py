@@ -54,7 +54,9 @@ class Connection(asyncio.Protocol):
     """One authenticated peer. Made by `connect` and `serve` only.
 
     `role` is what the peer takes part as, `peer` its address as "ip:port", `closed` is set when the
-    connection has ended for whatever reason, `heard_s` is the monotonic time of the last bytes from it.
+    connection has ended for whatever reason, `heard_s` is the monotonic time of the last bytes from it,
+    `session_key` 32 bytes that only the two sides of this connection know, for who wants to encrypt;
+    `context` is free for whoever uses the connection.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Connection(asyncio.Protocol):
         self.peer = ""
         self.handler = handler
         self.closed = asyncio.Event()
+        self.session_key = b""
+        self.context: object = None
         self.heard_s = time.monotonic()
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._secret = secret
@@ -173,6 +177,7 @@ class Connection(asyncio.Protocol):
         elif not self.role:
             nonce = framing.nonce_of(message)
             self.role = "mdm"
+            self.session_key = framing.session_key(self._secret, nonce, self._nonce)
             proof = framing.greeting_proof(self._secret, nonce, self._own_role)
             self._send({"proof": proof, "role": self._own_role, "nonce": self._nonce})
         else:
@@ -184,8 +189,10 @@ class Connection(asyncio.Protocol):
         if not isinstance(role, str) or role not in framing.ROLES:
             raise ProtocolError("an unknown role")
         framing.check_proof(message, self._secret, self._nonce, role)
+        nonce = framing.nonce_of(message)
         self.role = role
-        self._send({"proof": framing.greeting_proof(self._secret, framing.nonce_of(message), "mdm")})
+        self.session_key = framing.session_key(self._secret, self._nonce, nonce)
+        self._send({"proof": framing.greeting_proof(self._secret, nonce, "mdm")})
         self._open()
 
     def _open(self) -> None:

@@ -75,6 +75,11 @@ def greeting_proof(secret: bytes, nonce: str, role: str) -> str:
     return hmac.new(secret, f"{nonce}{role}".encode(), hashlib.sha256).hexdigest()
 
 
+def session_key(secret: bytes, server_nonce: str, peer_nonce: str) -> bytes:
+    """32 bytes that follow from the secret and both nonces, different for every connection."""
+    return hmac.new(secret, f"session {server_nonce} {peer_nonce}".encode(), hashlib.sha256).digest()
+
+
 def nonce_of(message: dict[str, Any]) -> str:
     """The nonce in a greeting message. Raises ProtocolError when there is none of the right form."""
     nonce = message.get("nonce")

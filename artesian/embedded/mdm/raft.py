@@ -1,0 +1,417 @@
+"""The managers' replicated log: pysyncobj, driven by asyncio, on our own journal, snapshots and transport.
+
+Threads: everything happens in the event loop's thread. pysyncobj's tick thread is not used (autoTick off);
+its tick is called here every few milliseconds and, sooner, whenever something was proposed or received. So
+whoever runs in the loop may read the state at any time between two awaits without a lock, and it never
+changes under a reader. What blocks the loop is the sync of the journal, once per turn, whatever its load.
+
+Time: a follower that has heard nothing for 0.6 to 1.2 s stands for election; one whose connection to the
+leader broke, which is what the death of a process looks like, stands sooner, the members one after the other
+so that they do not split the votes. Tiebreakers are full members
+that store the log and vote, so that a majority survives; they stand only after 1.8 to 2.4 s, which is when
+no manager that could be elected is left, and hand over as soon as a manager has caught up. A leader that
+has not heard from a majority for 1.5 s steps down.
+
+A leader leads, for others, from the moment that an entry of its own is committed: then it has applied
+everything that any earlier leader has acknowledged. `confirm` proves that it still leads; reads that must
+not be stale wait for it, one round trip without a sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from pysyncobj import SyncObj, SyncObjConf, replicated, syncobj
+from pysyncobj.config import FAIL_REASON
+from pysyncobj.node import Node
+
+from artesian.embedded.errors import CommandRefused, EngineError, NotLeader
+from artesian.embedded.mdm.durable import lock_folder
+from artesian.embedded.mdm.guard import LogGuard, Newness
+from artesian.embedded.mdm.journal import DurableJournal, JournalDamaged
+from artesian.embedded.mdm.membership import members_after
+from artesian.embedded.mdm.snapshots import Snapshot, SnapshotStore
+from artesian.embedded.mdm.transport import RaftTransport
+
+log = structlog.get_logger()
+
+TICK_S = 0.03
+HEARTBEAT_S = 0.1
+MANAGER_TIMEOUT_S = (0.6, 1.2)
+TIEBREAKER_TIMEOUT_S = (1.8, 2.4)
+STEP_DOWN_S = 1.5
+MAX_COMMAND_BYTES = 8 << 20
+HURRY_S, HURRY_STEP_S = 0.05, 0.15  # after the leader's connection broke: the first member, each further one
+COMPACT_ENTRIES = 5000
+COMPACT_S = 600.0
+BARRIER = ""  # a command that changes nothing
+
+
+class OutcomeUnknown(EngineError):
+    """This manager lost its lead before the others agreed: the command may have been, or may yet be, done."""
+
+    def __init__(self) -> None:
+        super().__init__("the lead was lost meanwhile; the command may or may not have been carried out")
+
+
+class StateMachine(Protocol):
+    """What is replicated. Deterministic: the same commands give the same state everywhere."""
+
+    system_id: str
+
+    def apply(self, command: str) -> dict[str, Any]:
+        """Carry out a command, JSON as it was proposed; the result says if it was refused. Never raises."""
+
+    def capture(self) -> dict[str, Any]:
+        """The state as JSON."""
+
+    def install(self, state: dict[str, Any]) -> None:
+        """Replace the state."""
+
+
+class _Replica(SyncObj):  # type: ignore[misc]
+    """pysyncobj's view of the state machine."""
+
+    _SyncObj__raftElectionDeadline: float
+
+    def __init__(self, machine: StateMachine, own: str, others: list[str], **options: Any) -> None:
+        self._machine = machine
+        super().__init__(Node(own), [Node(other) for other in others], nodeClass=Node, **options)
+
+    @replicated  # type: ignore[untyped-decorator]
+    def execute(self, command: str) -> dict[str, Any]:
+        return {} if command == BARRIER else self._machine.apply(command)
+
+    def add_to_log(self, command: str, callback: Callable[[Any, int], None]) -> None:
+        """Append a command; only while this manager leads.
+
+        pysyncobj would do so in its next tick, and hand it to another leader if there is one by then. What
+        a leader decides is not to be carried out by its successor, so the queue is emptied at once.
+        """
+        self.execute(command, callback=callback)
+        self._checkCommandsToApply()
+
+    def send_entries_in_next_tick(self) -> None:
+        """pysyncobj sends what is new once per heartbeat, or else every entry by itself; this is between."""
+        self._SyncObj__newAppendEntriesTime = 0.0
+
+    def stand_within(self, delay_s: float) -> None:
+        """Stand for election then, unless a leader is heard of before."""
+        deadline_s = syncobj.monotonicTime() + delay_s
+        self._SyncObj__raftElectionDeadline = min(self._SyncObj__raftElectionDeadline, deadline_s)
+
+
+@contextlib.contextmanager
+def _durable_parts(journal: DurableJournal, snapshots: SnapshotStore) -> Iterator[None]:
+    """The one place where pysyncobj, which has no hook for it, is given our journal and our snapshots.
+
+    Its constructor looks both makers up in its module; they are put back right after.
+    """
+    originals = syncobj.createJournal, syncobj.Serializer
+    syncobj.createJournal = lambda path: journal
+    syncobj.Serializer = lambda *arguments: snapshots
+    try:
+        yield
+    finally:
+        syncobj.createJournal, syncobj.Serializer = originals
+
+
+class Raft:
+    """This manager's part in the replicated log.
+
+    `on_change` is called when it begins or ends to lead; `on_fatal` with an error after which the process
+    must end, such as of its disk: it has promised what it may not be able to keep.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        peers: list[str],
+        folder: Path,
+        secret: bytes,
+        machine: StateMachine,
+        on_change: Callable[[], None],
+        on_fatal: Callable[[Exception], None],
+        *,
+        tiebreaker: bool = False,
+        compact_entries: int = COMPACT_ENTRIES,
+    ) -> None:
+        """`address` and `peers` are "ip:port" of the Raft ports. Opens the folder.
+
+        Raises JournalDamaged, SnapshotDamaged, EngineError when another process has the folder, OSError.
+        """
+        self.leading = False
+        self._address = address
+        self._machine = machine
+        self._on_change = on_change
+        self._on_fatal = on_fatal
+        self._failed = False
+        self._lock = lock_folder(folder)
+        self._snapshots = SnapshotStore(folder / "snapshot", machine.capture, self._install)
+        is_new = not (folder / "journal").exists() and not self._snapshots.path.exists()
+        self._newness = Newness(folder / "new", is_new)
+        self._journal = DurableJournal(folder / "journal")
+        members = self._align(peers)
+        self._transport = RaftTransport(
+            address, secret, self._journal, lambda: machine.system_id, self._wake, self._lost, self._fail
+        )
+        self._tiebreaker = tiebreaker
+        low_s, high_s = TIEBREAKER_TIMEOUT_S if tiebreaker else MANAGER_TIMEOUT_S
+        conf = SyncObjConf(
+            autoTick=False,
+            commandsWaitLeader=False,
+            raftMinTimeout=low_s,
+            raftMaxTimeout=high_s,
+            connectionTimeout=high_s,
+            appendEntriesPeriod=HEARTBEAT_S,
+            appendEntriesBatchSizeBytes=MAX_COMMAND_BYTES + 1,
+            leaderFallbackTimeout=STEP_DOWN_S,
+            logCompactionMinEntries=compact_entries,
+            logCompactionMinTime=COMPACT_S,
+            fullDumpFile=str(self._snapshots.path),
+            serializer=lambda *arguments: None,  # so that it leaves its attributes to us
+            deserializer=lambda *arguments: None,
+            dynamicMembershipChange=True,
+        )
+        others = sorted(set(members) - {address})
+        with _durable_parts(self._journal, self._snapshots):
+            self._node = _Replica(machine, address, others, conf=conf, transport=self._transport)
+        self._others_at_start = others
+        self._transport.guard = LogGuard(self._journal, self._newness, self._node, lambda: machine.system_id)
+        self._proposals: set[asyncio.Future[dict[str, Any]]] = set()
+        self._confirmations: list[tuple[float, asyncio.Future[None]]] = []
+        self._barrier_term = 0
+        self._ticking: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+
+    async def start(self) -> None:
+        """Take part. Raises OSError when the port is taken."""
+        await self._transport.start()
+        for other in self._others_at_start:
+            self._transport.addNode(Node(other))
+        self._ticking = asyncio.get_running_loop().create_task(self._tick_for_ever())
+
+    async def stop(self) -> None:
+        """Leave; everything promised is on stable storage."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        self._lose_lead()
+        if not self._failed:
+            self._node.destroy()
+        self._snapshots.close()
+        os.close(self._lock)
+
+    # --- who leads
+
+    @property
+    def leader(self) -> str | None:
+        """Raft address of the manager that leads as far as we know."""
+        node = self._node._getLeader()
+        return None if node is None else str(node.id)
+
+    @property
+    def term(self) -> int:
+        return int(self._node.raftCurrentTerm)
+
+    @property
+    def members(self) -> set[str]:
+        """Raft addresses of all members, ourselves included."""
+        return {node.id for node in self._node.otherNodes} | {self._address}
+
+    @property
+    def connected(self) -> set[str]:
+        """Raft addresses of the members that we can talk to, ourselves included."""
+        return self._transport.connected_peers() | {self._address}
+
+    async def confirm(self) -> None:
+        """Returns when a majority has followed us since the call. Raises NotLeader."""
+        if not self.leading:
+            raise NotLeader(None)
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._confirmations.append((time.monotonic(), waiting))
+        self._node.send_entries_in_next_tick()
+        self._wake()
+        await waiting
+
+    def hand_over(self, candidates: set[str]) -> None:
+        """Let one of these members lead, if it has everything; tried again by whoever wants it."""
+        for address in sorted(candidates & self.connected - {self._address}):
+            self._node.transferLeadership(Node(address))
+
+    # --- changing things
+
+    async def propose(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Have a command carried out by all; its result, when a majority has it on stable storage.
+
+        Raises CommandRefused, NotLeader when it was certainly not carried out, OutcomeUnknown.
+        """
+        command = json.dumps({"name": name, "args": args}, separators=(",", ":"))
+        if len(command) > MAX_COMMAND_BYTES:
+            raise CommandRefused(0, "the command is too large")
+        if not self.leading:
+            raise NotLeader(None)
+        outcome = await self._add(command)
+        if "refused" in outcome:
+            raise CommandRefused(*outcome["refused"])
+        return dict(outcome["result"])
+
+    async def change_members(self, action: str, address: str) -> None:
+        """`action`: "add" or "remove". One at a time. Raises EngineError when it cannot be done now."""
+        if not self.leading:
+            raise NotLeader(None)
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def finish(result: Any, reason: int) -> None:
+            if not done.done():
+                done.set_result(reason)
+
+        change = self._node.addNodeToCluster if action == "add" else self._node.removeNodeFromCluster
+        change(Node(address), callback=finish)
+        self._node._checkCommandsToApply()
+        self._node.send_entries_in_next_tick()
+        self._wake()
+        async with asyncio.timeout(10):
+            reason = await done
+        if reason != FAIL_REASON.SUCCESS:
+            raise EngineError(f"the managers cannot be changed now: {action} {address} (reason {reason})")
+
+    async def _add(self, command: str) -> dict[str, Any]:
+        outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def finish(result: Any, reason: int) -> None:
+            self._proposals.discard(outcome)
+            if outcome.done():
+                return
+            if reason == FAIL_REASON.SUCCESS:
+                outcome.set_result(result)
+            else:
+                outcome.set_exception(NotLeader(self.leader))
+
+        self._proposals.add(outcome)
+        self._node.add_to_log(command, finish)
+        self._node.send_entries_in_next_tick()
+        self._wake()
+        return await outcome
+
+    # --- the tick
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    async def _tick_for_ever(self) -> None:
+        while not self._failed:
+            try:
+                self._node.doTick(0.0)
+                if self._snapshots.failure is not None:
+                    raise self._snapshots.failure
+                self._notice()
+                await asyncio.sleep(0)  # let the messages of this tick go out before the disk holds us up
+                self._journal.sync()
+            except Exception as error:
+                log.exception("raft.failed")
+                self._fail(error)
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._woken.wait()
+            self._woken.clear()
+
+    def _notice(self) -> None:
+        """See what the tick has changed."""
+        if not self._node._isLeader():
+            self._lose_lead()
+        elif self._barrier_term != self.term:
+            self._lose_lead()
+            self._barrier_term = self.term
+            self._node.add_to_log(BARRIER, self._begin_lead(self.term))
+            self._node.send_entries_in_next_tick()
+            self._wake()
+        if self._confirmations:
+            self._settle_confirmations()
+
+    def _begin_lead(self, term: int) -> Callable[[Any, int], None]:
+        def finish(result: Any, reason: int) -> None:
+            if reason == FAIL_REASON.SUCCESS and self._node._isLeader() and self.term == term:
+                if self._newness.is_new:
+                    self._newness.end()
+                self.leading = True
+                log.info("raft.leading", term=term)
+                self._on_change()
+
+        return finish
+
+    def _lose_lead(self) -> None:
+        self._barrier_term = 0
+        for outcome in self._proposals:
+            if not outcome.done():
+                outcome.set_exception(OutcomeUnknown())
+        self._proposals.clear()
+        for _, waiting in self._confirmations:
+            if not waiting.done():
+                waiting.set_exception(NotLeader(None))
+        self._confirmations.clear()
+        if self.leading:
+            self.leading = False
+            log.info("raft.not_leading", term=self.term)
+            self._on_change()
+
+    def _settle_confirmations(self) -> None:
+        needed = (len(self._node.otherNodes) + 1) // 2
+        echoes = sorted(self._transport.echoes(), reverse=True)
+        if len(echoes) < needed:
+            return
+        confirmed_s = echoes[needed - 1] if needed else time.monotonic()
+        for asked_s, waiting in self._confirmations:
+            if asked_s <= confirmed_s and not waiting.done():
+                waiting.set_result(None)
+        self._confirmations = [pair for pair in self._confirmations if not pair[1].done()]
+
+    def _lost(self, address: str) -> None:
+        if address == self.leader and not self._tiebreaker and not self._node._isLeader():
+            rank = sorted(self.members - {address}).index(self._address)
+            self._node.stand_within(HURRY_S + HURRY_STEP_S * rank)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            self._transport.destroy()
+            self._on_fatal(error)
+
+    # --- opening
+
+    def _install(self, snapshot: Snapshot) -> list[str]:
+        self._machine.install(snapshot.state)
+        if self._journal.term_of(snapshot.last[1]) != snapshot.last[2]:
+            return snapshot.cluster  # the log is about to be replaced
+        return members_after(snapshot.cluster, snapshot.last[1], self._journal)
+
+    def _align(self, peers: list[str]) -> list[str]:
+        """Make the journal begin where the snapshot ends, and find out who the members are.
+
+        Killed between the two, the snapshot is newer than the journal's beginning; pysyncobj would then
+        throw the whole journal away, and with it what came after the snapshot.
+        """
+        snapshot = self._snapshots.load()
+        first = self._journal.first_index
+        if snapshot is None:
+            if first > 1:
+                raise JournalDamaged(f"the journal begins at entry {first}, and the snapshot before is gone")
+            return members_after(peers, 0, self._journal)
+        previous, last = snapshot.previous, snapshot.last
+        if first > previous[1]:
+            raise JournalDamaged(
+                f"the journal begins at entry {first}, but the snapshot ends at entry {last[1]}"
+            )
+        if self._journal.term_of(last[1]) == last[2]:
+            self._journal.deleteEntriesTo(previous[1] - first)
+            return members_after(snapshot.cluster, last[1], self._journal)
+        return snapshot.cluster
