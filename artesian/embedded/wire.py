@@ -121,7 +121,7 @@ def pack_chunks(chunks: Iterable[tuple[int, int, int, bool]]) -> bytes:
     return b"".join(CHUNK_ENTRY.pack(*chunk) for chunk in chunks)
 
 
-def unpack_chunks(payload: bytes | memoryview) -> list[tuple[int, int, int, bool]]:
+def unpack_chunks(payload: bytes | bytearray | memoryview) -> list[tuple[int, int, int, bool]]:
     """The inverse of `pack_chunks`; raises ValueError when the length does not fit."""
     if len(payload) % CHUNK_ENTRY.size:
         raise ValueError("a chunk list of an odd length")
@@ -141,7 +141,7 @@ def pack_table(generation: int, is_open: bool, checksums: bytes, bad_blocks: lis
 ABSENT_TABLE = TABLE_HEADER.pack(0, 0, 0, 0)
 
 
-def unpack_table(payload: bytes | memoryview) -> tuple[int, bool, bytes, set[int]] | None:
+def unpack_table(payload: bytes | bytearray | memoryview) -> tuple[int, bool, bytes, set[int]] | None:
     """(generation, open, checksums, bad blocks), or None when the chunk is absent.
 
     Raises ValueError when the payload is malformed.
@@ -178,7 +178,7 @@ def pack_blocks(blocks: list[int]) -> bytes:
     return struct.pack(f"<{len(blocks)}H", *blocks)
 
 
-def unpack_blocks(payload: bytes | memoryview) -> list[int]:
+def unpack_blocks(payload: bytes | bytearray | memoryview) -> list[int]:
     """The inverse of `pack_blocks`."""
     return list(struct.unpack(f"<{len(payload) // 2}H", payload))
 

@@ -198,7 +198,7 @@ class Mender:
     # --- bad blocks
 
     async def _mend_bad_block(self, operation: Operation) -> None:
-        """Answer a read from the other copy and repair; or repair what a partial write needs, and send again."""
+        """Repair bad blocks from the other copy, and send the request again."""
         try:
             if isinstance(operation, ReadOperation):
                 assert operation.bad_at is not None

@@ -106,7 +106,7 @@ class ServedDevice:
 
     def chunks_of_slice(self, slice_index: int, volumes: dict[int, VolumeAccess]) -> list[tuple[int, int]]:
         """(volume, chunk) of every chunk that this slice could hold, in order."""
-        found = []
+        found: list[tuple[int, int]] = []
         for number, access in volumes.items():
             if access.pool_id != self.pool_id:
                 continue
