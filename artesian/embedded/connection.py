@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
@@ -54,7 +53,7 @@ class Connection(asyncio.Protocol):
     """One authenticated peer. Made by `connect` and `serve` only.
 
     `role` is what the peer takes part as, `peer` its address as "ip:port", `closed` is set when the
-    connection has ended for whatever reason, `heard_s` is the monotonic time of the last bytes from it,
+    connection has ended for whatever reason, `heard_s` is the loop's time of the last bytes from it,
     `session_key` 32 bytes that only the two sides of this connection know, for who wants to encrypt;
     `context` is free for whoever uses the connection.
     """
@@ -73,8 +72,9 @@ class Connection(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.session_key = b""
         self.context: object = None
-        self.heard_s = time.monotonic()
-        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.heard_s = self._loop.time()
+        self.opened: asyncio.Future[None] = self._loop.create_future()
         self._secret = secret
         self._own_role = own_role  # None: we are the side that was connected to
         self._nonce = framing.new_nonce()
@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
         if self.closed.is_set():
             raise ConnectionError(f"the connection to {self.peer} is closed")
         number = next(self._numbers)
-        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._replies[number] = reply
         try:
             self._send({"id": number, "kind": kind, "body": body})
@@ -137,10 +137,10 @@ class Connection(asyncio.Protocol):
         self.peer = f"{name[0]}:{name[1]}" if name else "?"
         if self._own_role is None:
             self._send({"nonce": self._nonce})
-            asyncio.get_running_loop().call_later(GREETING_TIMEOUT_S, self._end_unless_greeted)
+            self._loop.call_later(GREETING_TIMEOUT_S, self._end_unless_greeted)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_s = time.monotonic()
+        self.heard_s = self._loop.time()
         try:
             for message in self._decoder.feed(data):
                 if self._greeted:
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
             raise ProtocolError("a request whose id is no number")
         self._waiting.append(message)
         if self._pump is None:
-            self._pump = asyncio.get_running_loop().create_task(self._work_off())
+            self._pump = self._loop.create_task(self._work_off())
         self._regulate()
 
     async def _work_off(self) -> None:
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
             while self._waiting:
                 message = self._waiting.popleft()
                 if "id" in message:
-                    task = asyncio.get_running_loop().create_task(self._answer(message))
+                    task = self._loop.create_task(self._answer(message))
                     self._running.add(task)
                     task.add_done_callback(self._request_done)
                 else:

@@ -7,7 +7,6 @@ pushes "ping" twice a second; one that stops leading pushes "not_leader" with a 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -156,8 +155,9 @@ class ManagerLink:
 
 
 async def _until_silent_or_closed(connection: Connection) -> None:
+    loop = asyncio.get_running_loop()
     while not connection.closed.is_set():
-        left_s = connection.heard_s + SILENCE_S - time.monotonic()
+        left_s = connection.heard_s + SILENCE_S - loop.time()
         if left_s <= 0:
             log.warning("control.silent_manager", peer=connection.peer, silence_s=SILENCE_S)
             return

@@ -1,8 +1,8 @@
 """The Raft messages between managers as JSON: pysyncobj's own dicts, with bytes as base64.
 
 pysyncobj would pickle them; whoever can write a pickle runs code. Only messages that this module knows get
-through, each field checked. Three fields are ours: `sent` (when the leader sent this, by its own monotonic
-clock), `echo` (the newest `sent` that the follower has seen), and `system_id` (the candidate's engine).
+through, each field checked. Three fields are ours: `sent` (the leader's count of such messages), `echo` (the
+newest `sent` that the follower has seen from it), and `system_id` (the candidate's engine).
 Large entries never travel in pieces ("transmission"): the batch size is above the largest command.
 """
 
@@ -63,12 +63,6 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _time(value: Any) -> float:
-    if not isinstance(value, float):
-        raise ValueError(f"{value!r} is no time")
-    return value
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")
@@ -110,13 +104,13 @@ _FORMS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "append_entries": {
         "term": _number,
         "commit_index": _number,
-        "sent": _time,
+        "sent": _number,
         "entries": _entries,
         "prevLogIdx": _number,
         "prevLogTerm": _number,
         "serialized": _piece,
     },
-    "next_node_idx": {"next_node_idx": _number, "reset": _truth, "success": _truth, "echo": _time},
+    "next_node_idx": {"next_node_idx": _number, "reset": _truth, "success": _truth, "echo": _number},
     "timeout_now": {"term": _number},
 }
 

@@ -23,7 +23,6 @@ import asyncio
 import contextlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,6 +52,13 @@ HURRY_S, HURRY_STEP_S = 0.05, 0.15  # after the leader's connection broke: the f
 COMPACT_ENTRIES = 5000
 COMPACT_S = 600.0
 BARRIER = ""  # a command that changes nothing
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+syncobj.monotonicTime = _loop_time  # one clock for everything, which a simulation may replace
 
 
 class OutcomeUnknown(EngineError):
@@ -187,7 +193,7 @@ class Raft:
         self._others_at_start = others
         self._transport.guard = LogGuard(self._journal, self._newness, self._node, lambda: machine.system_id)
         self._proposals: set[asyncio.Future[dict[str, Any]]] = set()
-        self._confirmations: list[tuple[float, asyncio.Future[None]]] = []
+        self._confirmations: list[tuple[int, asyncio.Future[None]]] = []
         self._barrier_term = 0
         self._ticking: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
@@ -237,7 +243,7 @@ class Raft:
         if not self.leading:
             raise NotLeader(None)
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._confirmations.append((time.monotonic(), waiting))
+        self._confirmations.append((self._transport.sent, waiting))
         self._node.send_entries_in_next_tick()
         self._wake()
         await waiting
@@ -369,9 +375,9 @@ class Raft:
         echoes = sorted(self._transport.echoes(), reverse=True)
         if len(echoes) < needed:
             return
-        confirmed_s = echoes[needed - 1] if needed else time.monotonic()
-        for asked_s, waiting in self._confirmations:
-            if asked_s <= confirmed_s and not waiting.done():
+        confirmed = echoes[needed - 1] if needed else self._transport.sent + 1
+        for asked, waiting in self._confirmations:
+            if confirmed > asked and not waiting.done():
                 waiting.set_result(None)
         self._confirmations = [pair for pair in self._confirmations if not pair[1].done()]
 

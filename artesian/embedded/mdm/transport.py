@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +77,8 @@ class _Session:
         self.peer = peer
         self.connection = connection
         self.seal = _Seal(connection.session_key, side)
+        self.seen = 0  # the newest `sent` of the peer, as a leader
+        self.echoed = 0  # the newest of our own `sent` that the peer has echoed to us as its leader
         connection.context = self
 
 
@@ -88,8 +89,6 @@ class _Peer:
         self.node = node
         self.session: _Session | None = None
         self.caller: asyncio.Task[None] | None = None
-        self.last_sent_s = 0.0  # the newest `sent` of this peer, as a leader, that we have seen
-        self.echoed_s = 0.0  # the newest of our own `sent` that this peer has echoed to us as its leader
 
 
 class RaftTransport(Transport):  # type: ignore[misc]
@@ -110,6 +109,7 @@ class RaftTransport(Transport):  # type: ignore[misc]
         on_fatal: Callable[[Exception], None],
     ) -> None:
         super().__init__(None, None, None)
+        self.sent = 0  # counts the messages that we sent as a leader
         self.guard: LogGuard | None = None  # set before the start; the guard needs what needs the transport
         self._address = address
         self._secret = secret
@@ -130,9 +130,9 @@ class RaftTransport(Transport):  # type: ignore[misc]
         ip, port = split_address(self._address)
         self._server = await serve(ip, port, self._secret, self._received, None, self._lost)
 
-    def echoes(self) -> list[float]:
-        """For each connected peer, when we sent the newest message that it took from us as its leader."""
-        return [peer.echoed_s for peer in self._peers.values() if peer.session is not None]
+    def echoes(self) -> list[int]:
+        """For each connected peer, the number of our newest message that it took from us as its leader."""
+        return [peer.session.echoed for peer in self._peers.values() if peer.session is not None]
 
     def connected_peers(self) -> set[str]:
         """Addresses of the members that we can talk to."""
@@ -164,9 +164,10 @@ class RaftTransport(Transport):  # type: ignore[misc]
         assert self.guard is not None
         kind = message["type"]
         if kind == "append_entries":
-            message = {**message, "sent": time.monotonic()}
+            self.sent += 1
+            message = {**message, "sent": self.sent}
         elif kind == "next_node_idx":
-            message = {**message, "echo": peer.last_sent_s}
+            message = {**message, "echo": peer.session.seen}
             self.guard.limit_reply(message)
         elif kind == "request_vote":
             message = {**message, "system_id": self._system_id()}
@@ -276,9 +277,9 @@ class RaftTransport(Transport):  # type: ignore[misc]
         try:
             message = decode_message(session.seal.open(body.get("sealed")))
             if message["type"] == "append_entries":
-                peer.last_sent_s = message["sent"]
+                session.seen = message["sent"]
             elif message["type"] == "next_node_idx":
-                peer.echoed_s = max(peer.echoed_s, message["echo"])
+                session.echoed = max(session.echoed, message["echo"])
             self.guard.receive(peer.node.id, message, lambda right: self._onMessageReceived(peer.node, right))
         except BadMessage as error:
             log.warning("raft.bad_message", peer=peer.node.id, error=str(error))
