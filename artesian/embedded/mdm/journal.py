@@ -96,6 +96,12 @@ class DurableJournal(Journal):  # type: ignore[misc]
         self._length += len(self._buffer)
         self._buffer.clear()
 
+    def close(self) -> None:
+        """Close the file; what was not synced is given up."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
     # --- for pysyncobj
 
     def add(self, command: bytes, idx: int, term: int) -> None:
@@ -163,8 +169,7 @@ class DurableJournal(Journal):  # type: ignore[misc]
 
     def _destroy(self) -> None:
         self.sync()
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self.close()
 
     # --- writing
 
