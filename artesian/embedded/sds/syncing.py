@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from artesian.embedded.device.store import DeviceStore
+from artesian.embedded.device.store import DeviceStore, SyncToken
 from artesian.embedded.errors import DeviceError
 
 
@@ -40,16 +40,20 @@ class Syncer:
         self.dirty = False
         self._running = self._loop.create_future()
         self._running.add_done_callback(lambda done: done.exception())
-        self._loop.run_in_executor(None, self._store.sync).add_done_callback(self._finished)
+        token = self._store.begin_sync()
+        in_thread = self._loop.run_in_executor(None, self._store.sync_disk)
+        in_thread.add_done_callback(lambda done: self._finished(done, token))
         return self._running
 
-    def _finished(self, done: asyncio.Future[None]) -> None:
+    def _finished(self, done: asyncio.Future[None], token: SyncToken) -> None:
         running, self._running = self._running, None
         assert running is not None
         error = done.exception()
         if error is None:
+            self._store.end_sync(token)
             running.set_result(None)
         else:
+            self._store.abandon_sync(token)
             self.dirty = True
             running.set_exception(error if isinstance(error, DeviceError) else DeviceError(str(error)))
         if self._next is not None:

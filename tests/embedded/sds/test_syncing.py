@@ -19,12 +19,20 @@ class SlowStore:
         self.gate = threading.Semaphore(0)
         self.error: Exception | None = None
 
-    def sync(self) -> None:
-        covered = self.written
+    def begin_sync(self) -> int:
+        self.covered = self.written
+        return self.covered
+
+    def end_sync(self, token: int) -> None:
+        self.synced.append(token)
+
+    def abandon_sync(self, token: int) -> None:
+        pass
+
+    def sync_disk(self) -> None:
         assert self.gate.acquire(timeout=5)
         if self.error is not None:
             raise self.error
-        self.synced.append(covered)
 
 
 async def _write(store: SlowStore, syncer: object) -> None:

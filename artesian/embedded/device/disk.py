@@ -1,0 +1,125 @@
+"""A file or block device, as the store uses it: the only place that touches the disk."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+from array import array
+from typing import Self
+
+from artesian.embedded.errors import DeviceIoError, NoSpace
+
+_BLKGETSIZE64 = 0x80081272
+Buffer = bytes | bytearray | memoryview | array[int]
+
+
+class Disk:
+    """An open disk, locked so that no second process opens it. Offsets and lengths are bytes.
+
+    Errors of the operating system become DeviceIoError; a host file system that is full becomes NoSpace.
+    """
+
+    def __init__(self, descriptor: int, path: str, size_bytes: int) -> None:
+        self.descriptor = descriptor
+        self.path = path
+        self.size_bytes = size_bytes
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """Open and lock a file or block device. Raises DeviceIoError."""
+        try:
+            mode = os.stat(path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+                raise DeviceIoError(f"{path} is neither a file nor a block device")
+            exclusive = os.O_EXCL if stat.S_ISBLK(mode) else 0  # the kernel refuses a device that is in use
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
+        except OSError as error:
+            raise DeviceIoError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return cls(descriptor, path, _size(descriptor, mode))
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
+                raise DeviceIoError(f"{path} is in use by another server") from error
+            raise DeviceIoError(f"{path}: {error.strerror}") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly these bytes."""
+        try:
+            data = os.pread(self.descriptor, length, offset)
+            while len(data) < length:
+                more = os.pread(self.descriptor, length - len(data), offset + len(data))
+                if not more:
+                    raise DeviceIoError(f"{self.path} ends before byte {offset + length}")
+                data += more
+        except OSError as error:
+            raise self._failed("read", error) from error
+        return data
+
+    def read_cached(self, offset: int, length: int) -> bytearray | None:
+        """These bytes if they are in the page cache; None when the disk would have to be asked."""
+        buffer = bytearray(length)
+        try:
+            if os.preadv(self.descriptor, [buffer], offset, os.RWF_NOWAIT) != length:
+                return None
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                return bytearray(self.read(offset, length))
+            raise self._failed("read", error) from error
+        return buffer
+
+    def write(self, offset: int, data: Buffer) -> None:
+        """Into the page cache: survives the death of this process, not the loss of power."""
+        try:
+            written = os.pwrite(self.descriptor, data, offset)
+            while written < len(data):
+                written += os.pwrite(self.descriptor, memoryview(data)[written:], offset + written)
+        except OSError as error:
+            raise self._failed("write", error) from error
+
+    def write_durable(self, offset: int, data: Buffer) -> None:
+        """These bytes are on stable storage afterwards."""
+        try:
+            if os.pwritev(self.descriptor, [data], offset, os.RWF_DSYNC) != len(data):
+                self.write(offset, data)
+                os.fdatasync(self.descriptor)
+        except OSError as error:
+            raise self._failed("write", error) from error
+
+    def sync(self) -> None:
+        """Everything written before is on stable storage afterwards. May run in a thread."""
+        try:
+            os.fdatasync(self.descriptor)
+        except OSError as error:
+            raise self._failed("flush", error) from error
+
+    def reserve(self, offset: int, length: int) -> None:
+        """Make sure that a sparse file has room for these bytes. Raises NoSpace."""
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            return
+        try:
+            os.posix_fallocate(self.descriptor, offset, length)
+        except OSError as error:
+            raise self._failed("reserve space", error) from error
+
+    def close(self) -> None:
+        """Give the disk up."""
+        os.close(self.descriptor)
+
+    def _failed(self, doing: str, error: OSError) -> DeviceIoError | NoSpace:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return NoSpace(f"the file system that holds {self.path} is full")
+        return DeviceIoError(f"{self.path}: {doing} failed: {error.strerror}")
+
+
+def _size(descriptor: int, mode: int) -> int:
+    if stat.S_ISREG(mode):
+        return os.fstat(descriptor).st_size
+    (size,) = struct.unpack("Q", fcntl.ioctl(descriptor, _BLKGETSIZE64, bytes(8)))
+    return int(size)
