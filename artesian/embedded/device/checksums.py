@@ -7,6 +7,7 @@ from array import array
 
 import xxhash
 
+from artesian.embedded.device.disk import Buffer
 from artesian.embedded.wire import BLOCK_BYTES, BLOCKS_PER_CHUNK, ZERO_BLOCK
 
 digest = xxhash.xxh3_64_intdigest
@@ -22,7 +23,7 @@ def seed_of(volume: int, chunk: int) -> int:
     return digest(_IDENTITY.pack(volume, chunk))
 
 
-def digests(data: bytes | bytearray | memoryview, seed: int) -> array[int]:
+def digests(data: Buffer, seed: int) -> array[int]:
     """The checksum of each block of the data, which is whole blocks."""
     view = memoryview(data)
     return array("Q", [digest(view[at : at + BLOCK_BYTES], seed) for at in range(0, len(view), BLOCK_BYTES)])

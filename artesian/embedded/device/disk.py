@@ -8,12 +8,12 @@ import os
 import stat
 import struct
 from array import array
-from typing import Self
+from typing import Self, TypeAlias
 
 from artesian.embedded.errors import DeviceIoError, NoSpace
 
 _BLKGETSIZE64 = 0x80081272
-Buffer = bytes | bytearray | memoryview | array[int]
+Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int]"
 
 
 class Disk:
