@@ -213,7 +213,7 @@ class Raft:
         self._lose_lead()
         if not self._failed:
             self._node.destroy()
-        self._snapshots.close()
+        await self._snapshots.close()
         os.close(self._lock)
 
     # --- who leads

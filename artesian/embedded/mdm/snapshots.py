@@ -9,10 +9,10 @@ follows), then JSON {"entries": the last two applied, "cluster": Raft addresses 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,7 @@ class SnapshotStore:
         """Why the state could not be replaced. pysyncobj goes on as if it had been; we must not."""
         self._capture = capture
         self._install = install
-        self._writer = ThreadPoolExecutor(1, "snapshot")
-        self._writing: Future[None] | None = None
+        self._writing: asyncio.Future[None] | None = None
         self._writing_index = 0
         self._outgoing: dict[Any, tuple[bytes, int]] = {}
         self._incoming: bytearray | None = None
@@ -161,7 +160,8 @@ class SnapshotStore:
         _, last, previous, cluster = data
         snapshot = Snapshot(previous, last, [node.id for node in cluster], self._capture())
         self._writing_index = id
-        self._writing = self._writer.submit(replace_file, self.path, snapshot.encode())
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, replace_file, self.path, snapshot.encode())
 
     # --- pysyncobj: using one
 
@@ -200,7 +200,8 @@ class SnapshotStore:
         piece, is_first, is_last = data
         if is_first:
             self._incoming = bytearray()
-        if self._incoming is None:
+        if self._incoming is None or self._writing is not None:  # the leader will send it again
+            self._incoming = None
             return False
         self._incoming += piece
         if not is_last:
@@ -211,17 +212,16 @@ class SnapshotStore:
         except SnapshotDamaged as error:
             log.error("snapshot.refused", error=str(error))
             return False
-        if self._writing is not None:
-            self._writing.exception()  # waits: the older one must not come to lie over the newer one
         replace_file(self.path, complete)
         return True
 
     def cancelTransmisstion(self, id: Any) -> None:
         self._outgoing.pop(id, None)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Wait until what is being written is written."""
-        self._writer.shutdown()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
 
 
 def _entry_to_json(entry: Entry) -> list[Any]:
