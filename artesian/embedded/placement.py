@@ -9,7 +9,7 @@ change their weight, as few copies move as the new shares ask for.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -69,16 +69,19 @@ def next_moves(
 ) -> list[Move]:
     """The first moves (about `limit`) on the way to the balance that `place` strives for.
 
-    Slices in `pinned`, and those that lack a copy, are counted but not moved. Each move brings the counts
-    closer to the fair ones, or is the first half of two that do; no moves: balanced as well as can be.
+    Slices in `pinned`, and those that lack a copy, are counted but not moved, and no slice is moved twice,
+    so that the moves can be carried out in any order. Each brings the counts closer to the fair ones, or is
+    one of two that do; no moves: balanced as well as can be.
     """
-    table = _Table(devices, slices, pinned)
+    moved = set(pinned)
+    table = _Table(devices, slices, moved)
     moves: list[Move] = []
     while len(moves) < limit:
         found = table.next_moves()
         if not found:
             break
         moves.extend(found)
+        moved.update(move.slice_index for move in found)
     return moves
 
 
@@ -215,6 +218,7 @@ class _Table:
             for device in self._holders[index]:
                 held_left[self._unit[device]] += 1
         start = list(self._count)
+        firsts = Counter(members[0] for members in self._holders if len(members) == self._copies_wanted)
         for done, index in enumerate(lacking):
             members = self._holders[index]
             progress = (done + 1) / len(lacking)
@@ -225,8 +229,12 @@ class _Table:
                 urgent = {unit for unit, its in large.items() if self._lacks(its) > left - held_left[unit]}
                 device = self._choose(members[0] if members else None, index, progress, start, urgent)
                 self._add(index, device)
-            if index & 1:
-                members.reverse()  # so that a device is as often the first holder as the second
+            self._order(members, firsts)
+
+    def _order(self, members: list[int], firsts: Counter[int]) -> None:
+        """Put that device first which is the first holder of the smaller part of its slices."""
+        members.sort(key=lambda device: 2 * firsts[device] - self._count[device])
+        firsts[members[0]] += 1
 
     def _large_units(self) -> dict[int, list[int]]:
         """Fault units, with their devices, whose share is so large that they may miss their turn."""

@@ -1,67 +1,44 @@
-"""How much healing may disturb applications: concurrent joins of a device, and bytes per second of a join."""
+"""How much healing may disturb applications: how many joins a device takes part in at once."""
 
 from __future__ import annotations
 
+from artesian.embedded.assignment import FAVOR_APPLICATIONS_BYTES_PER_S
 from artesian.embedded.healing.policy import HealingPolicy
 from artesian.embedded.state.live import Live
-from artesian.embedded.state.model import CHUNK_BYTES, Join, RebuildPolicy, State, StoragePool
+from artesian.embedded.state.model import CHUNK_BYTES, RebuildPolicy, State, StoragePool
 
 REBUILD_REASONS = ("resync", "rebuild")  # the others go by the pool's rebalance policy
-
-
-def pool_policy(pool: StoragePool, reason: str) -> tuple[RebuildPolicy, int, int]:
-    """The policy for joins of this reason: which, concurrency of a device, limit of a device in bytes/s."""
-    if reason in REBUILD_REASONS:
-        return pool.rebuild_policy, pool.rebuild_concurrency, pool.rebuild_limit_bytes_per_s
-    return pool.rebalance_policy, pool.rebalance_concurrency, pool.rebalance_limit_bytes_per_s
+ROUND_S = 0.5  # about how long it takes until finished joins are followed by new ones
 
 
 def joins_allowed(
     pool: StoragePool, reason: str, slots_per_slice: int, busy: bool, policy: HealingPolicy
 ) -> int:
-    """How many joins of slices of this size a device may take part in at once."""
-    kind, concurrency, _ = pool_policy(pool, reason)
+    """How many joins of slices of this size a device may take part in at once.
+
+    Small slices count together as one, but never more of them than the limit of bytes per second, which
+    each join keeps for itself, lets a device copy in one round.
+    """
+    if reason in REBUILD_REASONS:
+        kind, concurrency = pool.rebuild_policy, pool.rebuild_concurrency
+        limit = pool.rebuild_limit_bytes_per_s
+    else:
+        kind, concurrency = pool.rebalance_policy, pool.rebalance_concurrency
+        limit = pool.rebalance_limit_bytes_per_s
     match kind:
         case RebuildPolicy.UNLIMITED:
-            allowed = policy.unlimited_concurrency
+            allowed, limit = policy.unlimited_concurrency, 0
         case RebuildPolicy.LIMIT_CONCURRENT:
             allowed = max(1, concurrency)
         case RebuildPolicy.FAVOR_APPLICATIONS:
-            allowed = 1
+            allowed, limit = 1, limit or FAVOR_APPLICATIONS_BYTES_PER_S
+        case RebuildPolicy.DYNAMIC_THROTTLING if busy:
+            allowed, limit = 1, limit or FAVOR_APPLICATIONS_BYTES_PER_S
         case RebuildPolicy.DYNAMIC_THROTTLING:
-            allowed = 1 if busy else policy.unlimited_concurrency
+            allowed, limit = policy.unlimited_concurrency, 0
+    batch_bytes = min(policy.batch_bytes, int(limit * ROUND_S)) if limit else policy.batch_bytes
     slice_bytes = max(1, slots_per_slice * CHUNK_BYTES)
-    return allowed * max(1, min(policy.batch_limit, policy.batch_bytes // slice_bytes))
-
-
-def join_limit_bytes_per_s(
-    state: State,
-    live: Live,
-    policy: HealingPolicy,
-    pool_id: str,
-    join: Join,
-    earlier: Live | None = None,
-) -> int:
-    """How fast a join may copy; 0: as fast as it can.
-
-    The pool's limit is one per device: joins of the same kind at the busier end share it. `earlier` is
-    what was seen about a second or more ago.
-    """
-    pool = state.storage_pools[pool_id]
-    kind, _, limit = pool_policy(pool, join.reason)
-    if kind in (RebuildPolicy.UNLIMITED, RebuildPolicy.LIMIT_CONCURRENT) or limit <= 0:
-        return 0
-    if kind is RebuildPolicy.DYNAMIC_THROTTLING and not is_busy(state, live, policy, pool_id, earlier):
-        return 0
-    sharing = {join.source_device_id: 0, join.target_device_id: 0}
-    for item in pool.slices:
-        other = item.join
-        if other is None or (other.reason in REBUILD_REASONS) != (join.reason in REBUILD_REASONS):
-            continue
-        for device_id in (other.source_device_id, other.target_device_id):
-            if device_id in sharing:
-                sharing[device_id] += 1
-    return max(1, limit // max(1, *sharing.values()))
+    return allowed * max(1, min(policy.batch_limit, batch_bytes // slice_bytes))
 
 
 def is_busy(

@@ -66,7 +66,7 @@ def _need_of_single(index: int, device: DeviceView, units: set[str]) -> Need:
 
 def _need_of_stale(index: int, stale: DeviceView, good: DeviceView, units: set[str]) -> Need:
     together = stale.unit == good.unit
-    if stale.usable and not together:
+    if stale.up and not together:
         return Need(Kind.RESYNC, index, stale.device_id)
     if stale.lost or stale.leaving or (together and units - {good.unit}):
         return Need(Kind.REMAKE, index, stale.device_id)

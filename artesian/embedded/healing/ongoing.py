@@ -45,16 +45,20 @@ def why_not(
     if seen is not None and seen.state == "mirrored" and not target.up:
         # Clients' writes on this slice wait until it is known whether the target counts.
         return f"{target.name} was lost when its copy was complete"
-    return _unreachable(source, target, live, policy) or _needless(view, item, join, seen)
+    if seen is None and source.up and source.carried_out >= item.version:
+        return f"{source.name} knows nothing of it"
+    return _unreachable(join, source, target, live, policy) or _needless(view, item, join, seen)
 
 
-def _unreachable(source: DeviceView, target: DeviceView, live: Live, policy: HealingPolicy) -> str | None:
+def _unreachable(
+    join: Join, source: DeviceView, target: DeviceView, live: Live, policy: HealingPolicy
+) -> str | None:
     for device in (source, target):
         if device.failed:
             return f"{device.name} has failed"
         if live.settled and not device.up and policy.abandon_after_s <= device.away_s:
             return f"{device.name} is away"
-    if target.leaving:
+    if target.leaving and join.replaces != target.device_id:
         return f"{target.name} is being removed"
     return None
 

@@ -15,10 +15,18 @@ def place_empty(work: Work) -> None:
         if view.without_copies:
             _place(work, _reachable(view), view.without_copies)
         return
+    members = work.members()
     joining = set(view.joining)
-    if not _is_settled(work):
-        indices = [index for index in range(len(view.pool.slices)) if index not in joining]
-        _place(work, work.members(), indices)
+    indices = [index for index in range(len(view.pool.slices)) if index not in joining]
+    if not members:  # the last devices leave; those that are only away keep their place
+        indices = [index for index in indices if _all_leave(view, index)]
+    if indices and not _is_settled(work, members):
+        _place(work, members, indices)
+
+
+def _all_leave(view: PoolView, index: int) -> bool:
+    copies = view.pool.slices[index].copies
+    return bool(copies) and all(view.devices[copy.device_id].leaving for copy in copies)
 
 
 def _reachable(view: PoolView) -> list[PlacementDevice]:
@@ -29,11 +37,10 @@ def _reachable(view: PoolView) -> list[PlacementDevice]:
     ]
 
 
-def _is_settled(work: Work) -> bool:
+def _is_settled(work: Work, devices: list[PlacementDevice]) -> bool:
     """Whether the empty pool is placed as it should be, told without placing it anew."""
     view = work.view
-    members = {member.device_id for member in work.members()}
-    wanted = min(2, len({view.devices[device_id].unit for device_id in members}))
+    wanted = min(2, len({device.fault_unit for device in devices}))
     fair = work.fair()
     if any(device.copies != fair.get(device.device_id, 0) for device in view.devices.values()):
         return False

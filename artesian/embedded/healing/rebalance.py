@@ -67,7 +67,8 @@ def is_healthy(view: PoolView) -> bool:
     return all(
         len(item.copies) == 1
         and item.copies[0].state == CopyState.IN_SYNC
-        and view.devices[item.copies[0].device_id].sound
+        and view.devices[item.copies[0].device_id].up
+        and not view.devices[item.copies[0].device_id].leaving
         for item in view.pool.slices
     )
 

@@ -25,11 +25,13 @@ class DeviceView:
 
     `up`: reads and writes work. `failed`: it is broken. `lost`: it is broken or has been away so long that
     its copies are to be remade elsewhere. `leaving`: it, or its server, is being removed. `usable`: it may
-    receive copies. `sound`: a copy on it needs nothing.
+    receive copies. `sound`: a copy on it needs nothing. `carried_out`: the version of the last assignment
+    that its server has carried out.
     """
 
     __slots__ = (
         "away_s",
+        "carried_out",
         "copies",
         "damaged",
         "device_id",
@@ -57,6 +59,7 @@ class DeviceView:
         self.up = self.usable = self.sound = self.damaged = self.leaving = False
         self.failed = self.lost = True
         self.away_s = FOREVER_S
+        self.carried_out = 0
         self.slots = self.used = 0
         self.copies = self.incoming_copies = self.outgoing_copies = 0
         self.incoming_slots = 0
@@ -153,6 +156,8 @@ def _view_device(device: Device, server: Server, live: Live, policy: HealingPoli
     if seen is not None:
         view.used = seen.used_slots
         view.damaged = seen.damaged and view.up
+    if connected is not None:
+        view.carried_out = connected.version
     if view.up:
         view.away_s = 0.0
     elif connected is not None:
