@@ -14,6 +14,7 @@ def nbdkit_file(folder: Path, size_bytes: int) -> Iterator[str]:
     """Serves a file in the folder; gives its NBD URI."""
     disk = folder / "peer.img"
     socket = folder / "peer.sock"
+    socket.unlink(missing_ok=True)
     with disk.open("wb") as file:
         file.truncate(size_bytes)
     process = subprocess.Popen(["nbdkit", "-f", "-U", str(socket), "file", str(disk)])

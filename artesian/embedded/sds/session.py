@@ -11,7 +11,8 @@ from artesian.embedded import wire
 from artesian.embedded.datalink import Buffer, enlarge_send_buffer, new_nonce
 from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Request, Status
 
-RECEIVE_BYTES = 2 * wire.MAX_PAYLOAD_BYTES
+RECEIVE_BYTES = 256 * 1024
+LARGE_BYTES = 64 * 1024
 HANDSHAKE_TIMEOUT_S = 5.0
 REPLY_BUFFER_BYTES = 64 << 20
 
@@ -37,6 +38,9 @@ class DataSession(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._start = 0
         self._end = 0
+        self._large_view = memoryview(b"")
+        self._large_filled = 0
+        self._large_request: Request | None = None
         self._outgoing: list[Buffer] = []
         self._closing = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -79,13 +83,26 @@ class DataSession(asyncio.BufferedProtocol):
     # --- receiving
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        if self._large_request is not None:
+            return self._large_view[self._large_filled : self._large_request.payload_length]
         return self._view[self._end :]
 
     def buffer_updated(self, nbytes: int) -> None:
+        large_request = self._large_request
+        if large_request is not None:
+            self._large_filled += nbytes
+            if self._large_filled == large_request.payload_length:
+                self._large_request = None
+                payload = self._large_view[: self._large_filled]
+                self._handlers[large_request.operation](self, large_request, payload)
+            return
         self._end += nbytes
         if not self._proven:
             self._prove()
             return
+        self._parse()
+
+    def _parse(self) -> None:
         view = self._view
         start = self._start
         end = self._end
@@ -102,6 +119,9 @@ class DataSession(asyncio.BufferedProtocol):
                 self._end_after_replies()
                 return
             if end - body < length:
+                if length >= LARGE_BYTES:
+                    self._receive_large(request, body, end)
+                    return
                 break
             start = body + length
             handler(self, request, view[body:start])
@@ -109,16 +129,21 @@ class DataSession(asyncio.BufferedProtocol):
                 return
         self._keep(start, end)
 
+    def _receive_large(self, request: Request, body: int, end: int) -> None:
+        """Receive a large payload straight into a buffer of its own; requests are served one by one."""
+        if not self._large_view:
+            self._large_view = memoryview(bytearray(wire.MAX_PAYLOAD_BYTES))
+        self._large_filled = end - body
+        self._large_view[: end - body] = self._view[body:end]
+        self._large_request = request
+        self._start = self._end = 0
+
     def _keep(self, start: int, end: int) -> None:
-        """Keep the beginning of a request that is not complete, moved to the front when space runs out."""
-        if start == end:
-            self._start = self._end = 0
-            return
-        if RECEIVE_BYTES - start < wire.MAX_PAYLOAD_BYTES + REQUEST_BYTES:
+        """Keep the beginning of a request that is not complete, moved to the front."""
+        if start and start != end:
             rest = bytes(self._view[start:end])
             self._view[: len(rest)] = rest
-            start, end = 0, len(rest)
-        self._start, self._end = start, end
+        self._start, self._end = 0, end - start
 
     def _prove(self) -> None:
         if self._end < wire.PROOF_BYTES:
@@ -133,8 +158,7 @@ class DataSession(asyncio.BufferedProtocol):
         assert self._transport is not None
         self._transport.write(wire.MAGIC)
         self._start = wire.PROOF_BYTES
-        rest, self._end = self._end - wire.PROOF_BYTES, wire.PROOF_BYTES
-        self.buffer_updated(rest)
+        self._parse()
 
     # --- replying
 
