@@ -95,6 +95,14 @@ def server_statistics(state: State, live: Live, server_id: str) -> dict[str, Any
     return _statistics(state, live, pools, devices, share=True) | {"numOfSds": 1}
 
 
+def fault_set_statistics(state: State, live: Live, fault_set_id: str) -> dict[str, Any]:
+    """The statistics of all servers of a fault set together."""
+    servers = {id for id, server in state.servers.items() if server.fault_set_id == fault_set_id}
+    devices = [device for device in state.devices.values() if device.server_id in servers]
+    pools = [state.storage_pools[id] for id in sorted({device.storage_pool_id for device in devices})]
+    return _statistics(state, live, pools, devices, share=True) | {"numOfSds": len(servers)}
+
+
 def domain_statistics(state: State, live: Live, domain_id: str) -> dict[str, Any]:
     """A protection domain's statistics."""
     pools = [pool for pool in state.storage_pools.values() if pool.protection_domain_id == domain_id]
