@@ -5,14 +5,16 @@ from __future__ import annotations
 from artesian.embedded.healing import (
     Decision,
 )
-from artesian.embedded.state.model import RebuildPolicy
+from artesian.embedded.state.model import CopyState, RebuildPolicy
 from tests.embedded.healing_cases import (
     POLICY,
+    begin,
     cluster_of,
     decision_of,
     joins_of,
     mark_stale,
     names_of,
+    slices_of,
 )
 from tests.embedded.healing_cluster import Cluster
 
@@ -65,6 +67,22 @@ def test_an_empty_pool_does_not_move_because_a_server_is_briefly_away() -> None:
     assert decision_of(cluster).commands == []
     cluster.now_s += 60
     assert names_of(decision_of(cluster)) == ["place_slices"]
+
+
+def test_an_empty_pool_keeps_its_places_until_the_leader_knows_who_is_absent() -> None:
+    cluster = cluster_of(3)
+    cluster.state.volumes.clear()
+    cluster.stop_server("a")
+    cluster.now_s += 60
+    assert decision_of(cluster, settled=False).commands == []
+
+
+def test_stale_copies_of_an_empty_pool_are_good_again_at_no_cost() -> None:
+    cluster = cluster_of(3)
+    mark_stale(cluster, "a1")
+    cluster.state.volumes.clear()
+    assert cluster.step() == ["place_slices"]
+    assert all(copy.state is CopyState.IN_SYNC for item in cluster.pool.slices for copy in item.copies)
 
 
 def test_the_last_devices_of_an_empty_pool_are_let_go() -> None:
@@ -125,6 +143,28 @@ def test_copies_of_a_server_that_stays_away_are_remade_by_many_on_many() -> None
     assert ends == {"b1", "c1", "d1", "e1", "f1"}
 
 
+def test_copies_are_remade_where_they_are_wanted_so_that_nothing_moves_afterwards() -> None:
+    cluster = cluster_of(5, slices=64)
+    cluster.fail_device("a1")
+    lost = cluster.copies_of("a1")
+    cluster.run_until_quiet(200)
+    assert [cluster.copies_of(f"{server}1") for server in "bcde"] == [32, 32, 32, 32]
+    assert cluster.begun == ["rebuild"] * lost
+
+
+def test_copies_under_way_count_where_they_are_going() -> None:
+    cluster = cluster_of(5, slices=64)
+    cluster.pool.rebuild_policy = RebuildPolicy.UNLIMITED
+    cluster.fail_device("a1")
+    under_way = sorted(slices_of(cluster, "a1") - slices_of(cluster, "c1"))[:4]
+    for index in under_way:
+        (source,) = [copy.device_id for copy in cluster.pool.slices[index].copies if copy.device_id != "a1"]
+        begin(cluster, index, source, "c1", "a1", "rebuild")
+    cluster.run_until_quiet(200)
+    assert [cluster.copies_of(f"{server}1") for server in "bcde"] == [32, 32, 32, 32]
+    assert set(cluster.begun) == {"rebuild"}
+
+
 def test_copies_are_remade_even_if_nobody_wrote_since_their_server_went_away() -> None:
     cluster = cluster_of(4)
     cluster.stop_server("a")
@@ -142,9 +182,10 @@ def test_nothing_is_remade_by_a_leader_that_has_not_settled() -> None:
     assert decision_of(cluster, settled=False).commands == []
 
 
-def test_copies_of_a_broken_device_are_remade_at_once() -> None:
+def test_copies_of_a_broken_device_are_remade_as_soon_as_the_leader_has_settled() -> None:
     cluster = cluster_of(4)
     cluster.fail_device("a1")
+    assert decision_of(cluster, settled=False).commands == []
     joins = joins_of(decision_of(cluster))
     assert {(join["replaces"], join["reason"]) for join in joins} == {("a1", "rebuild")}
 
