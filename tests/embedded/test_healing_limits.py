@@ -10,6 +10,7 @@ from artesian.embedded.healing import (
     HealingPolicy,
     decide,
     is_busy,
+    join_limit_bytes_per_s,
     joins_allowed,
     obstacle_to_removal,
 )
@@ -21,6 +22,7 @@ from tests.embedded.healing_cases import (
     MIB,
     POLICY,
     a_slice_on,
+    begin,
     cluster_of,
     decision_of,
     joins_of,
@@ -63,10 +65,32 @@ def test_small_slices_count_together_as_one() -> None:
 
 def test_a_limit_of_bandwidth_is_not_passed_by_many_small_slices() -> None:
     pool = cluster_of(3).pool
-    pool.rebuild_policy, pool.rebuild_limit_bytes_per_s = RebuildPolicy.FAVOR_APPLICATIONS, 4 * MIB
+    pool.rebuild_policy, pool.rebuild_limit_bytes_per_s = RebuildPolicy.FAVOR_APPLICATIONS, 8 * MIB
     policy = HealingPolicy(batch_bytes=16 * MIB)
     assert joins_allowed(pool, "rebuild", 1, True, policy) == 2
     assert joins_allowed(pool, "rebuild", 100, True, policy) == 1
+
+
+def test_joins_share_the_limit_of_the_busier_device() -> None:
+    cluster = cluster_of(4)
+    pool = cluster.pool
+    pool.rebuild_policy, pool.rebuild_limit_bytes_per_s = RebuildPolicy.FAVOR_APPLICATIONS, 8 * MIB
+    mark_stale(cluster, "a1")
+    begin(cluster, a_slice_on(cluster, "a1", "b1"), "b1", "a1", "a1", "resync")
+    begin(cluster, a_slice_on(cluster, "a1", "c1"), "c1", "a1", "a1", "resync")
+
+    def limits(policy: RebuildPolicy) -> set[int]:
+        pool.rebuild_policy = policy
+        live = cluster.live()
+        return {
+            join_limit_bytes_per_s(cluster.state, live, POLICY, POOL, join)
+            for join in cluster.joins().values()
+        }
+
+    assert limits(RebuildPolicy.FAVOR_APPLICATIONS) == {4 * MIB}
+    assert limits(RebuildPolicy.DYNAMIC_THROTTLING) == {4 * MIB}, "busy, for all we know"
+    assert limits(RebuildPolicy.LIMIT_CONCURRENT) == {4 * MIB}
+    assert limits(RebuildPolicy.UNLIMITED) == {0}
 
 
 def test_joins_under_way_count_at_both_ends() -> None:
