@@ -23,12 +23,12 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
-from pysyncobj import SyncObj, SyncObjConf, replicated, syncobj
+from pysyncobj import SyncObjConf
 from pysyncobj.config import FAIL_REASON
 from pysyncobj.node import Node
 
@@ -37,6 +37,7 @@ from artesian.embedded.mdm.durable import lock_folder
 from artesian.embedded.mdm.guard import LogGuard, Newness
 from artesian.embedded.mdm.journal import DurableJournal, JournalDamaged
 from artesian.embedded.mdm.membership import members_after
+from artesian.embedded.mdm.replica import BARRIER, Replica, StateMachine, durable_parts
 from artesian.embedded.mdm.snapshots import Snapshot, SnapshotStore
 from artesian.embedded.mdm.transport import RaftTransport
 
@@ -51,14 +52,6 @@ MAX_COMMAND_BYTES = 8 << 20
 HURRY_S, HURRY_STEP_S = 0.05, 0.15  # after the leader's connection broke: the first member, each further one
 COMPACT_ENTRIES = 5000
 COMPACT_S = 600.0
-BARRIER = ""  # a command that changes nothing
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
-
-
-syncobj.monotonicTime = _loop_time  # one clock for everything, which a simulation may replace
 
 
 class OutcomeUnknown(EngineError):
@@ -66,68 +59,6 @@ class OutcomeUnknown(EngineError):
 
     def __init__(self) -> None:
         super().__init__("the lead was lost meanwhile; the command may or may not have been carried out")
-
-
-class StateMachine(Protocol):
-    """What is replicated. Deterministic: the same commands give the same state everywhere."""
-
-    system_id: str
-
-    def apply(self, command: str) -> dict[str, Any]:
-        """Carry out a command, JSON as it was proposed; the result says if it was refused. Never raises."""
-
-    def capture(self) -> dict[str, Any]:
-        """The state as JSON."""
-
-    def install(self, state: dict[str, Any]) -> None:
-        """Replace the state."""
-
-
-class _Replica(SyncObj):  # type: ignore[misc]
-    """pysyncobj's view of the state machine."""
-
-    _SyncObj__raftElectionDeadline: float
-
-    def __init__(self, machine: StateMachine, own: str, others: list[str], **options: Any) -> None:
-        self._machine = machine
-        super().__init__(Node(own), [Node(other) for other in others], nodeClass=Node, **options)
-
-    @replicated  # type: ignore[untyped-decorator]
-    def execute(self, command: str) -> dict[str, Any]:
-        return {} if command == BARRIER else self._machine.apply(command)
-
-    def add_to_log(self, command: str, callback: Callable[[Any, int], None]) -> None:
-        """Append a command; only while this manager leads.
-
-        pysyncobj would do so in its next tick, and hand it to another leader if there is one by then. What
-        a leader decides is not to be carried out by its successor, so the queue is emptied at once.
-        """
-        self.execute(command, callback=callback)
-        self._checkCommandsToApply()
-
-    def send_entries_in_next_tick(self) -> None:
-        """pysyncobj sends what is new once per heartbeat, or else every entry by itself; this is between."""
-        self._SyncObj__newAppendEntriesTime = 0.0
-
-    def stand_within(self, delay_s: float) -> None:
-        """Stand for election then, unless a leader is heard of before."""
-        deadline_s = syncobj.monotonicTime() + delay_s
-        self._SyncObj__raftElectionDeadline = min(self._SyncObj__raftElectionDeadline, deadline_s)
-
-
-@contextlib.contextmanager
-def _durable_parts(journal: DurableJournal, snapshots: SnapshotStore) -> Iterator[None]:
-    """The one place where pysyncobj, which has no hook for it, is given our journal and our snapshots.
-
-    Its constructor looks both makers up in its module; they are put back right after.
-    """
-    originals = syncobj.createJournal, syncobj.Serializer
-    syncobj.createJournal = lambda path: journal
-    syncobj.Serializer = lambda *arguments: snapshots
-    try:
-        yield
-    finally:
-        syncobj.createJournal, syncobj.Serializer = originals
 
 
 class Raft:
@@ -188,8 +119,8 @@ class Raft:
             dynamicMembershipChange=True,
         )
         others = sorted(set(members) - {address})
-        with _durable_parts(self._journal, self._snapshots):
-            self._node = _Replica(machine, address, others, conf=conf, transport=self._transport)
+        with durable_parts(self._journal, self._snapshots):
+            self._node = Replica(machine, address, others, conf=conf, transport=self._transport)
         self._others_at_start = others
         self._transport.guard = LogGuard(self._journal, self._newness, self._node, lambda: machine.system_id)
         self._proposals: set[asyncio.Future[dict[str, Any]]] = set()
