@@ -1,6 +1,6 @@
 """What the NBD server itself costs: fio against an export in memory, beside `nbdkit memory`.
 
-    python -m bench.nbd_null [--seconds 3] [--structured]
+    python -m bench.nbd_null [--seconds 3]
 
 Both serve from memory over a Unix socket and fio's nbd engine is the client; the ratio says how much of a
 plain C server's speed is left before any storage is behind it. Two numbers that fio does not know are printed
