@@ -1,0 +1,77 @@
+"""Talking to the managers from a command: one question, one answer, then hang up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from artesian.embedded.control import Connection, connect
+from artesian.embedded.errors import ManagersUnavailable, NotLeader
+from artesian.embedded.state.codec import live_from_json, state_from_json
+from artesian.embedded.state.live import Live
+from artesian.embedded.state.model import State
+
+_CONNECT_TIMEOUT_S = 1.0
+_RETRY_S = 0.02
+
+
+def query(addresses: Sequence[tuple[str, int]], secret: bytes, timeout_s: float) -> tuple[State, Live]:
+    """The state, and what the leader sees. Raises ManagersUnavailable."""
+    answer = ask(addresses, secret, "query", {}, timeout_s)
+    return state_from_json(answer["state"]), live_from_json(answer["live"])
+
+
+def ask(
+    addresses: Sequence[tuple[str, int]], secret: bytes, kind: str, body: dict[str, Any], timeout_s: float
+) -> dict[str, Any]:
+    """Ask whoever leads. The request may be sent more than once. Raises ManagersUnavailable, EngineError."""
+    return asyncio.run(_ask(addresses, secret, kind, body, timeout_s))
+
+
+async def _ask(
+    addresses: Sequence[tuple[str, int]], secret: bytes, kind: str, body: dict[str, Any], timeout_s: float
+) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                attempts = [_ask_one(address, secret, kind, body, timeout_s) for address in addresses]
+                answer = await _first(attempts)
+                if answer is not None:
+                    return answer
+                await asyncio.sleep(_RETRY_S)
+    except TimeoutError:
+        raise ManagersUnavailable(f"no manager answered within {timeout_s:g} s") from None
+
+
+async def _first(attempts: Sequence[Awaitable[dict[str, Any] | None]]) -> dict[str, Any] | None:
+    """The first answer that is one; the other attempts are given up."""
+    tasks = [asyncio.ensure_future(attempt) for attempt in attempts]
+    try:
+        for task in asyncio.as_completed(tasks):
+            answer = await task
+            if answer is not None:
+                return answer
+        return None
+    finally:
+        for pending in tasks:
+            pending.cancel()
+
+
+async def _ask_one(
+    address: tuple[str, int], secret: bytes, kind: str, body: dict[str, Any], timeout_s: float
+) -> dict[str, Any] | None:
+    """None if this manager is not there or does not lead."""
+    connection = None
+    try:
+        connection = await connect(*address, secret, "gateway", _ignore, _CONNECT_TIMEOUT_S)
+        return await connection.request(kind, body, timeout_s)
+    except (NotLeader, OSError):
+        return None
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+async def _ignore(_connection: Connection, _kind: str, _body: dict[str, Any]) -> dict[str, Any]:
+    return {}
