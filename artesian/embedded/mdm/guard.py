@@ -14,9 +14,9 @@ What goes wrong without them, each found by reading its source:
 And two that protect against lost disks:
 
 - An entry that is known to be committed is never given up, whoever asks for it.
-- A manager that starts with an empty folder may be one that has lost what it promised. Until it has caught
-  up with a leader it does not vote for a manager that holds an engine, nor for anybody while it sees a
-  manager that holds one; so empty managers can begin a new engine only among themselves.
+- A manager that starts with an empty folder is *new*: it may be one that has lost what it promised. Until it
+  has everything that a leader has, it votes only for another new one, and only while all members that it
+  sees are new; so empty managers can begin an engine only among themselves.
 """
 
 from __future__ import annotations
@@ -79,19 +79,22 @@ class LogGuard:
         self._newness = newness
         self._raft = raft
         self._system_id = system_id
-        self._peer_systems: dict[str, str] = {}
+        self._holders: set[str] = set()  # members that are not new
         self._incoming: dict[str, _Incoming] = {}
         self._reply_limit: int | None = None
         self._complained = False
 
-    def peer_holds(self, peer: str, system_id: str) -> None:
-        """What a peer said of itself when it connected; empty: no engine."""
-        self._peer_systems[peer] = system_id
+    def met(self, peer: str, *, is_new: bool) -> None:
+        """What a member said of itself when it connected."""
+        if is_new:
+            self._holders.discard(peer)
+        else:
+            self._holders.add(peer)
 
     def receive(self, peer: str, message: Message, deliver: Deliver) -> None:
         """Hand on what is right about a message from `peer`, if anything."""
         kind = message["type"]
-        if kind == "request_vote" and not self._may_vote(message["system_id"]):
+        if kind == "request_vote" and not self._may_vote(message["new"]):
             deliver({**message, "last_log_term": NO_TERM})
         elif kind != "append_entries" or message["term"] < self._raft.raftCurrentTerm:
             deliver(message)
@@ -107,15 +110,13 @@ class LogGuard:
         if self._reply_limit is not None and message["success"]:
             message["next_node_idx"] = min(message["next_node_idx"], self._reply_limit)
 
-    def _may_vote(self, candidate_system_id: str) -> bool:
-        held = candidate_system_id or any(self._peer_systems.values())
-        return not (self._newness.is_new and held)
+    def _may_vote(self, for_new: bool) -> bool:
+        return not self._newness.is_new or (for_new and not self._holders)
 
     def _receive_entries(self, message: Message, deliver: Deliver) -> None:
         previous, term, entries = message["prevLogIdx"], message["prevLogTerm"], message["entries"]
         if any(entry[1] != previous + 1 + place for place, entry in enumerate(entries)):
             raise BadMessage("entries that do not follow each other")
-        leader_commit = message["commit_index"]
         ours = self._journal.term_of(previous)
         if ours != term:
             if ours is not None and previous <= self._raft.raftCommitIndex:
@@ -132,13 +133,13 @@ class LogGuard:
             previous, term = new[0][1] - 1, self._journal.term_of(new[0][1] - 1)
         else:
             previous, term = self._journal.last_index, self._journal.term_of(self._journal.last_index)
-        commit = min(leader_commit, compared)
+        commit = min(message["commit_index"], compared)
         self._deliver_limited(
             {**message, "prevLogIdx": previous, "prevLogTerm": term, "entries": new, "commit_index": commit},
             compared + 1,
             deliver,
         )
-        if self._newness.is_new and 1 < leader_commit <= compared:
+        if self._newness.is_new and compared == message["last"]:
             self._journal.sync()
             self._newness.end()
 
@@ -161,7 +162,7 @@ class LogGuard:
             return
         header = incoming.header
         if incoming.known:
-            heartbeat = {name: message[name] for name in ("type", "term", "commit_index", "sent")}
+            heartbeat = {name: message[name] for name in ("type", "term", "commit_index", "sent", "last")}
             place = {"prevLogIdx": header.index, "prevLogTerm": header.term, "entries": []}
             self._receive_entries({**heartbeat, **place}, deliver)
         elif self._system_id() not in ("", header.system_id):

@@ -1,8 +1,9 @@
 """The Raft messages between managers as JSON: pysyncobj's own dicts, with bytes as base64.
 
 pysyncobj would pickle them; whoever can write a pickle runs code. Only messages that this module knows get
-through, each field checked. Three fields are ours: `sent` (the leader's count of such messages), `echo` (the
-newest `sent` that the follower has seen from it), and `system_id` (the candidate's engine).
+through, each field checked. Four fields are ours: `sent` (the leader's count of such messages), `echo` (the
+newest `sent` that the follower has seen from it), `last` (the index of the leader's last entry), and `new`
+(whether the candidate is; see `guard.py`).
 Large entries never travel in pieces ("transmission"): the batch size is above the largest command.
 """
 
@@ -63,12 +64,6 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
-    return value
-
-
 def _entries(value: Any) -> list[Entry]:
     return [
         (base64.b64decode(command, validate=True), _number(index), _number(term))
@@ -98,13 +93,14 @@ _FORMS: dict[str, dict[str, Callable[[Any], Any]]] = {
         "term": _number,
         "last_log_index": _number,
         "last_log_term": _number,
-        "system_id": _text,
+        "new": _truth,
     },
     "response_vote": {"term": _number},
     "append_entries": {
         "term": _number,
         "commit_index": _number,
         "sent": _number,
+        "last": _number,
         "entries": _entries,
         "prevLogIdx": _number,
         "prevLogTerm": _number,

@@ -7,10 +7,10 @@ changes under a reader. What blocks the loop is the sync of the journal, once pe
 
 Time: a follower that has heard nothing for 0.6 to 1.2 s stands for election; one whose connection to the
 leader broke, which is what the death of a process looks like, stands sooner, the members one after the other
-so that they do not split the votes. Tiebreakers are full members
-that store the log and vote, so that a majority survives; they stand only after 1.8 to 2.4 s, which is when
-no manager that could be elected is left, and hand over as soon as a manager has caught up. A leader that
-has not heard from a majority for 1.5 s steps down.
+so that they do not split the votes; so they do when all have just been started, too. Tiebreakers are full
+members that store the log and vote, so that a majority survives; they stand only after 1.8 to 2.4 s, which is
+when no manager that could be elected is left, and hand over as soon as a manager has caught up. A leader
+that has not heard from a majority for 1.5 s steps down.
 
 A leader leads, for others, from the moment that an entry of its own is committed: then it has applied
 everything that any earlier leader has acknowledged. `confirm` proves that it still leads; reads that must
@@ -39,7 +39,7 @@ from artesian.embedded.mdm.journal import DurableJournal, JournalDamaged
 from artesian.embedded.mdm.membership import members_after
 from artesian.embedded.mdm.replica import BARRIER, Replica, StateMachine, durable_parts
 from artesian.embedded.mdm.snapshots import Snapshot, SnapshotStore
-from artesian.embedded.mdm.transport import RaftTransport
+from artesian.embedded.mdm.transport import Hooks, RaftTransport
 
 log = structlog.get_logger()
 
@@ -97,9 +97,15 @@ class Raft:
         self._newness = Newness(folder / "new", is_new)
         self._journal = DurableJournal(folder / "journal")
         members = self._align(peers)
-        self._transport = RaftTransport(
-            address, secret, self._journal, lambda: machine.system_id, self._wake, self._lost, self._fail
+        hooks = Hooks(
+            is_new=lambda: self._newness.is_new,
+            has_leader=lambda: self.leader is not None,
+            woken=self._wake,
+            met=self._met,
+            lost=self._lost,
+            failed=self._fail,
         )
+        self._transport = RaftTransport(address, secret, self._journal, hooks)
         self._tiebreaker = tiebreaker
         low_s, high_s = TIEBREAKER_TIMEOUT_S if tiebreaker else MANAGER_TIMEOUT_S
         conf = SyncObjConf(
@@ -126,6 +132,7 @@ class Raft:
         self._proposals: set[asyncio.Future[dict[str, Any]]] = set()
         self._confirmations: list[tuple[int, asyncio.Future[None]]] = []
         self._barrier_term = 0
+        self._leaderless: set[str] = set()  # members that knew no leader when we met them
         self._ticking: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
 
@@ -312,10 +319,21 @@ class Raft:
                 waiting.set_result(None)
         self._confirmations = [pair for pair in self._confirmations if not pair[1].done()]
 
+    def _met(self, address: str, has_leader: bool) -> None:
+        """When all members are there and none knows a leader, there is nothing to wait for."""
+        self._leaderless = self._leaderless | {address} if not has_leader else set()
+        if self.members - {self._address} <= self._leaderless & self.connected and self.leader is None:
+            self._hurry(self.members)
+
     def _lost(self, address: str) -> None:
-        if address == self.leader and not self._tiebreaker and not self._node._isLeader():
-            rank = sorted(self.members - {address}).index(self._address)
-            self._node.stand_within(HURRY_S + HURRY_STEP_S * rank)
+        self._leaderless.discard(address)
+        if address == self.leader:
+            self._hurry(self.members - {address})
+
+    def _hurry(self, members: set[str]) -> None:
+        """Stand soon, these members one after the other."""
+        if not self._tiebreaker and not self._node._isLeader() and self._address in members:
+            self._node.stand_within(HURRY_S + HURRY_STEP_S * sorted(members).index(self._address))
 
     def _fail(self, error: Exception) -> None:
         if not self._failed:

@@ -19,6 +19,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -91,33 +92,35 @@ class _Peer:
         self.caller: asyncio.Task[None] | None = None
 
 
-class RaftTransport(Transport):  # type: ignore[misc]
-    """`start` listens; pysyncobj adds and drops nodes. `on_event` is called after anything came in.
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the transport asks and tells its owner.
 
-    `on_lost` gets the address of a member whose connection has ended, however that came about.
-    `on_fatal` gets an error after which this manager must not go on, such as of its disk.
+    `is_new` (see `guard.py`) and `has_leader` go into the greeting. `woken` is called after anything came in;
+    `met` when a member has greeted us, with whether it knows a leader; `lost` with the address of a member
+    whose connection has ended, however that came about; `failed` with an error after which this manager must
+    not go on, such as of its disk.
     """
 
-    def __init__(
-        self,
-        address: str,
-        secret: bytes,
-        journal: DurableJournal,
-        system_id: Callable[[], str],
-        on_event: Callable[[], None],
-        on_lost: Callable[[str], None],
-        on_fatal: Callable[[Exception], None],
-    ) -> None:
+    is_new: Callable[[], bool]
+    has_leader: Callable[[], bool]
+    woken: Callable[[], None]
+    met: Callable[[str, bool], None]
+    lost: Callable[[str], None]
+    failed: Callable[[Exception], None]
+
+
+class RaftTransport(Transport):  # type: ignore[misc]
+    """`start` listens; pysyncobj adds and drops nodes."""
+
+    def __init__(self, address: str, secret: bytes, journal: DurableJournal, hooks: Hooks) -> None:
         super().__init__(None, None, None)
         self.sent = 0  # counts the messages that we sent as a leader
         self.guard: LogGuard | None = None  # set before the start; the guard needs what needs the transport
         self._address = address
         self._secret = secret
         self._journal = journal
-        self._system_id = system_id
-        self._on_event = on_event
-        self._on_lost = on_lost
-        self._on_fatal = on_fatal
+        self._hooks = hooks
         self._peers: dict[str, _Peer] = {}
         self._outbox: list[tuple[_Session, bytes]] = []
         self._outbox_acknowledges = False
@@ -165,12 +168,12 @@ class RaftTransport(Transport):  # type: ignore[misc]
         kind = message["type"]
         if kind == "append_entries":
             self.sent += 1
-            message = {**message, "sent": self.sent}
+            message = {**message, "sent": self.sent, "last": self._journal.last_index}
         elif kind == "next_node_idx":
             message = {**message, "echo": peer.session.seen}
             self.guard.limit_reply(message)
         elif kind == "request_vote":
-            message = {**message, "system_id": self._system_id()}
+            message = {**message, "new": self._hooks.is_new()}
         self._outbox_acknowledges |= kind != "append_entries"
         self._outbox.append((peer.session, encode_message(message)))
         if not self._flush_planned:
@@ -198,7 +201,7 @@ class RaftTransport(Transport):  # type: ignore[misc]
             if acknowledges:
                 self._journal.sync()
         except OSError as error:
-            self._on_fatal(error)
+            self._hooks.failed(error)
             return
         for session, data in outbox:
             if session.peer.session is session:
@@ -227,19 +230,24 @@ class RaftTransport(Transport):  # type: ignore[misc]
         self._begin(session, answer)
 
     def _hello(self) -> dict[str, Any]:
-        return {"address": self._address, "system_id": self._system_id()}
+        return {
+            "address": self._address,
+            "new": self._hooks.is_new(),
+            "has_leader": self._hooks.has_leader(),
+        }
 
     def _begin(self, session: _Session, hello: dict[str, Any]) -> None:
         assert self.guard is not None
         peer = session.peer
         if self._peers.get(peer.node.id) is not peer:
             raise EngineError(f"{peer.node.id} is no manager any more")
-        self.guard.peer_holds(peer.node.id, str(hello.get("system_id", "")))
+        self.guard.met(peer.node.id, is_new=bool(hello.get("new")))
         if peer.session is not None:  # it has come back before we saw it go
             self._end(peer.session)
         peer.session = session
         self._onNodeConnected(peer.node)
-        self._on_event()
+        self._hooks.met(peer.node.id, bool(hello.get("has_leader")))
+        self._hooks.woken()
 
     def _end(self, session: _Session) -> None:
         session.connection.abort()
@@ -247,8 +255,8 @@ class RaftTransport(Transport):  # type: ignore[misc]
             session.peer.session = None
             self._onNodeDisconnected(session.peer.node)
             if not self._stopped:
-                self._on_lost(session.peer.node.id)
-                self._on_event()
+                self._hooks.lost(session.peer.node.id)
+                self._hooks.woken()
 
     def _lost(self, connection: Connection) -> None:
         if isinstance(connection.context, _Session):
@@ -286,6 +294,6 @@ class RaftTransport(Transport):  # type: ignore[misc]
             session.connection.abort()
         except Exception as error:
             log.exception("raft.failed", peer=peer.node.id)
-            self._on_fatal(error)
+            self._hooks.failed(error)
         else:
-            self._on_event()
+            self._hooks.woken()
