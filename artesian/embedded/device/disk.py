@@ -10,6 +10,7 @@ import struct
 from array import array
 from typing import Self, TypeAlias
 
+from artesian.embedded.device.signatures import foreign_signature
 from artesian.embedded.errors import DeviceIoError, NoSpace
 
 _BLKGETSIZE64 = 0x80081272
@@ -107,6 +108,10 @@ class Disk:
             os.posix_fallocate(self.descriptor, offset, length)
         except OSError as error:
             raise self._failed("reserve space", error) from error
+
+    def foreign_signature(self) -> str | None:
+        """What is on the disk that is not ours, in words; see `signatures.foreign_signature`."""
+        return foreign_signature(self.path)
 
     def close(self) -> None:
         """Give the disk up."""

@@ -36,7 +36,6 @@ from artesian.embedded.device.checksums import (
     seed_of,
 )
 from artesian.embedded.device.disk import Buffer, Disk
-from artesian.embedded.device.signatures import foreign_signature
 from artesian.embedded.device.slots import ALLOCATED, OPEN, SlotTable
 from artesian.embedded.device.superblock import Superblock
 from artesian.embedded.errors import BadBlock, ForeignDevice, NoSpace
@@ -94,6 +93,7 @@ class DeviceStore:
         self._freed: list[int] = []  # free after the next sync
         self._fresh: set[int] = set()  # allocated, but their entry is not known to be durable
         self._dirty: set[int] = set()  # written since the last sync began
+        self._syncing: set[int] = set()  # written before a sync that has not ended yet
         self._sequences: dict[int, int] = {}  # open slots: the last write's sequence
         self._unverified: set[int] = set()  # open at an unclean stop: mismatches there are uncertain
         self._slots_by_volume: dict[int, int] = {}
@@ -155,7 +155,7 @@ class DeviceStore:
                 return cls.open(disk, system_id, device_id)
             if found is not None and not takeover:
                 raise ForeignDevice(f"{disk.path} is device {found.device_id} of system {found.system_id}")
-            signature = foreign_signature(disk.path) if found is None else None
+            signature = disk.foreign_signature() if found is None else None
             if signature is not None:
                 raise ForeignDevice(f"{disk.path} carries a {signature}")
             return cls.format(disk, system_id, pool_id, device_id, capacity_limit_bytes=capacity_limit_bytes)
@@ -568,6 +568,7 @@ class DeviceStore:
         token = SyncToken(self._dirty, self._fresh, self._freed)
         self._dirty, self._fresh, self._freed = set(), set(), []
         self._fresh |= token.fresh  # not durable yet
+        self._syncing |= token.dirty
         return token
 
     def sync_disk(self) -> None:
@@ -577,12 +578,14 @@ class DeviceStore:
     def end_sync(self, token: SyncToken) -> None:
         """The disk has been synced since `begin_sync`."""
         self._fresh -= token.fresh
+        self._syncing -= token.dirty
         for slot in token.freed:
             heapq.heappush(self._free, slot)
 
     def abandon_sync(self, token: SyncToken) -> None:
         """The sync failed: nothing of it is durable."""
         self._dirty |= token.dirty
+        self._syncing -= token.dirty
         self._freed.extend(token.freed)
 
     def sync(self) -> None:
@@ -610,7 +613,7 @@ class DeviceStore:
         for slot in list(self._slots.open_slots()):
             if keys[slot] >> 32 != volume or self._sequences.get(slot, 0) > safe_sequence:
                 continue
-            if slot in self._dirty or slot in self._fresh:
+            if slot in self._dirty or slot in self._syncing or slot in self._fresh:
                 continue
             if slot in self._unverified:
                 if self._mismatches(slot):

@@ -79,8 +79,10 @@ async def _equalize_run(
             source, table = route.targets[1], theirs
         else:
             source, table = route.targets[0], mine
-            await _bless(engine, chunk, block, *source)
-            table = ABSENT if table is None else table
+            if not await _bless(engine, chunk, block, *source) and await _bless(
+                engine, chunk, block, *route.targets[1]
+            ):
+                source, table = route.targets[1], theirs
         if table[2][8 * block : 8 * block + 8] == ZERO_ENTRY and block not in table[3]:
             await _change(engine, Op.ZERO, chunk, block * BLOCK_BYTES, BLOCK_BYTES, None)
             continue

@@ -96,7 +96,7 @@ class Mender:
 
     async def _mend(self, troubled: list[Operation]) -> None:
         """Find out what went wrong, do what helps, and send again."""
-        lost: set[RemoteServer] = set()
+        lost: dict[RemoteServer, None] = {}
         failed_devices: set[str] = set()
         refresh = False
         again: list[Operation] = []
@@ -147,14 +147,16 @@ class Mender:
             return {operation.status}
         return {status for _, status, _ in operation.problems or ()}
 
-    def _blame(self, operation: WriteOperation, lost: set[RemoteServer], failed_devices: set[str]) -> None:
+    def _blame(
+        self, operation: WriteOperation, lost: dict[RemoteServer, None], failed_devices: set[str]
+    ) -> None:
         """Which servers and devices did not take this write."""
         for link, status, _ in operation.problems or ():
             server = link.owner
             if not isinstance(server, RemoteServer):
                 continue
             if status == Status.LOST:
-                lost.add(server)
+                lost[server] = None
             elif status == Status.DEVICE_ERROR:
                 for target, device in self._route_targets(operation.chunk):
                     if target is server:
@@ -164,7 +166,7 @@ class Mender:
         engine = self._engine
         return engine.routes[(engine.first + chunk) & engine.mask].targets
 
-    async def report(self, lost: set[RemoteServer], failed_devices: set[str]) -> None:
+    async def report(self, lost: dict[RemoteServer, None], failed_devices: set[str]) -> None:
         """Have the managers mark the copies on lost servers and failed devices as stale."""
         device_ids = set(failed_devices)
         for server in lost:
@@ -280,7 +282,7 @@ class Mender:
 
     async def _flush(self, sink: Sink) -> None:
         engine = self._engine
-        targets = set(engine.unflushed) | set(engine.flushing)
+        targets = list(engine.unflushed | engine.flushing)
         engine.unflushed.clear()
         deadline = self._loop.time() + self._io_timeout_s
         for server in targets:
@@ -305,29 +307,29 @@ class Mender:
             engine.unflushed.update(dict.fromkeys(remaining, 1))
         sink.done(errno.EIO if remaining else 0)
 
-    async def _flush_servers(self, servers: set[RemoteServer]) -> set[RemoteServer]:
+    async def _flush_servers(self, servers: list[RemoteServer]) -> list[RemoteServer]:
         """Flush each; the result are those that have to be flushed again."""
         waiters = []
         for server in servers:
             waiter = FutureWaiter()
             server.link.send(waiter, Op.FLUSH)
             waiters.append((server, waiter))
-        lost: set[RemoteServer] = set()
+        lost: dict[RemoteServer, None] = {}
         failed_devices: set[str] = set()
-        again: set[RemoteServer] = set()
+        again: list[RemoteServer] = []
         for server, waiter in waiters:
             status, payload = await waiter.future
             if status == Status.OK:
                 continue
-            again.add(server)
+            again.append(server)
             if status == Status.LOST:
-                lost.add(server)
+                lost[server] = None
             elif status == Status.DEVICE_ERROR and len(payload) == 8:
                 failed_devices.add(f"{int.from_bytes(payload, 'little'):016x}")
         if lost or failed_devices:
             await self.report(lost, failed_devices)
         members = {server for route in self._engine.routes for server, _ in route.targets}
-        return again & members
+        return [server for server in again if server in members]
 
     # --- block status
 

@@ -115,7 +115,7 @@ class StorageClient:
 
     async def _report_lost(self, engine: VolumeEngine, server: RemoteServer) -> None:
         try:
-            await engine.mender.report({server}, set())
+            await engine.mender.report({server: None}, set())
         except (EngineError, OSError, TimeoutError) as error:
             log.warning("server.not_reported", server_id=server.server_id, because=str(error))
 
@@ -173,7 +173,7 @@ class StorageClient:
     # --- telling others
 
     def _complete(self, engine: VolumeEngine) -> None:
-        servers = {server for route in engine.routes for server, _ in route.targets}
+        servers = dict.fromkeys(server for route in engine.routes for server, _ in route.targets)
         for server in servers:
             # fmt: off
             server.link.send(_IGNORE, Operation.COMPLETE, volume=engine.number, epoch=engine.epoch,

@@ -28,6 +28,7 @@ both copies of a slice at once is not survived; the slice is unavailable until o
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from artesian.embedded.placement import first_slice
@@ -36,6 +37,9 @@ from artesian.embedded.sds.syncing import Syncer
 if TYPE_CHECKING:
     from artesian.embedded.device.store import DeviceStore
     from artesian.embedded.sds.joins import SourceJoin
+
+
+CHUNKS_COPIED_AT_ONCE = 6  # by all joins that one device feeds
 
 
 class VolumeAccess:
@@ -58,6 +62,8 @@ class ServedDevice:
 
     __slots__ = (
         "bad_blocks",
+        "copying",
+        "damage_reported",
         "device_id",
         "error",
         "firsts",
@@ -94,6 +100,8 @@ class ServedDevice:
         self.joining_jobs: dict[int, int] = {}  # slice → the newest job that began here
         self.joins: dict[int, SourceJoin] = {}  # slice → the job that this device feeds
         self.firsts: dict[int, int] = {}  # volume number → slice of its chunk 0
+        self.copying = asyncio.Semaphore(CHUNKS_COPIED_AT_ONCE)
+        self.damage_reported: int | None = None  # how many in-sync slices we had when the managers were told
         self.error: str | None = None
         self.read_bytes = self.read_count = self.write_bytes = self.write_count = self.bad_blocks = 0
 

@@ -149,7 +149,8 @@ class Inventory:
                 generations[int(text)] = generation
             elif state == "joining":
                 joining.add(int(text))
-        if served.error is not None:
+        self._acknowledge_damage(served, sum(1 for generation in generations if generation))
+        if served.error is not None or served.store.damaged:
             generations = [0] * served.slice_count
         served.generations[:] = generations
         served.joining = joining
@@ -159,6 +160,18 @@ class Inventory:
             del served.joining_jobs[slice_index]
         spare = document["spare_percentage"]
         served.store.allocation_limit = served.store.slot_count * (100 - spare) // 100
+
+    def _acknowledge_damage(self, served: ServedDevice, in_sync: int) -> None:
+        """A device with unreadable entries serves nothing until the managers distrust its copies.
+
+        From then on every slice is compared with another copy before it counts again.
+        """
+        if not served.store.damaged:
+            return
+        if served.damage_reported is not None and (in_sync < served.damage_reported or not in_sync):
+            served.store.forget_damage()
+            return
+        served.damage_reported = in_sync
 
     def _update_joins(self, documents: list[dict[str, Any]]) -> None:
         wanted = {document["job_id"]: document for document in documents}

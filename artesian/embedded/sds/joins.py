@@ -14,7 +14,6 @@ the managers who is a member now.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 from artesian.embedded import wire
@@ -25,7 +24,7 @@ from artesian.embedded.sds.peers import Peers
 from artesian.embedded.sds.session import DataSession
 from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Flag, Operation, Request, Status
 
-CHUNKS_IN_FLIGHT = 3
+WORKERS = 3  # chunks of one join under way at once, within what its device allows
 TARGET_PATIENCE_S = 10.0  # how long the target may take to learn of the join from the managers
 
 
@@ -101,7 +100,7 @@ class SourceJoin:
             link = self._link = await self._peers.link(self.spec.target_ip, self.spec.target_port)
             theirs = await self._begin(link)
             work = self._compare(link, theirs)
-            workers = [self._copy_all(link, work, theirs) for _ in range(CHUNKS_IN_FLIGHT)]
+            workers = [self._copy_all(link, work, theirs) for _ in range(WORKERS)]
             await asyncio.gather(*workers)
             status, _ = await link.ask(Operation.FLUSH)
             self._expect(status, "flush the copy")
@@ -112,12 +111,12 @@ class SourceJoin:
 
     async def _begin(self, link: DataLink) -> dict[tuple[int, int], tuple[int, bool]]:
         """What the target holds of the slice; waits until it has learnt of the join."""
-        deadline = time.monotonic() + TARGET_PATIENCE_S
+        deadline = asyncio.get_running_loop().time() + TARGET_PATIENCE_S
         while True:
             status, payload = await link.ask(
                 Operation.LIST, device=self._target, chunk=self.spec.slice_index, epoch=self._job
             )
-            if status != Status.STALE_MAP or time.monotonic() > deadline:
+            if status != Status.STALE_MAP or asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(0.05)
         self._expect(status, "list the slice")
@@ -153,7 +152,8 @@ class SourceJoin:
         while work and self.state == "copying":
             key = work.pop()
             await self._throttle()
-            await self._copy(link, key, key in theirs)
+            async with self._served.copying:
+                await self._copy(link, key, key in theirs)
             self.copied_bytes += CHUNK_BYTES
 
     async def _copy(self, link: DataLink, key: tuple[int, int], held_there: bool) -> None:
@@ -207,32 +207,38 @@ class SourceJoin:
     async def _repair_ours(self, volume: int, chunk: int) -> None:
         """Replace bad blocks of ours by those of another in-sync copy, lest the only good one be given up.
 
-        Without another copy the chunk is copied as it is: its bad blocks stay bad there.
+        A block that no copy has good is accepted if it is merely uncertain; else it stays bad there too.
         """
         store = self._served.store
         loop = asyncio.get_running_loop()
-        table = await loop.run_in_executor(None, store.verify, volume, chunk)
-        for block in table:
-            for device_id, ip, port in self.spec.partners:
-                link = await self._peers.link(ip, port)
-                status, payload = await link.ask(
-                    Operation.READ, device=int(device_id, 16), volume=volume, chunk=chunk,
-                    offset=block * BLOCK_BYTES, length=BLOCK_BYTES, flags=Flag.PEER,
-                )  # fmt: skip
-                if status == Status.OK:
-                    store.repair(volume, chunk, block, memoryview(payload))
-                    break
+        for block in await loop.run_in_executor(None, store.verify, volume, chunk):
+            data, silent = await self._good_block(volume, chunk, block)
+            if data is not None:
+                store.repair(volume, chunk, block, data)
+            elif silent:
+                raise JoinFailed(f"block {block} of chunk {chunk} is bad here, and another copy is silent")
             else:
-                if self.spec.partners:
-                    raise JoinFailed(
-                        f"block {block} of chunk {chunk} is bad here and cannot be had elsewhere"
-                    )
+                store.bless(volume, chunk, block)
+
+    async def _good_block(self, volume: int, chunk: int, block: int) -> tuple[Buffer | None, bool]:
+        """A partner's version of a block, and whether a partner that might have it did not answer."""
+        silent = False
+        for device_id, ip, port in self.spec.partners:
+            link = await self._peers.link(ip, port)
+            status, payload = await link.ask(
+                Operation.READ, device=int(device_id, 16), volume=volume, chunk=chunk,
+                offset=block * BLOCK_BYTES, length=BLOCK_BYTES, flags=Flag.PEER,
+            )  # fmt: skip
+            if status == Status.OK:
+                return payload, False
+            silent |= status != Status.BAD_BLOCK
+        return None, silent
 
     async def _throttle(self) -> None:
         """Keep to the limit of bytes per second."""
         if not self.spec.limit_bytes_per_s:
             return
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         wait_s = self._next_at - now
         self._next_at = max(self._next_at, now) + CHUNK_BYTES / self.spec.limit_bytes_per_s
         if wait_s > 0:

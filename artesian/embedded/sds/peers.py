@@ -16,7 +16,7 @@ class Peers:
         self._secret = secret
         self._links: dict[tuple[str, int], DataLink] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
-        self._unflushed: set[DataLink] = set()
+        self._unflushed: dict[DataLink, None] = {}
 
     async def link(self, ip: str, port: int) -> DataLink:
         """Raises ConnectionError or TimeoutError when the server cannot be reached."""
@@ -29,7 +29,7 @@ class Peers:
 
     def forwarded(self, link: DataLink) -> None:
         """Remember that clients' writes went over this link and are not flushed there yet."""
-        self._unflushed.add(link)
+        self._unflushed[link] = None
 
     async def flush(self) -> bool:
         """Flush every server that clients' writes were passed on to; False if one of them failed.
@@ -37,14 +37,14 @@ class Peers:
         A write stays in need of this after its join has been committed: the client that flushes may
         not know the new copy yet.
         """
-        links, self._unflushed = self._unflushed, set()
+        links, self._unflushed = self._unflushed, {}
         good = True
         for link, answer in [(link, link.ask(Operation.FLUSH)) for link in links]:
             status, _ = await answer
             if status != Status.OK:
                 good = False
                 if link.is_open:
-                    self._unflushed.add(link)
+                    self._unflushed[link] = None
         return good
 
     def close(self) -> None:

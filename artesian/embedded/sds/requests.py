@@ -209,7 +209,8 @@ class Requests:
 
     async def _flush(self, session: DataSession, tag: int) -> None:
         """Every device that was written to, and whatever joins have passed on to other servers."""
-        devices = list(self._devices.values())
+        # A device that has failed already serves nothing any more; its copies are being marked stale.
+        devices = [served for served in self._devices.values() if served.error is None]
         results = await asyncio.gather(
             *(served.syncer.sync() for served in devices), self._flush_forwarded(), return_exceptions=True
         )

@@ -77,7 +77,7 @@ def place_slices(state: State, *, pool_id: str, placements: dict[str, list[str]]
         one = _slice(pool, int(text))
         if one.copies and has_data:
             refuse(WRONG_PARAMETERS, f"Slice {text} holds data: it can only be moved by a join")
-        if not 1 <= len(device_ids) <= 2:
+        if not int(has_data) <= len(device_ids) <= 2:
             refuse(WRONG_PARAMETERS, f"Slice {text} needs one or two devices")
         for device_id in device_ids:
             _check_target(state, pool_id, device_id)
