@@ -24,6 +24,7 @@ from artesian.embedded.local.rest import Gateway
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.02
+_SETTLE_S = 0.5
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
 
 Progress = Callable[[str], None]
@@ -124,6 +125,14 @@ class LocalEngine:
         for place in self.layout.processes(self.description):
             if place.name in wanted and self.running(place) is None:
                 raise NotRunning(f"{place.name} ended at once: {last_words(place.log)} (log: {place.log})")
+
+    def settle(self, names: Iterable[str]) -> None:
+        """See to it that processes that were just started do not end at once. Raises NotRunning."""
+        names = list(names)
+        deadline = time.monotonic() + _SETTLE_S
+        while names and time.monotonic() < deadline:
+            self.check_alive(names)
+            time.sleep(_POLL_S)
 
     # --- down
 

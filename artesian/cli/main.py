@@ -1,0 +1,73 @@
+"""`artesian`: where every command begins and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from artesian.cli import lifecycle, node_commands, volume_commands
+from artesian.cli.outcome import ExitCode, code_of, sentence
+from artesian.embedded.local.layout import Role
+
+app = typer.Typer(
+    name="artesian",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Highly available block storage out of the raw disks of a bare cluster.",
+)
+engine = typer.Typer(no_args_is_help=True, help="The embedded storage engine on this machine.")
+app.add_typer(engine, name="engine")
+engine.command()(lifecycle.up)
+engine.command()(lifecycle.down)
+engine.command()(lifecycle.status)
+engine.add_typer(volume_commands.volume, name="volume")
+engine.command("map")(volume_commands.map_volume)
+engine.command("unmap")(volume_commands.unmap_volume)
+engine.command()(volume_commands.attach)
+engine.command()(volume_commands.detach)
+engine.command()(volume_commands.mount)
+engine.command()(volume_commands.unmount)
+engine.add_typer(node_commands.node, name="node")
+engine.add_typer(node_commands.disk, name="disk")
+for _role in Role:
+    engine.command(_role.value)(node_commands.foreground(_role))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code. Errors become one line on standard error, never a traceback
+    (with ARTESIAN_DEBUG set, they become one)."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        result = app(args=arguments, prog_name="artesian", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result or 0)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(arguments, "interrupted", ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # wrong options, as typer tells them
+        if usage is not None:
+            return _fail(arguments, usage(), ExitCode.USAGE) if usage() else ExitCode.USAGE
+        if os.environ.get("ARTESIAN_DEBUG"):
+            raise
+        return _fail(arguments, sentence(error), code_of(error))
+
+
+def _fail(arguments: Sequence[str], text: str, code: ExitCode) -> int:
+    text = " ".join(text.split())
+    if "--json" in arguments:
+        print(json.dumps({"error": text, "exit_code": int(code)}), file=sys.stderr)
+    else:
+        print(f"error: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Sizes, rates and times as people write and read them."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS: dict[str, int] = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgtp", start=1):
+    _UNITS[_letter] = _UNITS[f"{_letter}ib"] = 1 << 10 * _power
+    _UNITS[f"{_letter}b"] = int(10 ** (3 * _power))
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """`"2GiB"`, `"2G"`, `"1.5TiB"`, `"4096"` → bytes; GB and the like are powers of ten.
+
+    Raises ValueError.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    unit = _UNITS.get(found[2].lower()) if found is not None else None
+    if found is None or unit is None:
+        raise ValueError(f"{text!r} is not a size like 2GiB")
+    whole, _, fraction = found[1].partition(".")
+    size, rest = divmod(int(whole + fraction) * unit, int("1" + "0" * len(fraction)))
+    if rest:
+        raise ValueError(f"{text!r} is not a whole number of bytes")
+    return size
+
+
+def format_size(size_bytes: float | None) -> str:
+    """At most four digits: `"2.0 GiB"`, `"350 MiB"`."""
+    if size_bytes is None:
+        return "?"
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if size >= 100 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} PiB"
+
+
+def format_duration(seconds: float | None) -> str:
+    """`"8 s"`, `"3 min 20 s"`, `"2 h 5 min"`."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
