@@ -109,10 +109,10 @@ class DeviceStore:
         size = disk.size_bytes
         if capacity_limit_bytes:
             size = min(size, capacity_limit_bytes)
-        made = superblocks.plan(size, system_id, pool_id, device_id, str(uuid.uuid4()))
+        made = superblocks.plan(size, system_id, pool_id, device_id, str(uuid.uuid4())).with_(clean=False)
         disk.reserve(0, made.data_offset)
         disk.reserve(made.backup_offset, superblocks.SUPERBLOCK_BYTES)
-        made.with_(clean=False).write(disk)
+        made.write(disk)
         return cls(disk, made)
 
     @classmethod
