@@ -11,8 +11,6 @@ ROLES = ("Monitor", "Configure", "Administrator", "FrontendConfig", "BackendConf
 _FRONTEND = frozenset({"Volume", "VTree", "Sdc"})
 _BACKEND = frozenset({"ProtectionDomain", "FaultSet", "StoragePool", "Sds", "Device", "System"})
 _ALLOWED = {
-    "Administrator": _FRONTEND | _BACKEND | {"User"},
-    "Configure": _FRONTEND | _BACKEND,
     "FrontendConfig": _FRONTEND,
     "BackendConfig": _BACKEND,
     "Security": frozenset({"User"}),
@@ -24,8 +22,11 @@ def require(user: User, method: str, target: Target) -> None:
     """Raises ApiError 403 if the user's role does not allow this request."""
     if method != "POST" or target.form not in _CHANGES or target.name.startswith("query"):
         return
-    own_password = target.name == "setPassword" and target.object_id == user.id
-    if own_password or target.type_name in _ALLOWED.get(user.role, frozenset()):
+    if user.role == "Administrator" or target.type_name in _ALLOWED.get(user.role, ()):
+        return
+    if user.role == "Configure" and target.type_name != "User":
+        return
+    if target.name == "setPassword" and target.object_id == user.id:  # everybody's own
         return
     raise ApiError(
         403,

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 _GRACE_S = 5  # how long requests under way may take after SIGTERM
 _KEEP_ALIVE_S = 60
+_TICK_S = 0.2
 
 
 class HttpsServer:
@@ -45,6 +46,8 @@ class HttpsServer:
             listener = socket.create_server((ip, port), family=family, backlog=1024)
         except OSError as error:
             raise EngineError(f"cannot listen on {ip} port {port}: {error.strerror}") from error
+        # Inherited by what is accepted. asyncio does this only for sockets whose protocol number is given.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = listener.getsockname()[1]
         self._server = _Server(_uvicorn_config(self._application, self._private_file))
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -56,10 +59,21 @@ class HttpsServer:
                 raise EngineError("the HTTPS server ended at once")
 
     async def stop(self) -> None:
-        """Lets requests under way finish, for a few seconds."""
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await self._task
+        """Lets requests under way finish, for a few seconds; connections without one end at once."""
+        if self._server is None or self._task is None:
+            return
+        self._server.should_exit = True
+        while not self._task.done():
+            await asyncio.wait([self._task], timeout=_TICK_S)
+            for connection in list(self._server.server_state.connections):
+                if _is_idle(connection):
+                    connection.transport.abort()  # a TLS goodbye would wait for clients that have gone
+        self._task.result()
+
+
+def _is_idle(connection: Any) -> bool:
+    """uvicorn's protocols keep their current request in `cycle`."""
+    return connection.cycle is None or connection.cycle.response_complete
 
 
 class GatewayService:
