@@ -26,7 +26,7 @@ class SimulatedProcess:
         self.alive = True
         self.frozen_until = 0.0
         self._loop = loop
-        self.transports: set[MemoryTransport] = set()
+        self.transports: dict[MemoryTransport, None] = {}
         self.listeners: set[tuple[str, int]] = set()
 
     def run(self, work: Any) -> asyncio.Task[Any]:
@@ -61,6 +61,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.blocked: set[frozenset[str]] = set()  # pairs of processes that cannot reach each other
         self._order = itertools.count()
         self.steps = 0
+
+    def _check_closed(self) -> None:
+        """What is collected after the end may still try to schedule something; nothing comes of it."""
 
     # --- time
 
@@ -181,7 +184,7 @@ class MemoryTransport(asyncio.Transport):
         self._closed = False
         self._arrives_at = 0.0
         if process is not None:
-            process.transports.add(self)
+            process.transports[self] = None
 
     def in_context(self, function: Callable[..., Any], *args: Any) -> None:
         """Run something of this end's protocol inside its process."""
@@ -275,5 +278,5 @@ class MemoryTransport(asyncio.Transport):
             return
         self._closing = self._closed = True
         if self.process is not None:
-            self.process.transports.discard(self)
+            self.process.transports.pop(self, None)
         self.in_context(self._protocol.connection_lost, None)
