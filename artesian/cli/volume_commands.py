@@ -15,7 +15,7 @@ from artesian.cli.sizes import format_size
 from artesian.embedded.local import volumes
 from artesian.embedded.local.engine import LocalEngine
 from artesian.embedded.local.errors import NotRunning
-from artesian.embedded.local.topology import POOL
+from artesian.embedded.local.layout import POOL
 
 volume = typer.Typer(no_args_is_help=True, help="Create, list, grow, rename and delete volumes.")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from artesian.embedded.errors import ConfigError
 from artesian.embedded.local.description import MIN_DISK_BYTES, DiskDescription
 from artesian.embedded.local.engine import LocalEngine, Progress, make_ready
 from artesian.embedded.local.layout import write_files
-from artesian.embedded.local.rest import Gateway
+
+if TYPE_CHECKING:
+    from artesian.embedded.local.rest import Gateway
 
 _POLL_S = 0.2
 

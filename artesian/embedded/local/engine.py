@@ -7,19 +7,23 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artesian.embedded.config import read_secret
 from artesian.embedded.errors import CommandRefused, EngineError, ManagersUnavailable
 from artesian.embedded.local import description as descriptions
-from artesian.embedded.local import managers, planning, processes, starter, topology
+from artesian.embedded.local import planning, processes, starter
 from artesian.embedded.local.description import EngineDescription
 from artesian.embedded.local.errors import InTheWay, NotRunning, TookTooLong
 from artesian.embedded.local.layout import USER, Layout, ProcessPlace, Role, locked, rotate_log, write_files
 from artesian.embedded.local.planning import Wish
 from artesian.embedded.local.processes import ProcessIdentity
-from artesian.embedded.local.rest import Gateway
+
+if TYPE_CHECKING:
+    from artesian.embedded.local.rest import Gateway
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -59,6 +63,8 @@ class LocalEngine:
 
     def gateway(self) -> Gateway:
         """A session with the gateway as the administrator; open it with `with`."""
+        from artesian.embedded.local.rest import Gateway  # slow to load, and not always needed
+
         certificate = self.layout.certificates / "gateway.crt"
         return Gateway(self.description.gateway_url, USER, self.layout.read_password(), certificate)
 
@@ -184,14 +190,23 @@ def up(folder: Path, wish: Wish, progress: Progress) -> tuple[LocalEngine, Start
             engine.save()
         write_files(engine.layout, engine.description)
         progress("starting processes …")
-        started = engine.start(engine.places())
-        _make_ready(engine, started, progress)
-    return engine, Started(made, extended, tuple(started), time.monotonic() - began)
+        places = engine.places()
+        missing = [place.name for place in places if engine.running(place) is None]
+        with ThreadPoolExecutor(1) as pool:
+            starting = pool.submit(engine.start, places)  # meanwhile, what we need ourselves is loaded
+
+            def check() -> None:
+                if starting.done():
+                    engine.check_alive(starting.result())
+
+            _make_ready(engine, check, progress)
+            starting.result()
+    return engine, Started(made, extended, tuple(missing), time.monotonic() - began)
 
 
 def make_ready(engine: LocalEngine, progress: Progress) -> None:
     """Wait until managers and gateway answer, and tell the engine of whatever it does not have yet."""
-    _make_ready(engine, [], progress)
+    _make_ready(engine, lambda: None, progress)
 
 
 def _prepare(folder: Path, wish: Wish) -> bool:
@@ -210,14 +225,17 @@ def _prepare(folder: Path, wish: Wish) -> bool:
     return True
 
 
-def _make_ready(engine: LocalEngine, started: list[str], progress: Progress) -> None:
+def _make_ready(engine: LocalEngine, check: Callable[[], object], progress: Progress) -> None:
+    """`check` raises what makes further waiting useless."""
     description = engine.description
     deadline = time.monotonic() + READY_TIMEOUT_S
     if not description.bootstrapped:
         progress("waiting for the managers …")
-        _bootstrap(engine, started, deadline)
+        _bootstrap(engine, check, deadline)
         description.bootstrapped = True
         engine.save()
+    from artesian.embedded.local import topology  # slow to load, and not always needed
+
     progress("waiting for the gateway …")
     gateway = engine.gateway()
     while True:
@@ -225,7 +243,7 @@ def _make_ready(engine: LocalEngine, started: list[str], progress: Progress) -> 
             gateway.wait_until_ready(0.5)
             break
         except NotRunning as error:
-            engine.check_alive(started)
+            check()
             if time.monotonic() > deadline:
                 raise TookTooLong(str(error)) from None
     if not topology.is_complete(description):
@@ -234,12 +252,13 @@ def _make_ready(engine: LocalEngine, started: list[str], progress: Progress) -> 
             topology.ensure(gateway, engine.layout, description)
         finally:
             engine.save()
-    _wait_for_clients(engine, gateway, started, deadline)
+    _wait_for_clients(engine, gateway, check, deadline)
 
 
-def _bootstrap(engine: LocalEngine, started: list[str], deadline: float) -> None:
+def _bootstrap(engine: LocalEngine, check: Callable[[], object], deadline: float) -> None:
     """The same system id every time: a second attempt changes nothing."""
-    from artesian.embedded.gateway.passwords import hash_password
+    from artesian.embedded.gateway.passwords import hash_password  # not always needed
+    from artesian.embedded.local import managers
 
     body = {
         "name": engine.description.name,
@@ -252,18 +271,20 @@ def _bootstrap(engine: LocalEngine, started: list[str], deadline: float) -> None
             managers.ask(engine.description.manager_addresses, engine.secret, "bootstrap", body, 0.5)
             return
         except ManagersUnavailable:
-            engine.check_alive(started)
+            check()
             if time.monotonic() > deadline:
                 raise TookTooLong("the managers have not elected a leader") from None
         except CommandRefused as error:
             raise InTheWay(f"the managers hold another engine: {error}") from None
 
 
-def _wait_for_clients(engine: LocalEngine, gateway: Gateway, started: list[str], deadline: float) -> None:
+def _wait_for_clients(
+    engine: LocalEngine, gateway: Gateway, check: Callable[[], object], deadline: float
+) -> None:
     wanted = {node.guid for node in engine.description.nodes}
     with gateway:
         while not wanted <= {str(client["sdcGuid"]) for client in gateway.list("Sdc")}:
-            engine.check_alive(started)
+            check()
             if time.monotonic() > deadline:
                 raise TookTooLong("not all clients have registered")
             time.sleep(_POLL_S)

@@ -23,6 +23,7 @@ from artesian.embedded.local.description import (
 from artesian.embedded.local.errors import InTheWay
 
 USER = "admin"
+POOL = "default"  # the storage pool that every disk is put into
 _MAX_LOG_BYTES = 16 << 20
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from artesian.embedded.local.description import DiskDescription, EngineDescription, NodeDescription
-from artesian.embedded.local.layout import Layout
+from artesian.embedded.local.layout import POOL, Layout
 from artesian.embedded.local.rest import Gateway
 
-DOMAIN = POOL = "default"
+DOMAIN = "default"
 _AT_ONCE = 8
 _DEFAULT_SPARE_PERCENTAGE = 10
 Item = TypeVar("Item")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from artesian.embedded.errors import ConfigError
-from artesian.embedded.local import managers
 from artesian.embedded.local.engine import LocalEngine
 from artesian.embedded.local.errors import NotThere
-from artesian.embedded.local.topology import POOL
+from artesian.embedded.local.layout import POOL
 from artesian.embedded.state.model import Client, Mapping, State, Volume
 
 GIB = 1 << 30
@@ -61,6 +60,8 @@ def unmap_from_node(engine: LocalEngine, name: str, node: int) -> str:
 
 def find_mapping(engine: LocalEngine, name: str, node: int) -> tuple[Volume, Mapping]:
     """A volume and its mapping to a node, as the managers have it. Raises NotThere."""
+    from artesian.embedded.local import managers  # slow to load, and not always needed
+
     state, _ = managers.query(engine.description.manager_addresses, engine.secret, _QUERY_TIMEOUT_S)
     volume = find(state, name)
     client = _client(state, engine.description.node(node).guid)
