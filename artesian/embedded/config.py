@@ -266,7 +266,8 @@ def _describe(
 ) -> str:
     """One line out of everything that is wrong with a file."""
     problems = []
-    for item in error.errors(include_url=False):
+    # Unknown keys come first: they are often the reason why others are missing.
+    for item in sorted(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden"):
         location = item["loc"]
         where = f"{path}:{_line(root, location)}" if root is not None else str(path)
         problems.append(f"{where}: {_problem(config_class, location, item['type'], item)}")
