@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from artesian.embedded.errors import CommandRefused, ManagersUnavailable
+from artesian.embedded.errors import CommandRefused, EngineError
 from artesian.embedded.gateway import failures, permissions, urls, values
 from artesian.embedded.gateway.authentication import Authenticator
 from artesian.embedded.gateway.context import Context, Timing
@@ -66,9 +66,9 @@ class Gateway:
             return error.response()
         except CommandRefused as error:
             return failures.refused(error).response()
-        except (ManagersUnavailable, ConnectionError, TimeoutError) as error:
+        except (EngineError, ConnectionError, TimeoutError) as error:
             log.warning("gateway.managers_unavailable", error=str(error))
-            return ApiError(503, "The managers of the engine cannot be reached").response()
+            return ApiError(503, f"The managers of the engine cannot answer: {error}").response()
         except ClientDisconnect:
             return ApiError(400, "The client has gone").response()
         except Exception:  # a bug must neither take the process down nor answer in HTML
@@ -84,8 +84,6 @@ class Gateway:
         if target.form is Form.VERSION:
             return json_response(API_VERSION)
         view = await self._managers.look()
-        if not view.state.system_id:
-            raise ApiError(503, "The engine has not been set up yet")
         self._rates.observe(view)
         session = await self._session_answer(request, target, view)
         if session is not None:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from typing import Any, Protocol
 
+from artesian.embedded.errors import CommandRefused, EngineError, ManagersUnavailable
 from artesian.embedded.gateway import outcomes
 from artesian.embedded.gateway.view import Relations, View
 from artesian.embedded.state.codec import live_from_json, state_from_json
 
 QUERY_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
-_TRIES = 3
+_TRIES = 4
 
 
 class Link(Protocol):
@@ -21,7 +22,7 @@ class Link(Protocol):
     async def request(
         self, kind: str, body: dict[str, Any], timeout_s: float = ..., *, once: bool = ...
     ) -> dict[str, Any]:
-        """Raises CommandRefused, ManagersUnavailable, and ConnectionError if it is to be sent only once."""
+        """Raises EngineError of all kinds, and ConnectionError if it is to be sent only once."""
 
 
 class Managers:
@@ -39,7 +40,7 @@ class Managers:
         self._last: View | None = None
 
     async def look(self) -> View:
-        """The engine as it is now. Raises ManagersUnavailable or ConnectionError."""
+        """The engine as it is now. Raises EngineError or ConnectionError."""
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._query_after(self._running))
             self._waiting.add_done_callback(_retrieve)
@@ -48,20 +49,25 @@ class Managers:
     async def command(self, name: str, args: dict[str, Any], before: View) -> dict[str, Any]:
         """Changes the engine, once even if the leading manager changes meanwhile.
 
-        `before` is a view from before the command. Raises CommandRefused, and what `look` raises.
+        `before` is a view from before the command. Raises CommandRefused, and what `look` raises; then the
+        command may or may not have been carried out.
         """
         body = {"name": name, "args": args}
-        if outcomes.may_repeat(name):
-            return await self._link.request("command", body, COMMAND_TIMEOUT_S)
-        for _ in range(_TRIES):
+        repeatable = outcomes.may_repeat(name)
+        for tries_left in reversed(range(_TRIES)):
             try:
-                return await self._link.request("command", body, COMMAND_TIMEOUT_S, once=True)
-            except ConnectionError:
+                return await self._link.request("command", body, COMMAND_TIMEOUT_S, once=not repeatable)
+            except (CommandRefused, ManagersUnavailable):
+                raise
+            except (ConnectionError, EngineError):  # the manager, or its lead, was lost meanwhile
+                if not tries_left:
+                    raise
+            if not repeatable:
                 now = await self.look()
                 done = outcomes.result_if_done(name, args, before.state, now.state)
                 if done is not None:
                     return done
-        return await self._link.request("command", body, COMMAND_TIMEOUT_S, once=True)
+        raise AssertionError("unreachable")
 
     async def _query_after(self, before: asyncio.Task[View] | None) -> View:
         if before is not None:

@@ -86,8 +86,7 @@ class GatewayService:
             secret,
             "gateway",
             _ignore,
-            # Only the leader answers a query, which is all that a gateway needs to know.
-            register=lambda: ("query", {}),
+            register=lambda: ("register_gateway", {}),
             on_registered=lambda _answer: log.info("gateway.manager_found"),
         )
         self._following: asyncio.Task[None] | None = None

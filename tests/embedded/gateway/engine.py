@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from artesian.embedded import capacity
-from artesian.embedded.errors import CommandRefused, ManagersUnavailable
+from artesian.embedded.errors import CommandRefused, EngineError, ManagersUnavailable
 from artesian.embedded.gateway.passwords import hash_password
 from artesian.embedded.state import commands
 from artesian.embedded.state.codec import live_to_json, state_to_json
@@ -62,6 +62,8 @@ class MemoryEngine:
         """As `ManagerLink.request`; what passes is JSON both ways."""
         if not self.reachable:
             raise ManagersUnavailable(f"no manager answered within {timeout_s:g} s")
+        if not self.state.system_id:
+            raise EngineError("this engine has not been bootstrapped yet")
         if kind == "query":
             self.queries += 1
             if self.servers_work:
@@ -82,6 +84,8 @@ class MemoryEngine:
 
     def _lose(self, once: bool) -> dict[str, Any]:
         assert once, "a command that may not be repeated would be repeated by the link"
+        if (self.lost_answers + self.lost_commands) % 2:
+            raise EngineError("the lead was lost meanwhile")
         raise ConnectionResetError("the connection to the manager was lost")
 
     def apply(self, name: str, /, **args: Any) -> dict[str, Any]:

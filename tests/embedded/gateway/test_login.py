@@ -91,6 +91,7 @@ def test_an_engine_that_is_not_set_up_says_so(anonymous: httpx.Client, engine: M
     engine.state.system_id = ""
     answer = login(anonymous)
     assert (answer.status_code, answer.json()["errorCode"]) == (503, 0)
+    assert "not been bootstrapped" in answer.json()["message"]
 
 
 def test_while_no_manager_can_be_reached_the_answer_is_503(rest: httpx.Client, engine: MemoryEngine) -> None:
