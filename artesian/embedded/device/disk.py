@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -14,6 +15,9 @@ from artesian.embedded.device.signatures import foreign_signature
 from artesian.embedded.errors import DeviceIoError, NoSpace
 
 _BLKGETSIZE64 = 0x80081272
+_BLKZEROOUT = 0x127F
+_PUNCH_HOLE = 3  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+_PUNCH_BYTES = 64 * 1024
 Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int]"
 
 
@@ -109,18 +113,39 @@ class Disk:
         except OSError as error:
             raise self._failed("reserve space", error) from error
 
+    def clear(self, offset: int, length: int) -> None:
+        """Make bytes zeros, giving their space back to a host file system where that is quicker."""
+        try:
+            if length < _PUNCH_BYTES:
+                self.write(offset, bytes(length))
+            elif stat.S_ISBLK(os.fstat(self.descriptor).st_mode):
+                fcntl.ioctl(self.descriptor, _BLKZEROOUT, struct.pack("QQ", offset, length))
+            elif _fallocate(self.descriptor, _PUNCH_HOLE, offset, length):
+                for at in range(offset, offset + length, 1 << 20):
+                    self.write(at, bytes(min(1 << 20, offset + length - at)))
+        except OSError as error:
+            raise self._failed("clear", error) from error
+
     def foreign_signature(self) -> str | None:
         """What is on the disk that is not ours, in words; see `signatures.foreign_signature`."""
         return foreign_signature(self.path)
 
     def close(self) -> None:
-        """Give the disk up."""
-        os.close(self.descriptor)
+        """Give the disk up; whoever still uses it gets an error, never another file's bytes."""
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
 
     def _failed(self, doing: str, error: OSError) -> DeviceIoError | NoSpace:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return NoSpace(f"the file system that holds {self.path} is full")
         return DeviceIoError(f"{self.path}: {doing} failed: {error.strerror}")
+
+
+def _fallocate(descriptor: int, mode: int, offset: int, length: int) -> int:
+    """fallocate(2), which Python does not offer; 0, or an error number where it is not supported."""
+    function = ctypes.CDLL(None, use_errno=True).fallocate
+    function.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    return ctypes.get_errno() if function(descriptor, mode, offset, length) else 0
 
 
 def _size(descriptor: int, mode: int) -> int:

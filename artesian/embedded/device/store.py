@@ -8,6 +8,10 @@ zeros" on stable storage before the slot can be used, so blocks that were never 
 the slot held before. Freed slots are used again only after a sync, lest a freed entry that comes back after
 a loss of power shows another chunk's data.
 
+**Zeros.** Where a checksum says "zeros", the data on the disk is zeros too, except in chunks that were open
+at an unclean stop, where that is restored before their first write. So if of a write to such a block only
+the checksum reached the disk, what the block is accepted as is what it was.
+
 **Blocks that do not match.** In a chunk that was open at an unclean stop such a block is *uncertain*: it may
 be replaced by another copy's (`repair`), or accepted as it is (`bless`). Anywhere else it is bad, and can
 only be repaired or overwritten as a whole. It is never returned.
@@ -96,6 +100,7 @@ class DeviceStore:
         self._syncing: set[int] = set()  # written before a sync that has not ended yet
         self._sequences: dict[int, int] = {}  # open slots: the last write's sequence
         self._unverified: set[int] = set()  # open at an unclean stop: mismatches there are uncertain
+        self._unzeroed: set[int] = set()  # open at an unclean stop: data under "zeros" may be something else
         self._slots_by_volume: dict[int, int] = {}
         self.allocation_limit = superblock.slot_count
 
@@ -171,6 +176,7 @@ class DeviceStore:
             self._slots_by_volume[volume] = self._slots_by_volume.get(volume, 0) + 1
         if not self._superblock.clean:
             self._unverified = set(self._slots.open_slots())
+            self._unzeroed = set(self._unverified)
         self._superblock = self._superblock.with_(clean=False)
         self._superblock.write(self._disk)
 
@@ -356,6 +362,8 @@ class DeviceStore:
             slot = self._allocate(volume, chunk, generation, spare)
         elif self._flags[slot] != ALLOCATED | OPEN or generation > self._generations[slot]:
             self._open(slot, generation)
+        if self._unzeroed and slot in self._unzeroed:
+            self._restore_zeros(slot)
         sums, seed = self._tables.get(slot) or self._table(slot)
         self._disk.write(self._data_offset + slot * CHUNK_BYTES + offset, data)
         first = offset // BLOCK_BYTES
@@ -426,8 +434,24 @@ class DeviceStore:
             self._open(slot, generation)
         sums[first:last] = EMPTY_TABLE[first:last]
         self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, sums[first:last])
+        at = self._data_offset + slot * CHUNK_BYTES + first * BLOCK_BYTES
+        self._disk.clear(at, (last - first) * BLOCK_BYTES)
         self._sequences[slot] = sequence
         self._dirty.add(slot)
+
+    def _restore_zeros(self, slot: int) -> None:
+        """Clear what lies under "zeros" on the disk, and see to it that it stays so."""
+        sums, _ = self._table(slot)
+        base = self._data_offset + slot * CHUNK_BYTES
+        data = self._disk.read(base, CHUNK_BYTES)
+        dirty = False
+        for block, value in enumerate(sums):
+            if value == ZERO_BLOCK and data[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES] != _ZEROS:
+                self._disk.write_durable(base + block * BLOCK_BYTES, _ZEROS)
+                dirty = True
+        if dirty:
+            self._dirty.add(slot)
+        self._unzeroed.discard(slot)
 
     def _empty_but(self, sums: array[int], first: int, last: int) -> bool:
         return sums[:first] == EMPTY_TABLE[:first] and sums[last:] == EMPTY_TABLE[last:]
@@ -461,6 +485,7 @@ class DeviceStore:
         start = self._superblock.initialized_slots
         count = min(INITIALIZE_SLOTS, self.slot_count - start)
         if count:
+            self._disk.clear(self._data_offset + start * CHUNK_BYTES, count * CHUNK_BYTES)
             self._slots.initialize(start, count)
             self._disk.write(self._tables_offset + start * TABLE_BYTES, EMPTY_TABLE_BYTES * count)
             self._disk.sync()
@@ -534,7 +559,10 @@ class DeviceStore:
             for block, data in blocks:
                 self._disk.write(base + block * BLOCK_BYTES, data)
         sums, _ = self._table(slot)
-        sums[:] = array("Q", checksums)
+        for block, value in enumerate(array("Q", checksums)):
+            if value == ZERO_BLOCK and sums[block] != ZERO_BLOCK:
+                self._disk.write(base + block * BLOCK_BYTES, _ZEROS)
+            sums[block] = value
         self._disk.write(self._tables_offset + slot * TABLE_BYTES, checksums)
         # It stays open here until all is durable: an unfinished copy must not look like a good one.
         self._slots.set(slot, generation, ALLOCATED | OPEN)
@@ -548,12 +576,14 @@ class DeviceStore:
         if slot is None:
             return
         self._disk.write(self._tables_offset + slot * TABLE_BYTES, EMPTY_TABLE_BYTES)
+        self._disk.clear(self._data_offset + slot * CHUNK_BYTES, CHUNK_BYTES)
         self._slots.free(slot)
         self._tables.pop(slot, None)
         self._sequences.pop(slot, None)
         self._fresh.discard(slot)
         self._dirty.discard(slot)
         self._unverified.discard(slot)
+        self._unzeroed.discard(slot)
         self._freed.append(slot)
         self._slots_by_volume[volume] -= 1
 

@@ -143,6 +143,7 @@ async def _bless(engine: VolumeEngine, chunk: int, block: int, server: RemoteSer
         Op.BLESS, device=device, volume=engine.number, chunk=chunk, offset=block * BLOCK_BYTES,
         epoch=engine.epoch, generation=route.generation,
     )  # fmt: skip
+    engine.unflushed[server] = 1
     return status == Status.OK
 
 

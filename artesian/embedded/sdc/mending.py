@@ -234,6 +234,7 @@ class Mender:
                             offset=block * BLOCK_BYTES, length=BLOCK_BYTES, epoch=self._engine.epoch,
                             generation=route.generation, payload=data,
                         )  # fmt: skip
+                        self._engine.unflushed[server] = 1
                         log.info("block.repaired", volume_id=self._engine.volume_id, chunk=chunk, block=block)
 
     # --- no room

@@ -175,7 +175,11 @@ class Cluster:
                     )  # fmt: skip
         await self.until(lambda: all(one.copies for one in self.pool.slices), 20)
         self.volume_id = self.command(
-            "add_volume", random=self.number(), storage_pool_id=self.pool_id, size_bytes=1 << 30, name="volume"
+            "add_volume",
+            random=self.number(),
+            storage_pool_id=self.pool_id,
+            size_bytes=1 << 30,
+            name="volume",
         )["id"]
         await self.start_client()
         await self.until(lambda: bool(self.state.clients), 10)
@@ -211,7 +215,9 @@ class Cluster:
 
     def describe(self) -> str:
         """What a failure needs to know."""
-        copies = [[(copy.device_id[-2:], copy.state.value) for copy in one.copies] for one in self.pool.slices]
+        copies = [
+            [(copy.device_id[-2:], copy.state.value) for copy in one.copies] for one in self.pool.slices
+        ]
         joins = [one.join for one in self.pool.slices if one.join]
         alive = [name for name, process in self.processes.items() if process.alive]
         errors = {device.id[-2:]: device.error for device in self.state.devices.values() if device.error}
@@ -224,7 +230,11 @@ class Cluster:
             if not self.alive(f"sds{node}"):
                 continue
             for served in server._inventory.served():
-                path = self.state.devices[served.device_id].path if served.device_id in self.state.devices else ""
+                path = (
+                    self.state.devices[served.device_id].path
+                    if served.device_id in self.state.devices
+                    else ""
+                )
                 if path and self.platters[node, path].failed:
                     continue  # an idle disk that has failed is noticed at its next use
                 for info in served.store.chunks():
@@ -235,11 +245,15 @@ class Cluster:
                     table = served.store.table(info.volume, info.chunk, verify=True)
                     assert table is not None
                     assert not table.bad, f"chunk {info} has bad blocks {table.bad} on {served.device_id}"
-                    found.setdefault((info.volume, info.chunk), []).append((served.device_id, table.checksums))
+                    found.setdefault((info.volume, info.chunk), []).append(
+                        (served.device_id, table.checksums)
+                    )
         empty = (0x5A45524F5A45524F).to_bytes(8, "little") * 256
         for (volume, chunk), copies in found.items():
             tables = [table for _, table in copies]
             if len(tables) < 2 and not any(platter.failed for platter in self.platters.values()):
                 tables.append(empty)
-            assert len(set(tables)) == 1, f"the copies of volume {volume}, chunk {chunk} differ: {copies}"[:300]
+            assert len(set(tables)) == 1, f"the copies of volume {volume}, chunk {chunk} differ: {copies}"[
+                :300
+            ]
         return len(found)

@@ -50,7 +50,7 @@ class SimulatedDisk:
     def _check(self) -> None:
         self._killer()
         if self._closed:
-            raise AssertionError("a closed disk was used")
+            raise DeviceIoError("a closed disk was used")
         if self.platter.failed:
             raise DeviceIoError(f"{self.path}: simulated I/O error")
 
@@ -74,6 +74,9 @@ class SimulatedDisk:
         length = len(bytes(memoryview(data).cast("B")))  # type: ignore[arg-type]
         for page in range(offset // PAGE_BYTES, -(-(offset + length) // PAGE_BYTES)):
             self.platter.before.pop(page, None)
+
+    def clear(self, offset: int, length: int) -> None:
+        self.write(offset, bytes(length))
 
     def sync(self) -> None:
         self._check()

@@ -207,7 +207,9 @@ class Drill:
 
     def _safe(self) -> bool:
         """Whether losing a disk now loses nothing."""
-        return self.cluster.healthy() and all(self.cluster.alive(f"sds{node}") for node in self.cluster.servers)
+        return self.cluster.healthy() and all(
+            self.cluster.alive(f"sds{node}") for node in self.cluster.servers
+        )
 
     def _normal_devices(self) -> list[Any]:
         return [device for device in self.cluster.state.devices.values()

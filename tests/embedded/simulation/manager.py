@@ -108,7 +108,9 @@ class SimulatedManager:
 
     def _report(self, body: dict[str, Any]) -> None:
         for device_id, document in body["devices"].items():
-            fields = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
+            fields = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+            }
             self._devices[device_id] = DeviceLive(**fields)
         for text, document in body["joins"].items():
             self._joins[int(text)] = JoinLive(**document)
@@ -116,7 +118,9 @@ class SimulatedManager:
 
     def live(self) -> Live:
         now = self._loop.time()
-        return Live(now, now - self._began > SETTLE_S, dict(self._seen), dict(self._devices), {}, dict(self._joins))
+        return Live(
+            now, now - self._began > SETTLE_S, dict(self._seen), dict(self._devices), {}, dict(self._joins)
+        )
 
     def _lead(self) -> None:
         """What a leader does several times a second."""
