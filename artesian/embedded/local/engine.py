@@ -238,14 +238,7 @@ def _make_ready(engine: LocalEngine, check: Callable[[], object], progress: Prog
 
     progress("waiting for the gateway …")
     gateway = engine.gateway()
-    while True:
-        try:
-            gateway.wait_until_ready(0.5)
-            break
-        except NotRunning as error:
-            check()
-            if time.monotonic() > deadline:
-                raise TookTooLong(str(error)) from None
+    gateway.wait_until_ready(READY_TIMEOUT_S, check)
     if not topology.is_complete(description):
         progress("adding nodes and disks …")
         try:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from artesian.embedded.local.errors import NotRunning, NotThere, RestRefused
+from artesian.embedded.local.errors import NotRunning, NotThere, RestRefused, TookTooLong
 
 _TIMEOUT_S = 130.0  # the gateway waits for devices to be formatted and space to be allocated
 _CONNECT_TIMEOUT_S = 5.0
+_FIRST_PATIENCE_S, _LAST_PATIENCE_S = 0.5, 20.0  # with a gateway that is not ready yet; grows
 _RETRY_S = 0.02
 
 
@@ -33,29 +34,52 @@ class Gateway:
 
     def __enter__(self) -> Self:
         self._client = self._connect()
-        token = self._request("GET", "/api/login", auth=(self._user, self._password))
-        self._client.auth = httpx.BasicAuth("", str(token))
+        try:
+            self._log_in(_TIMEOUT_S)
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            self._client.close()
+        self._close()
 
-    def wait_until_ready(self, timeout_s: float) -> None:
-        """Wait until the gateway answers, and the managers answer it. Raises NotRunning."""
+    def wait_until_ready(self, timeout_s: float, check: Callable[[], object]) -> None:
+        """Wait until the gateway answers, and the managers answer it. Raises TookTooLong.
+
+        `check` is called now and then; what it raises ends the waiting.
+        """
         deadline = time.monotonic() + timeout_s
+        patience_s = _FIRST_PATIENCE_S
         while True:
             try:
-                with self:
-                    return
+                if self._client is None:
+                    self._client = self._connect()
+                self._log_in(patience_s)
             except (NotRunning, RestRefused) as error:
                 if isinstance(error, RestRefused) and error.status != httpx.codes.SERVICE_UNAVAILABLE:
                     raise
+                check()
                 if time.monotonic() > deadline:
-                    raise NotRunning(f"the gateway was not ready within {timeout_s:g} s: {error}") from None
+                    raise TookTooLong(f"the gateway was not ready within {timeout_s:g} s: {error}") from None
+            else:
+                self._close()
+                return
+            patience_s = min(1.2 * patience_s, _LAST_PATIENCE_S)
             time.sleep(_RETRY_S)
+
+    def _log_in(self, timeout_s: float) -> None:
+        if self._client is None:
+            raise RuntimeError("the session is not open")
+        token = self._request("GET", "/api/login", auth=(self._user, self._password), timeout=timeout_s)
+        self._client.auth = httpx.BasicAuth("", str(token))
+
+    def _close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def list(self, kind: str) -> list[dict[str, Any]]:
         """Every object of a type, such as "Volume"."""
