@@ -26,6 +26,7 @@ __all__ = ["Export", "IoRequest", "NbdServer"]
 
 BACKLOG = 128
 POOL_BYTES = 32 << 20
+ABORT_S = 1.0
 
 
 class NbdServer:
@@ -73,7 +74,7 @@ class NbdServer:
         if not await self._wait_until_none(grace_s):
             for connection in list(self._connections):
                 connection.abort()
-            await self._wait_until_none(grace_s)
+            await self._wait_until_none(ABORT_S)
 
     def drop_export(self, name: str) -> None:
         """Close all connections to the export that has this name now; open requests are not answered."""

@@ -131,17 +131,18 @@ class Answers:
     def take(self, data: bytes, *, whole: bool = True) -> None:
         """What the server has sent; unless it is not the `whole` of it, it ends with the end of a reply."""
         data = self._rest + data
-        at: int | None = 0
-        while at is not None and at + U32.size <= len(data):
-            self._rest = data[at:]
+        at = 0
+        while at + U32.size <= len(data):
             (magic,) = U32.unpack_from(data, at)
             if magic == NBD_SIMPLE_REPLY_MAGIC:
-                at = self._simple(data, at)
+                end = self._simple(data, at)
             else:
                 assert magic == NBD_STRUCTURED_REPLY_MAGIC and self.structured
-                at = self._chunk(data, at)
-            if at is not None:
-                self._rest = data[at:]
+                end = self._chunk(data, at)
+            if end is None:
+                break
+            at = end
+        self._rest = data[at:]
         assert not (whole and self._rest), "the server stopped within a reply"
 
     def _finish(self, number: int, answer: Answer) -> None:

@@ -141,6 +141,16 @@ def test_large_payloads_are_received_without_another_copy() -> None:
     assert bytes(second.payload) == b"2" * (1 << 20)
 
 
+def test_after_a_large_write_the_next_payload_goes_straight_to_its_own_buffer() -> None:
+    client = Client(MemoryExport("vol", SIZE))
+    message = request(NBD_CMD_WRITE, 1, data=b"x" * LARGE_BYTES)
+    client.wire.feed(message[:-1])
+    client.wire.feed(message[-1:])
+    assert len(client.wire.connection.get_buffer(-1)) == REQUEST_BYTES
+    client.wire.feed(message[:REQUEST_BYTES])
+    assert len(client.wire.connection.get_buffer(-1)) == LARGE_BYTES
+
+
 def test_small_payloads_stay_as_they_are_while_more_is_received() -> None:
     export = HoldingExport("vol", SIZE)
     client = Client(export)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from artesian.embedded.sdc.nbd_constants import (
     GREETING,
     IHAVEOPT,
+    NBD_CMD_BLOCK_STATUS,
     NBD_FLAG_CAN_MULTI_CONN,
     NBD_FLAG_READ_ONLY,
     NBD_FLAG_SEND_DF,
@@ -49,12 +51,14 @@ from artesian.embedded.sdc.nbd_constants import (
 from tests.embedded.sdc.nbd_memory import MemoryExport
 from tests.embedded.sdc.nbd_wire import (
     BOTH_CLIENT_FLAGS,
+    Answers,
     Wire,
     context_data,
     go_data,
     handshake,
     option,
     option_replies,
+    request,
     string,
 )
 
@@ -267,6 +271,28 @@ def test_queries_list_and_select_contexts(queries: tuple[str, ...], listed: bool
     for number, found in ((NBD_OPT_LIST_META_CONTEXT, listed), (NBD_OPT_SET_META_CONTEXT, selected)):
         replies = replies_to(connection, number, context_data("vol", *queries))
         assert kinds(replies) == [NBD_REP_META_CONTEXT] * found + [NBD_REP_ACK]
+
+
+@pytest.mark.parametrize(
+    "data, works",
+    [
+        (context_data("vol", "base:allocation"), True),
+        (context_data("other", "base:allocation"), False),
+        (context_data("vol"), False),
+        (context_data("nothing", "base:allocation"), False),
+        (b"malformed", False),
+    ],
+)
+def test_the_last_selection_counts_and_only_for_its_own_export(data: bytes, works: bool) -> None:
+    connection = wire()
+    replies_to(connection, NBD_OPT_STRUCTURED_REPLY)
+    replies_to(connection, NBD_OPT_SET_META_CONTEXT, context_data("vol", "base:allocation"))
+    replies_to(connection, NBD_OPT_SET_META_CONTEXT, data)
+    replies_to(connection, NBD_OPT_GO, go_data("vol"))
+    answers = Answers(structured=True)
+    connection.feed(answers.expect(request(NBD_CMD_BLOCK_STATUS, 1, 0, 4096)))
+    answers.take(connection.take())
+    assert answers.finished[1].error == (0 if works else errno.EINVAL)
 
 
 # --- anything at all

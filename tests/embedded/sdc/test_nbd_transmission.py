@@ -175,6 +175,20 @@ def test_large_pieces_leave_before_the_read_is_complete() -> None:
     )
 
 
+def test_a_read_of_large_pieces_ends_with_the_last_of_them(structured: bool) -> None:
+    export = HoldingExport("vol", SIZE)
+    client = Client(export, structured=structured)
+    number = client.send(NBD_CMD_READ, 0, 2 * LARGE_BYTES)
+    (held,) = export.held
+    held.data(LARGE_BYTES, b"b" * LARGE_BYTES)
+    held.data(0, b"a" * LARGE_BYTES)
+    client.receive()
+    assert not client.answers.finished
+    held.done()
+    client.receive()
+    assert client.answers.finished[number].data == b"a" * LARGE_BYTES + b"b" * LARGE_BYTES
+
+
 @pytest.mark.parametrize("structured, flags", [(False, 0), (True, NBD_CMD_FLAG_DF)])
 @pytest.mark.parametrize("unit", [100, LARGE_BYTES, 3 << 20])
 def test_unfragmented_reads_are_one_piece_in_order_with_zeros(
