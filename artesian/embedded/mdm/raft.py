@@ -141,6 +141,8 @@ class Raft:
         await self._transport.start()
         for other in self._others_at_start:
             self._transport.addNode(Node(other))
+        if not self._others_at_start:
+            self._hurry(self.members)
         self._ticking = asyncio.get_running_loop().create_task(self._tick_for_ever())
 
     async def stop(self) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 import xxhash
 from pysyncobj.config import SERIALIZER_STATE
+from pysyncobj.node import Node
 
 from artesian.embedded.errors import EngineError
 from artesian.embedded.mdm.durable import replace_file
@@ -165,7 +166,7 @@ class SnapshotStore:
 
     # --- pysyncobj: using one
 
-    def deserialize(self) -> tuple[None, Entry, Entry, list[str]]:
+    def deserialize(self) -> tuple[None, Entry, Entry, list[Node]]:
         try:
             snapshot = self.load()
             if snapshot is None:
@@ -174,19 +175,18 @@ class SnapshotStore:
         except Exception as error:
             self.failure = error
             raise
-        return None, snapshot.last, snapshot.previous, cluster
+        return None, snapshot.last, snapshot.previous, [Node(address) for address in cluster]
 
     # --- pysyncobj: sending and receiving one
 
-    def getTransmissionData(self, transmissionID: Any) -> Piece | None:
-        if self._writing is not None:
-            return None
+    def getTransmissionData(self, transmissionID: Any) -> Piece:
+        """The next piece for a member. Raises OSError.
+
+        Never None, which would mean "not now": pysyncobj asks again at once, and would not stop asking.
+        While a newer snapshot is being written the one before it is as good.
+        """
         if transmissionID not in self._outgoing:
-            try:
-                self._outgoing[transmissionID] = (self.path.read_bytes(), 0)
-            except OSError as error:
-                log.error("snapshot.unreadable", path=str(self.path), error=str(error))
-                return None
+            self._outgoing[transmissionID] = (self.path.read_bytes(), 0)
         data, sent = self._outgoing[transmissionID]
         piece = data[sent : sent + PIECE_BYTES]
         if piece:

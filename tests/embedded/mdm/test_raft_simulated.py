@@ -157,6 +157,9 @@ class Cluster:
                 if all(self.machines[n].items == self.machines[leader].items for n in self.running):
                     break
         assert not self.errors
+        for n, (_, raft) in self.running.items():
+            others = {node.id for node in raft._node.otherNodes}
+            assert others == set(self.addresses) - {self.addresses[n]}
         everything = set(self.machines[leader].items)
         assert not [number for number in self.acknowledged if number not in everything]
 
@@ -269,6 +272,18 @@ def test_a_manager_that_is_far_behind_gets_a_snapshot() -> None:
         assert cluster.running[late][1]._journal.first_index > 1
 
     simulate(story, compact_entries=20)
+
+
+def test_a_single_manager_leads_at_once_and_keeps_everything() -> None:
+    async def story(cluster: Cluster) -> None:
+        for _ in range(3):
+            await cluster.start(0)
+            await cluster.leader(0.3)
+            await cluster.write(0.5)
+            cluster.kill(0)
+        await cluster.agree()
+
+    simulate(story, roles="M", compact_entries=50)
 
 
 # --- tiebreakers
