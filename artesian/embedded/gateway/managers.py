@@ -54,20 +54,21 @@ class Managers:
         """
         body = {"name": name, "args": args}
         repeatable = outcomes.may_repeat(name)
-        for tries_left in reversed(range(_TRIES)):
+        tries = 0
+        while True:
             try:
                 return await self._link.request("command", body, COMMAND_TIMEOUT_S, once=not repeatable)
             except (CommandRefused, ManagersUnavailable):
                 raise
             except (ConnectionError, EngineError):  # the manager, or its lead, was lost meanwhile
-                if not tries_left:
+                tries += 1
+                if tries == _TRIES:
                     raise
             if not repeatable:
                 now = await self.look()
                 done = outcomes.result_if_done(name, args, before.state, now.state)
                 if done is not None:
                     return done
-        raise AssertionError("unreachable")
 
     async def _query_after(self, before: asyncio.Task[View] | None) -> View:
         if before is not None:

@@ -21,11 +21,11 @@ _REMEMBER_S = 600.0
 _REMEMBERED = 64
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, cost: int = COST) -> str:
     """A salted scrypt hash, as `User.password_hash` keeps it: "scrypt$cost$r$p$salt$key"."""
     salt = os.urandom(_SALT_BYTES)
-    key = _derive(password, salt, COST, BLOCK_SIZE, PARALLELISM)
-    return f"scrypt${COST}${BLOCK_SIZE}${PARALLELISM}${salt.hex()}${key.hex()}"
+    key = _derive(password, salt, cost, BLOCK_SIZE, PARALLELISM)
+    return f"scrypt${cost}${BLOCK_SIZE}${PARALLELISM}${salt.hex()}${key.hex()}"
 
 
 def verify_password(password: str, password_hash: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from artesian.embedded.config import GatewayConfig
@@ -30,7 +31,7 @@ _TICK_S = 0.2
 class HttpsServer:
     """Serves an ASGI application over TLS. `port` may be 0: any that is free."""
 
-    def __init__(self, application: Gateway, ip: str, port: int, private_file: str) -> None:
+    def __init__(self, application: ASGIApp, ip: str, port: int, private_file: str) -> None:
         self._application = application
         self._address = (ip, port)
         self._private_file = private_file
@@ -136,7 +137,7 @@ class _ToStructlog(logging.Handler):
         log.log(record.levelno, "gateway.http", detail=record.getMessage())
 
 
-def _uvicorn_config(application: Gateway, private_file: str) -> uvicorn.Config:
+def _uvicorn_config(application: ASGIApp, private_file: str) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn")
     logger.setLevel(logging.WARNING)
     logger.propagate = False
@@ -144,6 +145,7 @@ def _uvicorn_config(application: Gateway, private_file: str) -> uvicorn.Config:
         logger.addHandler(_ToStructlog())
     return uvicorn.Config(
         application,
+        interface="asgi3",
         http=_Protocol,
         ws="none",
         lifespan="off",

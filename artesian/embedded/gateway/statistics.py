@@ -11,7 +11,7 @@ from typing import Any
 
 from artesian.embedded import capacity
 from artesian.embedded.gateway import failures
-from artesian.embedded.gateway.objects import ABSENT_TYPES, TYPES, object_type
+from artesian.embedded.gateway.objects import ABSENT_TYPES, object_type
 from artesian.embedded.gateway.rates import Rates, bwc, device_keys, volume_keys
 from artesian.embedded.gateway.statistic_names import ALWAYS_SHOWN, CAPACITY_TYPES, DEFAULTS
 from artesian.embedded.gateway.values import Parameters
@@ -209,4 +209,3 @@ _COMPUTE: Mapping[str, Callable[[View, Rates, str], Figures]] = {
     "Sdc": _client,
     "VTree": _vtree,
 }
-assert _COMPUTE.keys() <= TYPES.keys()

@@ -36,8 +36,9 @@ async def call(
     *,
     authorization: str = "",
     content_type: str = "application/json",
+    unfinished: str | None = None,
 ) -> Answer:
-    """One request, as uvicorn hands it over."""
+    """One request, as uvicorn hands it over. `unfinished`: what comes instead of the rest of the body."""
     raw_path = path.encode() if isinstance(path, str) else path
     headers = [(b"content-type", content_type.encode()), (b"authorization", authorization.encode())]
     scope = {
@@ -49,10 +50,12 @@ async def call(
         "headers": headers,
     }
     sent: list[Any] = []
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    messages: list[Any] = [{"type": "http.request", "body": body, "more_body": unfinished is not None}]
+    if unfinished == "http.disconnect":
+        messages.append({"type": unfinished})
 
     async def receive() -> Any:
-        return messages.pop() if messages else await asyncio.Event().wait()
+        return messages.pop(0) if messages else await asyncio.Event().wait()
 
     async def send(message: Any) -> None:
         sent.append(message)

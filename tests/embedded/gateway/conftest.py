@@ -13,6 +13,7 @@ import httpx
 import PyPowerFlex
 import pytest
 import structlog
+from starlette.types import Receive, Scope, Send
 
 from artesian.embedded.gateway.application import Gateway
 from artesian.embedded.gateway.certificate import ensure_certificate
@@ -50,18 +51,21 @@ def timing() -> Timing:
 
 
 class Serving:
-    """A gateway in a thread of its own."""
+    """An HTTPS server in a thread of its own; each test has a new gateway in it."""
 
-    def __init__(self, engine: MemoryEngine, private: Path, timing: Timing) -> None:
-        self._engine = engine
+    def __init__(self, private: Path) -> None:
+        self.gateway: Gateway | None = None
         self._private = private
-        self._timing = timing
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.port = 0
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.gateway is not None
+        await self.gateway(scope, receive, send)
+
     async def _serve(self) -> None:
-        server = HttpsServer(Gateway(self._engine, self._timing), "127.0.0.1", 0, str(self._private))
+        server = HttpsServer(self._answer, "127.0.0.1", 0, str(self._private))
         await server.start()
         self.port = server.port
         self._loop = asyncio.get_running_loop()
@@ -80,12 +84,18 @@ class Serving:
         assert not self._thread.is_alive()
 
 
-@pytest.fixture
-def serving(engine: MemoryEngine, certificate: tuple[Path, Path], timing: Timing) -> Iterator[Serving]:
-    serving = Serving(engine, certificate[0], timing)
+@pytest.fixture(scope="session")
+def https(certificate: tuple[Path, Path]) -> Iterator[Serving]:
+    serving = Serving(certificate[0])
     serving.start()
     yield serving
     serving.stop()
+
+
+@pytest.fixture
+def serving(https: Serving, engine: MemoryEngine, timing: Timing) -> Serving:
+    https.gateway = Gateway(engine, timing)
+    return https
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from artesian.embedded.state.live import ClientLive, DeviceLive, Live, ManagerLi
 from artesian.embedded.state.model import Lifecycle, State
 
 PASSWORD = "Sesame:open 1"
-PASSWORD_HASH = hash_password(PASSWORD)
+PASSWORD_HASH = hash_password(PASSWORD, cost=2)  # every test logs in
 SYSTEM_ID = "14dbbf5617523654"
 DEVICE_SLOTS = 10_000
 MANAGERS = [

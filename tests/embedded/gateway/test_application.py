@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from artesian.embedded.gateway import dispatch
+from artesian.embedded.gateway import application, dispatch
 from artesian.embedded.gateway.application import Gateway
 from artesian.embedded.gateway.context import Timing
 
@@ -104,6 +104,29 @@ def test_a_thick_volume_waits_for_its_servers_no_longer_than_allowed(
         answer = await call(gateway, "POST", "/api/types/Volume/instances", body, authorization=authorization)
         assert answer.status == 200
         assert 50 < now_s < 51
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("goes_away", "status"), [(False, 408), (True, 400)])
+def test_a_body_that_never_arrives_does_not_hold_the_request(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch, goes_away: bool, status: int
+) -> None:
+    monkeypatch.setattr(application, "BODY_TIMEOUT_S", 0.02)
+
+    async def scenario() -> None:
+        gateway = Gateway(engine)
+        before = engine.document()
+        answer = await call(
+            gateway,
+            "POST",
+            "/api/types/ProtectionDomain/instances",
+            b'{"name": ',
+            authorization=await logged_in(gateway),
+            unfinished="http.disconnect" if goes_away else "nothing",
+        )
+        assert (answer.status, answer.body["httpStatusCode"]) == (status, status)
+        assert engine.document() == before
 
     asyncio.run(scenario())
 
