@@ -27,6 +27,12 @@ class Database(Protocol):
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
+    def crash(self) -> None:
+        """End at once, as when the node dies."""
+
+    def move(self, folder: Path) -> None:
+        """The data is on another folder from now on."""
+
     def writer(self) -> Writer: ...
     def committed(self) -> set[int]:
         """The numbers of all rows."""
@@ -93,6 +99,8 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop the server; immediately if it does not end by itself."""
+        if not (self._data / "postmaster.pid").exists():
+            return
         for mode in ("fast", "immediate"):
             with contextlib.suppress(RuntimeError):
                 self._run(
@@ -107,6 +115,13 @@ class Postgres:
                     "stop",
                 )
                 return
+
+    def crash(self) -> None:
+        """Without a checkpoint: the next start replays the log."""
+        self._run(str(self._programs / "pg_ctl"), "-D", str(self._data), "-w", "-m", "immediate", "stop")
+
+    def move(self, folder: Path) -> None:
+        self._data = folder / "pgdata"
 
     def psql(self) -> list[str]:
         """A command that talks to this server."""
@@ -125,17 +140,6 @@ class Postgres:
 
     def writer(self) -> PostgresWriter:
         return PostgresWriter(self.psql())
-
-    def benchmark(self, seconds: int, clients: int = 4) -> tuple[subprocess.Popen[str], Path]:
-        """Start pgbench; its result is for `benchmark_result`."""
-        arguments = ["-h", str(self._socket_folder), "-p", str(self._port), "-U", self._user]
-        pgbench = str(self._programs / "pgbench")
-        self._run(pgbench, *arguments, "-i", "-q", "-s", "2", "postgres")
-        running = subprocess.Popen(
-            self._as_user(pgbench, *arguments, "-c", str(clients), "-T", str(seconds), "postgres"),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
-        )  # fmt: skip
-        return running, self._data
 
 
 class PostgresWriter:
@@ -182,6 +186,12 @@ class Sqlite:
 
     def stop(self) -> None:
         """Nothing runs."""
+
+    def crash(self) -> None:
+        """Nothing runs."""
+
+    def move(self, folder: Path) -> None:
+        self._path = folder / "ledger.db"
 
     def committed(self) -> set[int]:
         with contextlib.closing(self._connect()) as connection:

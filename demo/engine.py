@@ -24,10 +24,21 @@ class Engine:
 
     def run(self, *arguments: str) -> Any:
         """`artesian engine …`; the answer, parsed. Raises EngineFailed."""
-        command = [sys.executable, "-m", "artesian.cli.main", "engine", *arguments, "--dir", str(self.folder), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "artesian.cli.main",
+            "engine",
+            *arguments,
+            "--dir",
+            str(self.folder),
+            "--json",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            raise EngineFailed(f"artesian engine {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+            raise EngineFailed(
+                f"artesian engine {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}"
+            )
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def up(self, *, nodes: int = 3, disks_per_node: int = 2, disk_size: str = "2GiB", managers: int = 3,
@@ -67,7 +78,11 @@ class Engine:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for mapping in self.status()["mappings"]:
-                if mapping["volume"] == volume and mapping["node"] in (node, f"node-{node}") and mapping["nbd"]:
+                if (
+                    mapping["volume"] == volume
+                    and mapping["node"] in (node, f"node-{node}")
+                    and mapping["nbd"]
+                ):
                     return str(mapping["nbd"])
             time.sleep(0.1)
         raise TimeoutError(f"volume {volume} is not open on node {node}")

@@ -26,7 +26,9 @@ def main() -> int:
             acknowledged += drill.run(seed, arguments.events).acknowledged
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the seed is what matters
             failed += 1
-            print(f"seed {seed}: {type(error).__name__}: {error}\n  {' '.join(getattr(error, '__notes__', []))}")
+            print(
+                f"seed {seed}: {type(error).__name__}: {error}\n  {' '.join(getattr(error, '__notes__', []))}"
+            )
     seconds = time.monotonic() - began
     print(f"{arguments.seeds} drills, {acknowledged} acknowledged writes, {failed} failed, {seconds:.0f} s")
     return 1 if failed else 0
