@@ -5,7 +5,7 @@ Copies and joins are healing's business; this is about devices, servers and volu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from artesian.embedded.state.live import Live
@@ -105,15 +105,17 @@ def disconnected_device_ids(state: State, live: Live) -> set[str]:
     return {device.id for device in state.devices.values() if device.server_id in away}
 
 
-def marking_changes(state: State, device_ids: set[str]) -> bool:
-    """Whether marking the copies on these devices as stale would change anything."""
+def marking_changes(state: State, device_ids: Set[str], away: Set[str] = frozenset()) -> bool:
+    """Whether marking the copies on these devices as stale would change anything.
+
+    Copies on devices that are `away` are no reason to give up another one.
+    """
     for pool in state.storage_pools.values():
         for one in pool.slices:
-            in_sync = [copy.device_id for copy in one.copies if copy.state is CopyState.IN_SYNC]
-            failing = sum(id in device_ids for id in in_sync)
-            if 0 < failing < len(in_sync):
+            in_sync = {copy.device_id for copy in one.copies if copy.state is CopyState.IN_SYNC}
+            if in_sync & device_ids and in_sync - device_ids - away:
                 return True
             join = one.join
-            if join is not None and not device_ids.isdisjoint((join.source_device_id, join.target_device_id)):
+            if join is not None and device_ids & {join.source_device_id, join.target_device_id}:
                 return True
     return False

@@ -118,11 +118,9 @@ class Requests:
         failed = {str(id) for id in body["device_ids"]}
         state = self._leader.state
         away = disconnected_device_ids(state, self._leader.live())
-        for device_ids in (failed | away, failed):
-            if marking_changes(state, device_ids):
-                args = {"device_ids": sorted(device_ids), "reason": str(body["reason"])}
-                await self._raft.propose("mark_stale", args)
-                break
+        if marking_changes(state, failed, away):
+            args = {"device_ids": sorted(failed | away), "reason": str(body["reason"])}
+            await self._raft.propose("mark_stale", args)
         else:
             await self._raft.confirm()
         return {"version": state.version, "map": self._map(body["client_id"])}
