@@ -1,15 +1,15 @@
 """The engine's errors.
 
-    EngineError
-    ├── CommandRefused      the replicated state refuses a command; carries PowerFlex' numeric code
-    ├── ConfigError         a config file that cannot be used
-    ├── NotLeader           this manager does not lead; names the one that does, if known
-    ├── ManagersUnavailable no manager could be reached in time
-    └── DeviceError         a disk cannot be used
-        ├── ForeignDevice   it carries somebody's data, or another cluster's superblock
-        ├── DeviceIoError   the operating system reported an I/O error
-        ├── NoSpace         no slot is free within the allowed share
-        └── BadBlock        a 4 KiB block does not match its checksum
+EngineError
+├── CommandRefused      the replicated state refuses a command; carries PowerFlex' numeric code
+├── ConfigError         a config file that cannot be used
+├── NotLeader           this manager does not lead; names the one that does, if known
+├── ManagersUnavailable no manager could be reached in time
+└── DeviceError         a disk cannot be used
+    ├── ForeignDevice   it carries somebody's data, or another cluster's superblock
+    ├── DeviceIoError   the operating system reported an I/O error
+    ├── NoSpace         no slot is free within the allowed share
+    └── BadBlock        a 4 KiB block does not match its checksum
 """
 
 from __future__ import annotations

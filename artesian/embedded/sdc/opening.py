@@ -81,7 +81,8 @@ async def _fence_earlier_writers(engine: VolumeEngine, managers: OpeningPort) ->
 def _shares_slices(engine: VolumeEngine, device: int) -> bool:
     """Whether a device holds an in-sync copy of a slice of which there is another."""
     return any(
-        len(route.targets) > 1 and any(device == other for _, other in route.targets) for route in engine.routes
+        len(route.targets) > 1 and any(device == other for _, other in route.targets)
+        for route in engine.routes
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.embedded.simulation --seeds 1000 [--first 0] [--events 12]`: run many drills, report failures."""
+"""`python -m tests.embedded.simulation --seeds 1000 [--first 0] [--events 12]`: run many drills."""
 
 from __future__ import annotations
 

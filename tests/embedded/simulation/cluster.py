@@ -1,4 +1,4 @@
-"""A whole engine in one simulated event loop: managers, servers, a client, their disks; all of it can be killed."""
+"""A whole engine in one simulated event loop: managers, servers, a client, disks; all of it can be killed."""
 
 from __future__ import annotations
 
@@ -136,6 +136,14 @@ class Cluster:
         if self.client is None:
             return None
         return next(iter(self.client._engines.values()), None)
+
+    def end(self) -> None:
+        """Everything is killed, and the disks' memory is given back."""
+        for name in list(self.processes):
+            if self.alive(name):
+                self.kill(name)
+        for platter in self.platters.values():
+            platter.bytes.close()
 
     # --- the engine's life
 

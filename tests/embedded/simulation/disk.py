@@ -1,4 +1,4 @@
-"""A disk in memory that forgets what was not synced, fails, flips bits, and kills its process mid-operation."""
+"""A disk in memory that forgets what was not synced, fails, flips bits, and kills its process."""
 
 from __future__ import annotations
 

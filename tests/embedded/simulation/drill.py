@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -340,6 +341,8 @@ async def _story(loop: SimulatedLoop, seed: int, folder: Path, events: int) -> O
     except BaseException as error:
         error.add_note(f"seed {seed}; events: " + "; ".join(drill.events))
         raise
+    finally:
+        cluster.end()
 
 
 def run(seed: int, events: int = 12) -> Outcome:
@@ -351,4 +354,8 @@ def run(seed: int, events: int = 12) -> Outcome:
             return loop.run_until_complete(_story(loop, seed, Path(folder), events))
     finally:
         asyncio.set_event_loop(None)
+        loop.set_exception_handler(lambda *_: None)
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
         loop.close()
+        gc.collect()

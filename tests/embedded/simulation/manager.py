@@ -1,5 +1,5 @@
-"""The managers of a simulated cluster: the real state, decisions and messages, with one member that never loses
-what it has committed. (Several members, elections and the journal have tests of their own.)"""
+"""The managers of a simulated cluster: the real state, decisions and messages, with one member that never
+loses what it has committed. (Several members, elections and the journal have tests of their own.)"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whole engines in a simulated loop, with servers, managers, clients, disks and power that fail by seed.
 
-`DRILL_SEEDS=1000 pytest tests/embedded/simulation` or `python -m tests.embedded.simulation --seeds 1000` run more.
+`DRILL_SEEDS=1000 pytest tests/embedded/simulation`, or `make drills SEEDS=1000`, run more.
 """
 
 from __future__ import annotations
