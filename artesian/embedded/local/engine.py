@@ -200,7 +200,7 @@ def up(folder: Path, wish: Wish, progress: Progress) -> tuple[LocalEngine, Start
                     engine.check_alive(starting.result())
 
             _make_ready(engine, check, progress)
-            starting.result()
+            engine.check_alive(starting.result())  # one that is missing may not be noticed otherwise
     return engine, Started(made, extended, tuple(missing), time.monotonic() - began)
 
 
