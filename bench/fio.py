@@ -51,11 +51,17 @@ def block_device(path: str) -> list[str]:
 
 def run(target: list[str], job: Job, *, size_bytes: int, runtime_s: float, ramp_s: float = 0.5) -> Figures:
     """One run of one job. Raises CalledProcessError when fio fails."""
-    command = [
-        "fio", "--name=bench", *target, f"--rw={job.mode}", f"--bs={job.block_bytes}", f"--iodepth={job.depth}",
-        f"--size={size_bytes}", f"--runtime={runtime_s}", f"--ramp_time={ramp_s}", "--time_based", "--randrepeat=1",
-        "--thread", "--output-format=json",
-    ]  # fmt: skip
+    options = {
+        "rw": job.mode,
+        "bs": job.block_bytes,
+        "iodepth": job.depth,
+        "size": size_bytes,
+        "runtime": runtime_s,
+        "ramp_time": ramp_s,
+        "output-format": "json",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    command = ["fio", "--name=bench", *target, *flags, "--time_based", "--randrepeat=1", "--thread"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     text = done.stdout[done.stdout.index("{") :]
     direction = "read" if "read" in job.mode else "write"

@@ -1,10 +1,12 @@
 """What the NBD server itself costs: fio against an export in memory, beside `nbdkit memory`.
 
-    python -m bench.nbd_null [--seconds 3]
+    python -m bench.nbd_null [--rounds 3] [--seconds 1]
 
 Both serve from memory over a Unix socket and fio's nbd engine is the client; the ratio says how much of a
-plain C server's speed is left before any storage is behind it. Two numbers that fio does not know are printed
-too: the CPU time that our server spent per request, and the same for nbdkit.
+plain C server's speed is left before any storage is behind it. The two take turns, round by round, so
+that other work on the machine meets both; the table has medians, and the lowest and highest ratio of a round. Where
+those are far apart the machine was busy and the ratio says little. The CPU time that each server spent per
+request is printed too, and depends far less on what else is running.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
 from bench import fio
 
@@ -79,7 +82,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of each of the eight runs")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server and job")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a run")
     parser.add_argument("--serve", metavar="SOCKET", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.serve:
@@ -91,20 +95,39 @@ def main(argv: list[str]) -> int:
         nbdkit = ["nbdkit", "-f", "-U", str(theirs), "memory", str(SIZE_BYTES)]
         python = [sys.executable, "-m", "bench.nbd_null", "--serve", str(ours)]
         with running(nbdkit, theirs) as peer, running(python, ours) as mine:
-            our_uri, peer_uri = f"nbd+unix:///null?socket={ours}", f"nbd+unix:///?socket={theirs}"
-            for uri in (our_uri, peer_uri):
+            servers = (
+                (f"nbd+unix:///null?socket={ours}", mine.pid),
+                (f"nbd+unix:///?socket={theirs}", peer.pid),
+            )
+            for uri, _ in servers:
                 fio.fill(fio.nbd(uri), SIZE_BYTES)
-            print(f"{'':24}{'ours':>12}{'nbdkit':>12}{'ratio':>8}{'our µs/req':>14}{'nbdkit µs/req':>16}")
+            print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, {options.rounds} rounds")
+            print(
+                f"{'':24}{'ours':>10}{'nbdkit':>10}{'ratio':>7}{'lowest':>8}{'highest':>8}"
+                f"{'our µs':>9}{'its µs':>9}"
+            )
             for job in fio.JOBS:
-                figure, cost_us = measure(our_uri, mine.pid, job, options.seconds)
-                yardstick, peer_cost_us = measure(peer_uri, peer.pid, job, options.seconds)
-                ratio = figure / yardstick
+                ratio = compare(job, servers, options.rounds, options.seconds)
                 reached = reached and (job.block_bytes != 4096 or ratio >= TARGET)
-                print(
-                    f"{job.name:20}{job.unit:>4}{figure:12,.0f}{yardstick:12,.0f}{ratio:8.2f}"
-                    f"{cost_us:14.1f}{peer_cost_us:16.1f}"
-                )
+            print(f"load {os.getloadavg()[0]:.1f}")
     return 0 if reached else 1
+
+
+def compare(job: fio.Job, servers: Sequence[tuple[str, int]], rounds: int, seconds: float) -> float:
+    """Print one line; returns the median ratio."""
+    figures: list[list[tuple[float, float]]] = [
+        [measure(uri, process_id, job, seconds) for uri, process_id in servers] for _ in range(rounds)
+    ]
+    ratios = [ours / theirs for (ours, _), (theirs, _) in figures]
+    ours, theirs, our_us, their_us = (
+        median(found[server][field] for found in figures) for field in (0, 1) for server in (0, 1)
+    )
+    print(
+        f"{job.name:19}{job.unit:>5}{ours:10,.0f}{theirs:10,.0f}{median(ratios):7.2f}"
+        f"{min(ratios):8.2f}{max(ratios):8.2f}{our_us:9.1f}{their_us:9.1f}",
+        flush=True,
+    )
+    return median(ratios)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ class Checker:
         known = self.blocks.setdefault(block, Block())
         allowed = possible | known.possible | known.in_flight
         assert version in allowed, (
-            f"block {block} shows version {version}; it may show {sorted(allowed)} (a lost or resurrected write)"
+            f"block {block} shows version {version}, a lost or resurrected write; "
+            f"it may show {sorted(allowed)}"
         )
         if not known.in_flight and possible == known.possible:
             known.possible = {version}
