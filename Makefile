@@ -1,44 +1,38 @@
-# make test   sets everything up and passes the tests, on a machine that has Python 3.11 and nothing else
-# make demo   sets everything up and shows the engine on real parts
-# make bench  measures it beside its yardstick
-# make drills SEEDS=1000   many more simulated drills
+# `make test` sets up everything on a fresh machine with Python 3.11, pip and venv, and passes the tests.
+# `make demo` shows an engine with a database on it that survives the death of a node; `make bench` measures.
 
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-SEEDS ?= 1000
+INSTALLED := $(VENV)/.installed
 
-.PHONY: setup system check test demo bench drills clean
+.PHONY: test check tests packages demo bench clean
+.DEFAULT_GOAL := test
 
-setup: $(VENV)/.installed system
+test: packages check tests
 
-$(VENV)/.installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=...)"; exit 1; }
+$(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-system:
-	@sh tools/system-packages.sh
+packages: ## Debian packages that tests, demo and benchmarks want; without them those tests skip
+	@bash .ci/packages
 
-check: $(VENV)/.installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup check
-	PYTHONHASHSEED=0 $(BIN)/python -m pytest -q
+tests: $(INSTALLED)
+	$(BIN)/pytest $(PYTEST_OPTIONS)
 
-demo: setup
-	$(BIN)/python -m demo.story
+demo: packages $(INSTALLED)
+	$(BIN)/python -m demo.story $(DEMO_OPTIONS)
 
-bench: setup
-	$(BIN)/python -m bench
-
-drills: $(VENV)/.installed
-	PYTHONHASHSEED=0 $(BIN)/python -m tests.embedded.simulation --seeds $(SEEDS)
+bench: packages $(INSTALLED)
+	$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
