@@ -3,10 +3,10 @@
     python -m bench.nbd_null [--rounds 3] [--seconds 1]
 
 Both serve from memory over a Unix socket and fio's nbd engine is the client; the ratio says how much of a
-plain C server's speed is left before any storage is behind it. The two take turns, round by round, so
-that other work on the machine meets both; the table has medians, and the lowest and highest ratio of a round. Where
-those are far apart the machine was busy and the ratio says little. The CPU time that each server spent per
-request is printed too, and depends far less on what else is running.
+plain C server's speed is left before any storage is behind it. The two take turns, round by round, so that
+other work on the machine meets both; the table has medians, and the lowest and highest ratio of a round.
+Where those are far apart the machine was busy and the ratio says little. The CPU time that each server spent
+per request is printed too, and depends far less on what else is running.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def cpu_seconds(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(uri: str, process_id: int, job: fio.Job, seconds: float) -> tuple[float, float]:
+def measure(uri: str, process_id: int, job: fio.Job, seconds: int) -> tuple[float, float]:
     """(the job's figure, microseconds of the server's CPU per request)."""
     before = cpu_seconds(process_id)
     figures = fio.run(fio.nbd(uri), job, size_bytes=SIZE_BYTES, runtime_s=seconds, ramp_s=0)
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server and job")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a run")
+    parser.add_argument("--seconds", type=int, default=1, help="length of a run; fio counts whole ones")
     parser.add_argument("--serve", metavar="SOCKET", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.serve:
@@ -102,10 +102,8 @@ def main(argv: list[str]) -> int:
             for uri, _ in servers:
                 fio.fill(fio.nbd(uri), SIZE_BYTES)
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, {options.rounds} rounds")
-            print(
-                f"{'':24}{'ours':>10}{'nbdkit':>10}{'ratio':>7}{'lowest':>8}{'highest':>8}"
-                f"{'our µs':>9}{'its µs':>9}"
-            )
+            titles = ("ours", "nbdkit", "ratio", "lowest", "highest", "our µs", "its µs")
+            print("{:24}{:>10}{:>10}{:>7}{:>8}{:>8}{:>9}{:>9}".format("", *titles))
             for job in fio.JOBS:
                 ratio = compare(job, servers, options.rounds, options.seconds)
                 reached = reached and (job.block_bytes != 4096 or ratio >= TARGET)
@@ -113,7 +111,7 @@ def main(argv: list[str]) -> int:
     return 0 if reached else 1
 
 
-def compare(job: fio.Job, servers: Sequence[tuple[str, int]], rounds: int, seconds: float) -> float:
+def compare(job: fio.Job, servers: Sequence[tuple[str, int]], rounds: int, seconds: int) -> float:
     """Print one line; returns the median ratio."""
     figures: list[list[tuple[float, float]]] = [
         [measure(uri, process_id, job, seconds) for uri, process_id in servers] for _ in range(rounds)

@@ -9,7 +9,6 @@ read from it.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -24,8 +23,6 @@ RESUME_BYTES = LIMIT_BYTES // 2
 
 UNSENT_BYTES = 64 << 20
 """Replies that wait for the client to take them; beyond, no more requests are read."""
-
-SEND_BUFFER_BYTES = 1 << 20
 
 LINGER_S = 5.0
 """How long a client may take to fetch its last replies."""
@@ -98,7 +95,7 @@ class NbdFlow(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are not subclasses of it
         self._transport = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
-        _enlarge_send_buffer(transport)
+        # The socket's send buffer stays as it is: with 1 MiB, reads of 1 MiB were a quarter slower.
         self._owner.opened(self)
         self.process()
 
@@ -186,10 +183,3 @@ class NbdFlow(asyncio.BufferedProtocol):
         if not transport.is_closing():
             transport.resume_reading()
             self.process()
-
-
-def _enlarge_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Room for a large read on its way to the client, so that it takes fewer turns."""
-    found = transport.get_extra_info("socket")
-    if found is not None and found.family == socket.AF_UNIX:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
