@@ -1,4 +1,4 @@
-"""The store beside a dictionary of blocks: reads, space, and what is left after a crash or a loss of power."""
+"""The store beside a dictionary of blocks: reads, space, and what a crash or a loss of power leaves."""
 
 from __future__ import annotations
 
