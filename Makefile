@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test check tests packages demo bench clean
+.PHONY: setup test check tests packages demo bench drills clean
 .DEFAULT_GOAL := test
 
 test: packages check tests
@@ -15,6 +15,8 @@ $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+setup: packages $(INSTALLED)
 
 packages: ## Debian packages that tests, demo and benchmarks want; without them those tests skip
 	@bash .ci/packages
@@ -33,6 +35,9 @@ demo: packages $(INSTALLED)
 
 bench: packages $(INSTALLED)
 	$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+drills: $(INSTALLED) ## many more simulated drills: make drills SEEDS=1000
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.embedded.simulation --seeds $(or $(SEEDS),1000)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
