@@ -56,7 +56,7 @@ class Requests:
             raise EngineError(f"managers do not know requests of kind {kind!r}")
         try:
             return await handler(connection, body)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("request.malformed", kind=kind, peer=connection.peer, error=repr(error))
             raise EngineError(f"a malformed request of kind {kind}: {error!r}") from error
 

@@ -38,7 +38,7 @@ class ManagerProcesses:
         net = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
         (folder / "secret").write_bytes(SECRET)
         (folder / "secret").chmod(0o600)
-        self.peers = [
+        self.peers: list[dict[str, Any]] = [
             {
                 "name": f"mdm{n}",
                 "ip": f"{net}.{n + 1}",

@@ -168,7 +168,7 @@ def test_an_error_of_the_disk_is_not_swallowed(tmp_path: Path, monkeypatch: pyte
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(journal_module.os, "fdatasync", fail)
+    monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(OSError, match="Input/output"):
         journal.sync()
     monkeypatch.undo()

@@ -427,7 +427,7 @@ def test_a_manager_is_replaced_by_adding_one_and_removing_one() -> None:
 # --- everything at once
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_nothing_acknowledged_is_lost_whatever_happens(seed: int) -> None:
     async def story(cluster: Cluster) -> None:
         choose = cluster.loop.random
