@@ -66,14 +66,15 @@ class Postgres:
         self._port = port
         self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
-    def _as_user(self, *command: str) -> list[str]:
+    def command(self, *command: str) -> list[str]:
+        """A command as the user that the server runs as: PostgreSQL refuses to be root."""
         if os.geteuid() == 0:
             return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--", *command]
         return list(command)
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
-            self._as_user(*command), capture_output=True, text=True, cwd="/", stdin=subprocess.DEVNULL
+            self.command(*command), capture_output=True, text=True, cwd="/", stdin=subprocess.DEVNULL
         )
         if done.returncode:
             raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -125,7 +126,7 @@ class Postgres:
 
     def psql(self) -> list[str]:
         """A command that talks to this server."""
-        return self._as_user("psql", "-h", str(self._socket_folder), "-p", str(self._port), "-U", self._user,
+        return self.command("psql", "-h", str(self._socket_folder), "-p", str(self._port), "-U", self._user,
                              "-d", "postgres", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")  # fmt: skip
 
     def query(self, statement: str) -> str:

@@ -208,9 +208,9 @@ class Drill:
 
     def _safe(self) -> bool:
         """Whether losing a disk now loses nothing."""
-        return self.cluster.healthy() and all(
-            self.cluster.alive(f"sds{node}") for node in self.cluster.servers
-        )
+        unnoticed = any(self._platter(device).failed for device in self._normal_devices())
+        alive = all(self.cluster.alive(f"sds{node}") for node in self.cluster.servers)
+        return alive and not unnoticed and self.cluster.healthy()
 
     def _normal_devices(self) -> list[Any]:
         return [device for device in self.cluster.state.devices.values()
