@@ -3,7 +3,7 @@
 pysyncobj would pickle them; whoever can write a pickle runs code. Only messages that this module knows get
 through, each field checked. Four fields are ours: `sent` (the leader's count of such messages), `echo` (the
 newest `sent` that the follower has seen from it), `last` (the index of the leader's last entry), and `new`
-(whether the candidate is; see `guard.py`).
+(whether the candidate is; see `guard.py`). The last three kinds are ours as well (`elections.py`).
 Large entries never travel in pieces ("transmission"): the batch size is above the largest command.
 """
 
@@ -108,6 +108,9 @@ _FORMS: dict[str, dict[str, Callable[[Any], Any]]] = {
     },
     "next_node_idx": {"next_node_idx": _number, "reset": _truth, "success": _truth, "echo": _number},
     "timeout_now": {"term": _number},
+    "ask_stand": {},
+    "may_stand": {},
+    "newer_term": {"term": _number},
 }
 
 _OPTIONAL = {"entries", "prevLogIdx", "prevLogTerm", "serialized"}

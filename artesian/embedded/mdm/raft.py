@@ -7,7 +7,8 @@ changes under a reader. What blocks the loop is the sync of the journal, once pe
 
 Time: a follower that has heard nothing for 0.6 to 1.2 s stands for election; one whose connection to the
 leader broke, which is what the death of a process looks like, stands sooner, the members one after the other
-so that they do not split the votes; so they do when all have just been started, too. Tiebreakers are full
+so that they do not split the votes; so they do when all have just been started, too. All of them only if a
+majority misses the leader (`elections.py`). Tiebreakers are full
 members that store the log and vote, so that a majority survives; they stand only after 1.8 to 2.4 s, which is
 when no manager that could be elected is left, and hand over as soon as a manager has caught up. A leader
 that has not heard from a majority for 1.5 s steps down.
@@ -34,9 +35,11 @@ from pysyncobj.node import Node
 
 from artesian.embedded.errors import CommandRefused, EngineError, NotLeader
 from artesian.embedded.mdm.durable import lock_folder
+from artesian.embedded.mdm.elections import KINDS, Elections
 from artesian.embedded.mdm.guard import LogGuard, Newness
 from artesian.embedded.mdm.journal import DurableJournal, JournalDamaged
 from artesian.embedded.mdm.membership import members_after
+from artesian.embedded.mdm.messages import Message
 from artesian.embedded.mdm.replica import BARRIER, Replica, StateMachine, durable_parts
 from artesian.embedded.mdm.snapshots import Snapshot, SnapshotStore
 from artesian.embedded.mdm.transport import Hooks, RaftTransport
@@ -98,14 +101,19 @@ class Raft:
         self._journal = DurableJournal(folder / "journal")
         members = self._align(peers)
         hooks = Hooks(
-            is_new=lambda: self._newness.is_new,
-            has_leader=lambda: self.leader is not None,
-            woken=self._wake,
+            greeting=lambda: {"new": self._newness.is_new, "has_leader": self.leader is not None},
             met=self._met,
+            received=self._received,
+            replying=lambda message: self._guard.limit_reply(message),
+            woken=self._wake,
             lost=self._lost,
             failed=self._fail,
         )
         self._transport = RaftTransport(address, secret, self._journal, hooks)
+        self._elections = Elections(
+            asyncio.get_running_loop().time,
+            lambda to, message: self._transport.send(Node(to), message),
+        )
         self._tiebreaker = tiebreaker
         low_s, high_s = TIEBREAKER_TIMEOUT_S if tiebreaker else MANAGER_TIMEOUT_S
         conf = SyncObjConf(
@@ -126,9 +134,11 @@ class Raft:
         )
         others = sorted(set(members) - {address})
         with durable_parts(self._journal, self._snapshots):
-            self._node = Replica(machine, address, others, conf=conf, transport=self._transport)
+            self._node = Replica(
+                machine, self._elections.may_stand, address, others, conf=conf, transport=self._transport
+            )
         self._others_at_start = others
-        self._transport.guard = LogGuard(self._journal, self._newness, self._node, lambda: machine.system_id)
+        self._guard = LogGuard(self._journal, self._newness, self._node, lambda: machine.system_id)
         self._proposals: set[asyncio.Future[dict[str, Any]]] = set()
         self._confirmations: list[tuple[int, asyncio.Future[None]]] = []
         self._barrier_term = 0
@@ -321,15 +331,27 @@ class Raft:
                 waiting.set_result(None)
         self._confirmations = [pair for pair in self._confirmations if not pair[1].done()]
 
-    def _met(self, address: str, has_leader: bool) -> None:
+    def _met(self, address: str, greeting: dict[str, Any]) -> None:
         """When all members are there and none knows a leader, there is nothing to wait for."""
-        self._leaderless = self._leaderless | {address} if not has_leader else set()
+        self._guard.met(address, is_new=bool(greeting.get("new")))
+        self._leaderless = set() if greeting.get("has_leader") else self._leaderless | {address}
         if self.members - {self._address} <= self._leaderless & self.connected and self.leader is None:
             self._hurry(self.members)
+
+    def _received(self, sender: str, message: Message, deliver: Callable[[Message], None]) -> None:
+        leading = self._node._isLeader()
+        instead = self._elections.receive(sender, message, self.term, leading=leading)
+        if instead is not None:
+            deliver(instead)
+        elif message["type"] not in KINDS:
+            self._guard.receive(sender, message, deliver)
+            if message["type"] == "append_entries" and sender == self.leader:
+                self._elections.heard()
 
     def _lost(self, address: str) -> None:
         self._leaderless.discard(address)
         if address == self.leader:
+            self._elections.leader_lost()
             self._hurry(self.members - {address})
 
     def _hurry(self, members: set[str]) -> None:

@@ -1,8 +1,8 @@
 """pysyncobj as we use it: with our journal, snapshots, transport and clock, and told when to act.
 
 This is the only place that touches what pysyncobj does not offer: two makers that its constructor looks up
-in its module, its clock, and two of its private times. It fits version 0.3.17; a newer one is to be read
-first.
+in its module, its clock, two of its private times, and its question whether to stand for election. It fits
+version 0.3.17; a newer one is to be read first.
 """
 
 from __future__ import annotations
@@ -49,9 +49,19 @@ class Replica(SyncObj):  # type: ignore[misc]
     """pysyncobj's view of the state machine; made inside `durable_parts`."""
 
     _SyncObj__raftElectionDeadline: float
+    _SyncObj__transferInProgress: bool
 
-    def __init__(self, machine: StateMachine, own: str, others: list[str], **options: Any) -> None:
+    def __init__(
+        self,
+        machine: StateMachine,
+        may_stand: Callable[[list[str]], bool],
+        own: str,
+        others: list[str],
+        **options: Any,
+    ) -> None:
+        """`may_stand` is asked before each election, with all other members."""
         self._machine = machine
+        self._may_stand = may_stand
         super().__init__(Node(own), [Node(other) for other in others], nodeClass=Node, **options)
 
     @replicated  # type: ignore[untyped-decorator]
@@ -70,6 +80,10 @@ class Replica(SyncObj):  # type: ignore[misc]
     def send_entries_in_next_tick(self) -> None:
         """pysyncobj sends what is new once per heartbeat, or else every entry by itself; this is between."""
         self._SyncObj__newAppendEntriesTime = 0.0
+
+    def _SyncObj__connectedToAnyone(self) -> bool:
+        """What pysyncobj asks before it stands; see `elections.py`. Not when the leader told it to stand."""
+        return self._SyncObj__transferInProgress or self._may_stand([node.id for node in self.otherNodes])
 
     def stand_within(self, delay_s: float) -> None:
         """Stand for election then, unless a leader is heard of before."""

@@ -20,6 +20,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -31,7 +32,6 @@ from pysyncobj.transport import Transport
 from artesian.embedded.config import split_address
 from artesian.embedded.control import Connection, connect, serve
 from artesian.embedded.errors import EngineError
-from artesian.embedded.mdm.guard import LogGuard
 from artesian.embedded.mdm.journal import DurableJournal
 from artesian.embedded.mdm.messages import BadMessage, Message, decode_message, encode_message
 
@@ -94,18 +94,20 @@ class _Peer:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the transport asks and tells its owner.
+    """What the transport asks and tells its owner; members are known by their addresses.
 
-    `is_new` (see `guard.py`) and `has_leader` go into the greeting. `woken` is called after anything came in;
-    `met` when a member has greeted us, with whether it knows a leader; `lost` with the address of a member
-    whose connection has ended, however that came about; `failed` with an error after which this manager must
+    `greeting` is what we say of ourselves when we connect, `met` gets what a member said. `received` gets
+    every message, with its sender and with what hands one on to pysyncobj. `replying` may change a
+    `next_node_idx` before it goes out. `woken` is called after anything came in, `lost` when the connection
+    to a member has ended, however that came about, and `failed` with an error after which this manager must
     not go on, such as of its disk.
     """
 
-    is_new: Callable[[], bool]
-    has_leader: Callable[[], bool]
+    greeting: Callable[[], dict[str, Any]]
+    met: Callable[[str, dict[str, Any]], None]
+    received: Callable[[str, Message, Callable[[Message], None]], None]
+    replying: Callable[[Message], None]
     woken: Callable[[], None]
-    met: Callable[[str, bool], None]
     lost: Callable[[str], None]
     failed: Callable[[Exception], None]
 
@@ -116,7 +118,6 @@ class RaftTransport(Transport):  # type: ignore[misc]
     def __init__(self, address: str, secret: bytes, journal: DurableJournal, hooks: Hooks) -> None:
         super().__init__(None, None, None)
         self.sent = 0  # counts the messages that we sent as a leader
-        self.guard: LogGuard | None = None  # set before the start; the guard needs what needs the transport
         self._address = address
         self._secret = secret
         self._journal = journal
@@ -164,16 +165,15 @@ class RaftTransport(Transport):  # type: ignore[misc]
         if peer.session.connection.backlog_bytes > MAX_BACKLOG_BYTES:
             self._end(peer.session)
             return False
-        assert self.guard is not None
         kind = message["type"]
         if kind == "append_entries":
             self.sent += 1
             message = {**message, "sent": self.sent, "last": self._journal.last_index}
         elif kind == "next_node_idx":
             message = {**message, "echo": peer.session.seen}
-            self.guard.limit_reply(message)
+            self._hooks.replying(message)
         elif kind == "request_vote":
-            message = {**message, "new": self._hooks.is_new()}
+            message = {**message, "new": bool(self._hooks.greeting()["new"])}
         self._outbox_acknowledges |= kind != "append_entries"
         self._outbox.append((peer.session, encode_message(message)))
         if not self._flush_planned:
@@ -230,23 +230,17 @@ class RaftTransport(Transport):  # type: ignore[misc]
         self._begin(session, answer)
 
     def _hello(self) -> dict[str, Any]:
-        return {
-            "address": self._address,
-            "new": self._hooks.is_new(),
-            "has_leader": self._hooks.has_leader(),
-        }
+        return {**self._hooks.greeting(), "address": self._address}
 
     def _begin(self, session: _Session, hello: dict[str, Any]) -> None:
-        assert self.guard is not None
         peer = session.peer
         if self._peers.get(peer.node.id) is not peer:
             raise EngineError(f"{peer.node.id} is no manager any more")
-        self.guard.met(peer.node.id, is_new=bool(hello.get("new")))
         if peer.session is not None:  # it has come back before we saw it go
             self._end(peer.session)
         peer.session = session
         self._onNodeConnected(peer.node)
-        self._hooks.met(peer.node.id, bool(hello.get("has_leader")))
+        self._hooks.met(peer.node.id, hello)
         self._hooks.woken()
 
     def _end(self, session: _Session) -> None:
@@ -278,7 +272,6 @@ class RaftTransport(Transport):  # type: ignore[misc]
         return {}
 
     def _take(self, session: _Session, body: dict[str, Any]) -> None:
-        assert self.guard is not None
         peer = session.peer
         if self._peers.get(peer.node.id) is not peer or peer.session not in (None, session):
             return
@@ -288,7 +281,7 @@ class RaftTransport(Transport):  # type: ignore[misc]
                 session.seen = message["sent"]
             elif message["type"] == "next_node_idx":
                 session.echoed = max(session.echoed, message["echo"])
-            self.guard.receive(peer.node.id, message, lambda right: self._onMessageReceived(peer.node, right))
+            self._hooks.received(peer.node.id, message, partial(self._onMessageReceived, peer.node))
         except BadMessage as error:
             log.warning("raft.bad_message", peer=peer.node.id, error=str(error))
             session.connection.abort()

@@ -230,6 +230,34 @@ def test_the_next_leader_is_there_within_three_seconds_of_a_silent_death(seed: i
     simulate(story, seed)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_manager_that_only_misses_the_leader_itself_does_not_depose_it(seed: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        await all_of(cluster)
+        leader = await cluster.leader(3)
+        await cluster.write(0.3)
+        term = cluster.running[leader][1].term
+        cluster.cut(leader, (leader + 1) % 3)
+        await cluster.write(6)
+        assert cluster.leaders() == [leader] and cluster.running[leader][1].term == term
+        await cluster.agree()
+
+    simulate(story, seed)
+
+
+def test_a_manager_with_a_greater_term_than_the_leader_finds_back() -> None:
+    async def story(cluster: Cluster) -> None:
+        await all_of(cluster)
+        leader = await cluster.leader(3)
+        await cluster.write(0.3)
+        cluster.running[(leader + 1) % 3][1]._node._SyncObj__setCurrentTerm(50, None)
+        await asyncio.sleep(2)
+        assert cluster.running[await cluster.leader(3)][1].term > 50
+        await cluster.agree(4)
+
+    simulate(story)
+
+
 def test_without_a_majority_nothing_is_acknowledged_and_the_leader_steps_down() -> None:
     async def story(cluster: Cluster) -> None:
         await all_of(cluster)

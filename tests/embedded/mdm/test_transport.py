@@ -15,7 +15,6 @@ from pysyncobj.node import Node
 
 from artesian.embedded.control import Connection, connect
 from artesian.embedded.errors import EngineError
-from artesian.embedded.mdm.guard import LogGuard, Newness
 from artesian.embedded.mdm.journal import DurableJournal
 from artesian.embedded.mdm.transport import Hooks, RaftTransport
 from tests.embedded.mdm.managers import free_port
@@ -31,9 +30,6 @@ APPEND = {
 class Member:
     """One end: a transport and what comes out of it."""
 
-    raftCurrentTerm = 1
-    raftCommitIndex = 1
-
     def __init__(self, address: str, folder: Path) -> None:
         self.address = address
         self.journal = DurableJournal(folder / f"journal-{address}")
@@ -42,12 +38,17 @@ class Member:
         self.connected: set[str] = set()
         self.failures: list[Exception] = []
         self.lost: list[str] = []
+        self.met: list[dict[str, Any]] = []
         hooks = Hooks(
-            lambda: True, lambda: False, lambda: None, lambda *_: None, self.lost.append, self.failures.append
+            greeting=lambda: {"new": True},
+            met=lambda member, greeting: self.met.append(greeting),
+            received=lambda member, message, deliver: deliver(message),
+            replying=lambda message: None,
+            woken=lambda: None,
+            lost=self.lost.append,
+            failed=self.failures.append,
         )
         self.transport = RaftTransport(address, SECRET, self.journal, hooks)
-        newness = Newness(folder / f"new-{address}", True)
-        self.transport.guard = LogGuard(self.journal, newness, self, lambda: "")
         self.transport.setOnMessageReceivedCallback(lambda node, message: self.received.append(message))
         self.transport.setOnNodeConnectedCallback(lambda node: self.connected.add(node.id))
         self.transport.setOnNodeDisconnectedCallback(lambda node: self.connected.discard(node.id))
