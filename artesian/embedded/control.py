@@ -131,7 +131,7 @@ class ManagerLink:
         except NotLeader as error:
             self._follow(error.leader)
         except (EngineError, OSError) as error:
-            log.info("control.not_registered", peer=connection.peer, error=str(error))
+            log.info("control.not_registered", peer=connection.peer, error=str(error) or type(error).__name__)
         else:
             self._connection = connection
             self._on_registered(answer)

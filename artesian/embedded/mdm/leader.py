@@ -139,6 +139,10 @@ class Leader:
         """Tell everybody what is new, soon."""
         self._telling_wanted.set()
 
+    def tell_servers_now(self) -> None:
+        """For what a client is about to rely on: its writes wait until the servers know."""
+        self.sessions.tell_servers(self.state)
+
     async def _tell_for_ever(self) -> None:
         while True:
             await self._telling_wanted.wait()

@@ -121,6 +121,7 @@ class Requests:
         if marking_changes(state, failed, away):
             args = {"device_ids": sorted(failed | away), "reason": str(body["reason"])}
             await self._raft.propose("mark_stale", args)
+            self._leader.tell_servers_now()
         else:
             await self._raft.confirm()
         return {"version": state.version, "map": self._map(body["client_id"])}

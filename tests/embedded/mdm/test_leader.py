@@ -425,6 +425,8 @@ def test_a_client_that_could_not_write_gets_a_map_without_the_copies_it_could_no
         ]
         assert set(states) == {"stale"}
         assert answer["version"] == answer["map"]["version"]
+        await asyncio.sleep(0.003)  # no longer than a message takes: servers know as soon as the client
+        assert all(one.assignment["version"] == answer["version"] for one in cluster.servers)
         before = cluster.state.version
         assert (await complain(cluster, server))["version"] >= before  # again: nothing is left to mark
         assert cluster.stale(server) == len(states)
