@@ -108,7 +108,7 @@ def describe(folder: Path, known: Record) -> Attachment | None:
     """An attachment as it is now; None if nothing of it is left."""
     driver = driver_named(known.driver)
     device = driver.device(folder)
-    left = [device] if device is not None else driver.devices_left(folder)
+    left = [device] if device is not None else driver.devices_left(folder, known.device_path)
     if not left:
         return None
     return Attachment(
@@ -176,7 +176,7 @@ def _attach_anew(
             driver.detach(folder, force=True)
             record.remove(folder)
             continue
-        record.save(folder, intent.with_phase(Phase.ATTACHED))
+        record.save(folder, intent.attached_as(device))
         return Attachment(uri, driver.name, device, read_only, driver.process_ids(folder), True, passed_over)
     raise NoDriver(passed_over)
 

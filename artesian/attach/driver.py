@@ -30,8 +30,8 @@ class Attachment:
 class Driver(Protocol):
     """One way to make a device of an NBD export.
 
-    `folder` is a private folder of this one attachment; the driver finds everything it made from it alone,
-    so that nothing has to be remembered. Errors are ToolFailed and InUse.
+    `folder` is a private folder of this one attachment; the driver finds what it has made there by asking
+    the operating system, so that nothing has to be remembered. Errors are ToolFailed and InUse.
     """
 
     @property
@@ -46,8 +46,8 @@ class Driver(Protocol):
     def device(self, folder: Path) -> Path | None:
         """The device, if everything that belongs to it lives."""
 
-    def devices_left(self, folder: Path) -> list[Path]:
-        """Block devices that exist for this attachment, alive or dead."""
+    def devices_left(self, folder: Path, recorded: Path | None) -> list[Path]:
+        """Block devices that exist for this attachment, alive or dead; `recorded` is the one it had."""
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:
         """The processes behind the device."""

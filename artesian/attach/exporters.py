@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
 from pathlib import Path
 from typing import Protocol
 
-from artesian.attach import daemons, fuse, tools
+from artesian.attach import bridge_process, daemons, fuse, tools
 from artesian.attach.address import NbdAddress
 from artesian.attach.errors import CannotGrow
 
 READY_TIMEOUT_S = 20.0
-GROW_TIMEOUT_S = 60.0  # what is under way is finished first
 
 
 class Exporter(Protocol):
@@ -42,27 +37,13 @@ class BridgeExporter:
         return fuse.available()
 
     def start(self, address: NbdAddress, folder: Path, read_only: bool, cached: bool) -> None:
-        file = fuse.prepare(folder)
-        log = folder / fuse.LOG_NAME
-        options = (["--read-only"] if read_only else []) + (["--cached"] if cached else [])
-        process = daemons.start(
-            sys.executable,
-            ["-P", "-m", "artesian.attach.bridge", *options, file, str(address)],
-            mark=str(folder),
-            log=log,
-            folder=folder,
-        )
+        file, log = fuse.prepare(folder), folder / fuse.LOG_NAME
+        process = bridge_process.start("file", file, address, folder, log, read_only=read_only, cached=cached)
         daemons.wait_until(lambda: fuse.is_mounted(file), process, "the bridge", log, READY_TIMEOUT_S)
 
     def grow(self, address: NbdAddress, folder: Path, size_bytes: int) -> None:
         file = fuse.file_of(folder)
-        for process_id in daemons.find(str(folder)):
-            os.kill(process_id, signal.SIGHUP)
-        deadline = time.monotonic() + GROW_TIMEOUT_S
-        while (seen := file.stat().st_size) != size_bytes:
-            if time.monotonic() > deadline:
-                raise CannotGrow(f"the attached file still has {seen} bytes, not {size_bytes}")
-            time.sleep(0.01)
+        bridge_process.refresh_size(folder, size_bytes, lambda: file.stat().st_size)
 
 
 class NbdfuseExporter:

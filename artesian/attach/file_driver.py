@@ -30,7 +30,7 @@ class LoopDriver:
         alive = len(devices) == 1 and fuse.is_mounted(file) and self.process_ids(folder)
         return devices[0] if alive else None
 
-    def devices_left(self, folder: Path) -> list[Path]:
+    def devices_left(self, folder: Path, recorded: Path | None) -> list[Path]:
         return loop.of_file(fuse.file_of(folder))
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:
@@ -74,7 +74,7 @@ class FileDriver:
         file = fuse.file_of(folder)
         return file if fuse.is_mounted(file) and self.process_ids(folder) else None
 
-    def devices_left(self, folder: Path) -> list[Path]:
+    def devices_left(self, folder: Path, recorded: Path | None) -> list[Path]:
         return []
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:

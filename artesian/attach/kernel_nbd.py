@@ -1,39 +1,32 @@
-"""The kernel's own NBD client, set up and kept by nbd-client."""
+"""The kernel's own NBD client: /dev/nbdN, fed by our bridge.
+
+Without the bridge, requests that are under way would fail whenever the NBD server is restarted; nbd-client,
+which sets up such devices elsewhere, does not prevent that.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import time
 from pathlib import Path
 
-from artesian.attach import daemons, loop, tools
+from artesian.attach import bridge_process, daemons, loop, mounts, tools
 from artesian.attach.address import NbdAddress
-from artesian.attach.errors import CannotGrow, InUse, ToolFailed
+from artesian.attach.errors import InUse, ToolFailed
 
 _SYSFS = Path("/sys/block")
 _READY_TIMEOUT_S = 20.0
-_LOG_NAME = "nbd-client.log"
-_NBD_SET_SIZE_BLOCKS = 0xAB07
-_MAX_BLOCKS = (1 << 31) - 1
+_LOG_NAME = "bridge.log"
 
 
 class KernelNbdDriver:
-    """/dev/nbdN.
-
-    nbd-client uses the older ioctl interface and stays as a process: only so does it connect again when the
-    server was restarted, and only so can the size of a living device be set. What is under way at the moment
-    of a lost connection fails, though; a file system that was writing then has to be mounted again.
-    """
+    """Needs root, and a kernel with the nbd module."""
 
     name = "kernel-nbd"
 
     def available(self) -> str | None:
         if os.geteuid() != 0:
             return "the kernel's NBD client needs root"
-        if absent := tools.missing("nbd-client"):
-            return absent
         if not _devices():
             try:
                 tools.run("modprobe", "nbd", timeout_s=10)
@@ -47,67 +40,49 @@ class KernelNbdDriver:
             if _is_free(device):
                 try:
                     return self._connect(device, address, folder, read_only)
-                except ToolFailed as error:  # somebody else may have been faster with this device
+                except ToolFailed as error:
                     daemons.stop(str(folder))
                     failure = error
                     if _is_free(device):
-                        break
+                        break  # nobody was faster with this one: it is not that
         raise failure or ToolFailed("all /dev/nbd devices are in use")
 
     def _connect(self, device: Path, address: NbdAddress, folder: Path, read_only: bool) -> Path:
         log = folder / _LOG_NAME
-        process = daemons.start(
-            "nbd-client",
-            [
-                *("-unix", address.socket_path, device),
-                *("-name", address.name),
-                *("-block-size", str(loop.SECTOR_BYTES)),
-                *("-persist", "-nofork", "-nonetlink"),
-                *(["-readonly"] if read_only else []),
-            ],
-            mark=str(folder),
-            log=log,
-            folder=folder,
-        )
+        process = bridge_process.start("device", device, address, folder, log, read_only=read_only)
         daemons.wait_until(
-            lambda: self.device(folder) == device, process, "nbd-client", log, _READY_TIMEOUT_S
+            lambda: self.device(folder) == device, process, "the bridge", log, _READY_TIMEOUT_S
         )
         return device
 
     def device(self, folder: Path) -> Path | None:
-        left = self.devices_left(folder)
-        return left[0] if left and _size_bytes(left[0]) > 0 else None
-
-    def devices_left(self, folder: Path) -> list[Path]:
         process_ids = self.process_ids(folder)
-        return [device for device in _devices() if _owner(device) in process_ids]
+        owned = [device for device in _devices() if _is_owned(device, process_ids)]
+        return owned[0] if owned and _size_bytes(owned[0]) > 0 else None
+
+    def devices_left(self, folder: Path, recorded: Path | None) -> list[Path]:
+        """A device whose process has died belongs to nobody, but may still be mounted."""
+        alive = self.device(folder)
+        if alive is not None:
+            return [alive]
+        is_dead = recorded is not None and _owner(recorded) is None and mounts.mounts_of_device(recorded)
+        return [recorded] if recorded is not None and is_dead else []
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:
         return tuple(daemons.find(str(folder)))
 
     def detach(self, folder: Path, force: bool) -> None:
-        for device in self.devices_left(folder):
-            if not force:
-                loop.check_unused(device)
-                loop.flush(device)
-            tools.run("nbd-client", "-d", device)
-        if not daemons.wait_gone(str(folder), timeout_s=5.0):
-            daemons.stop(str(folder))
+        device = self.device(folder)
+        if device is not None and not force:
+            loop.check_unused(device)
+            loop.flush(device)
+        daemons.stop(str(folder))
         (folder / _LOG_NAME).unlink(missing_ok=True)
 
     def grow(self, address: NbdAddress, folder: Path, size_bytes: int) -> None:
-        blocks = size_bytes // loop.SECTOR_BYTES
-        if blocks > _MAX_BLOCKS:
-            raise CannotGrow("the kernel's NBD client takes over a new size of up to 8 TiB only")
-        for device in self.devices_left(folder):
-            descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.ioctl(descriptor, _NBD_SET_SIZE_BLOCKS, blocks)
-            except OSError as error:
-                raise CannotGrow(f"{device} does not take over the new size: {error.strerror}") from None
-            finally:
-                os.close(descriptor)
-            _wait_for_size(device, size_bytes)
+        device = self.device(folder)
+        if device is not None:
+            bridge_process.refresh_size(folder, size_bytes, lambda: _size_bytes(device))
 
 
 def _devices() -> list[Path]:
@@ -118,11 +93,18 @@ def _devices() -> list[Path]:
 
 
 def _owner(device: Path) -> int | None:
-    """The process that connected the device; None if it is not connected."""
+    """The thread that connected the device; None if it is not connected."""
     try:
         return int((_SYSFS / device.name / "pid").read_text())
     except (OSError, ValueError):
         return None
+
+
+def _is_owned(device: Path, process_ids: tuple[int, ...]) -> bool:
+    owner = _owner(device)
+    return owner is not None and any(
+        Path(f"/proc/{process_id}/task/{owner}").exists() for process_id in process_ids
+    )
 
 
 def _is_free(device: Path) -> bool:
@@ -140,11 +122,3 @@ def _size_bytes(device: Path) -> int:
         return 512 * int((_SYSFS / device.name / "size").read_text())
     except (OSError, ValueError):
         return 0
-
-
-def _wait_for_size(device: Path, size_bytes: int) -> None:
-    deadline = time.monotonic() + 5.0
-    while _size_bytes(device) != size_bytes:
-        if time.monotonic() > deadline:
-            raise CannotGrow(f"{device} still has {_size_bytes(device)} bytes, not {size_bytes}")
-        time.sleep(0.02)

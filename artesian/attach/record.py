@@ -35,13 +35,21 @@ class Record:
     driver: str
     read_only: bool
     phase: Phase
+    device: str | None = None
     mount_path: str | None = None
     fstype: str | None = None
     making: bool = False
     passed_over: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def device_path(self) -> Path | None:
+        return Path(self.device) if self.device is not None else None
+
     def with_phase(self, phase: Phase) -> Record:
         return replace(self, phase=phase)
+
+    def attached_as(self, device: Path) -> Record:
+        return replace(self, phase=Phase.ATTACHED, device=str(device))
 
     def with_mount(self, path: str | None, fstype: str | None, making: bool = False) -> Record:
         return replace(self, mount_path=path, fstype=fstype, making=making)

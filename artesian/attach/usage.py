@@ -21,11 +21,8 @@ def mark_of_mount(folder: Path) -> str:
 
 def mount_paths(folder: Path, known: Record, driver: Driver) -> list[Path]:
     """Where a file system of this attachment is mounted, dead or alive."""
-    found = [
-        Path(mount.path)
-        for device in driver.devices_left(folder)
-        for mount in mounts.mounts_of_device(device)
-    ]
+    devices = driver.devices_left(folder, known.device_path)
+    found = [Path(mount.path) for device in devices for mount in mounts.mounts_of_device(device)]
     if known.mount_path is not None:
         path = Path(known.mount_path)
         mount = mounts.mounted_at(path)

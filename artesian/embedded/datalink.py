@@ -21,7 +21,6 @@ Buffer = bytes | bytearray | memoryview
 RECEIVE_BYTES = 256 * 1024
 LARGE_BYTES = 64 * 1024
 PING_INTERVAL_S = 0.5
-LOCAL_SEND_BUFFER_BYTES = 1 << 20
 
 
 class Waiter(Protocol):
@@ -80,7 +79,6 @@ class DataLink(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are not subclasses of it
         self._transport = transport
         transport.set_write_buffer_limits(high=256 << 20)
-        enlarge_send_buffer(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(str(exc) if exc else "the server closed the connection")
@@ -323,13 +321,6 @@ def listen_locally(ip: str, port: int) -> socket.socket:
         local.close()
         raise
     return local
-
-
-def enlarge_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Room for a chunk on its way, so that large transfers take fewer turns."""
-    found = transport.get_extra_info("socket")
-    if found is not None and found.family == socket.AF_UNIX:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_SEND_BUFFER_BYTES)
 
 
 def new_nonce() -> bytes:

@@ -51,11 +51,11 @@ def test_fio_finds_every_byte_that_it_wrote(engine: Engine, seed: int, tmp_path:
     engine.run("volume", "create", "v", "1GiB")
     engine.run("map", "v", "1")
     uri = engine.nbd_uri("v", 1)
-    command = [
-        "fio", "--name=drill", "--ioengine=nbd", f"--uri={uri}", "--rw=randwrite", "--bs=4k-64k",
-        "--iodepth=8", "--size=200M", "--io_size=1G", f"--runtime={SECONDS}", "--rate_iops=,400", "--fsync=64",
-        "--verify=crc32c", "--verify_fatal=1", "--do_verify=1", f"--randseed={seed}", "--thread",
-    ]  # fmt: skip
+    workload = "--rw=randwrite --bs=4k-64k --iodepth=8 --size=200M --io_size=1G --rate_iops=,400 --fsync=64"
+    checking = (
+        f"--verify=crc32c --verify_fatal=1 --do_verify=1 --randseed={seed} --runtime={SECONDS} --thread"
+    )
+    command = ["fio", "--name=drill", "--ioengine=nbd", f"--uri={uri}", *workload.split(), *checking.split()]
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
     )

@@ -1,4 +1,8 @@
-"""`python -m artesian.attach.bridge [--read-only] [--cached] FILE ADDRESS`: show an NBD export as FILE."""
+"""Shows an NBD export as a file, or as one of the kernel's NBD devices.
+
+python -m artesian.attach.bridge [--read-only] file [--cached] FILE ADDRESS
+python -m artesian.attach.bridge [--read-only] device /dev/nbdN ADDRESS
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from pathlib import Path
 
 from artesian.attach.address import NbdAddress, open_export
 from artesian.attach.bridge.bridge import Bridge
+from artesian.attach.bridge.fuse_front import FuseFront
+from artesian.attach.bridge.kernel_front import KernelFront
 from artesian.attach.bridge.mount import mount
 from artesian.attach.errors import AttachError
 
@@ -18,24 +24,37 @@ _OUT_OF_MEMORY_SCORE = "-900"
 
 
 def main(arguments: list[str]) -> int:
-    """Works until the file is unmounted or SIGTERM comes; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m artesian.attach.bridge")
-    parser.add_argument("file", type=Path, help="an existing file, over which the volume is mounted")
-    parser.add_argument("address", help="nbd+unix:///NAME?socket=PATH")
-    parser.add_argument("--read-only", action="store_true")
-    parser.add_argument("--cached", action="store_true", help="for a file that is used without a loop device")
-    options = parser.parse_args(arguments)
+    """Works until the device is let go or SIGTERM comes; returns the exit code."""
+    options = _parse(arguments)
     _prepare_process()
     try:
         address = NbdAddress.parse(options.address)
         connection, export = open_export(address)
-        descriptor = mount(options.file, options.address)
+        read_only = options.read_only or export.read_only
+        if options.kind == "file":
+            front: FuseFront | KernelFront = FuseFront(mount(options.path, options.address), options.cached)
+        else:
+            front = KernelFront(options.path, export, read_only)
     except AttachError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    read_only = options.read_only or export.read_only
-    Bridge(descriptor, address, connection, export, read_only=read_only, cached=options.cached).run()
+    Bridge(front, address, connection, export, read_only=read_only).run()
+    if isinstance(front, KernelFront):
+        front.close()
     return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m artesian.attach.bridge")
+    parser.add_argument("--read-only", action="store_true")
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    file = kinds.add_parser("file", help="mount over an existing file")
+    file.add_argument("--cached", action="store_true", help="for a file that is used without a loop device")
+    device = kinds.add_parser("device", help="connect one of the kernel's NBD devices")
+    for kind in (file, device):
+        kind.add_argument("path", type=Path)
+        kind.add_argument("address", help="nbd+unix:///NAME?socket=PATH")
+    return parser.parse_args(arguments)
 
 
 def _prepare_process() -> None:

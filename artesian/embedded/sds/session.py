@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from artesian.embedded import wire
-from artesian.embedded.datalink import Buffer, enlarge_send_buffer, new_nonce
+from artesian.embedded.datalink import Buffer, new_nonce
 from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Request, Status
 
 RECEIVE_BYTES = 256 * 1024
@@ -49,7 +49,6 @@ class DataSession(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are not subclasses of it
         self._transport = transport
         transport.set_write_buffer_limits(high=REPLY_BUFFER_BYTES)
-        enlarge_send_buffer(transport)
         self._sessions.add(self)
         transport.write(wire.MAGIC + self._nonce)
         self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._unproven)
