@@ -93,7 +93,10 @@ def _connect(address: NbdAddress, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(timeout_s)
     try:
-        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NoSuchExport(f"the folder of {path} is gone") from None
         try:
             connection.connect(f"/proc/self/fd/{folder}/{path.name}")
         finally:
@@ -101,6 +104,9 @@ def _connect(address: NbdAddress, timeout_s: float) -> socket.socket:
     except OSError as error:
         connection.close()
         raise _unreachable(address, error) from None
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -3,7 +3,8 @@
 One thread, one event loop by hand: a request costs a few system calls and little else. While the server is
 away everything waits; when it is back, all that was not answered is sent again. That is right for a block
 device: requests that are under way together have no order, and none of them was acknowledged. If a server is
-there but has denied the export for a while, requests fail, because then it is not coming back by itself.
+there but has denied the export for a while, or the folder of its socket is gone, requests fail, because then
+it is not coming back by itself.
 
 Where the requests come from is the front's business: FUSE (`fuse_front`) or the kernel's own NBD client
 (`kernel_front`).
