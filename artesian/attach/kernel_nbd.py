@@ -93,11 +93,12 @@ def _devices() -> list[Path]:
 
 
 def _owner(device: Path) -> int | None:
-    """The thread that connected the device; None if it is not connected."""
+    """The thread that connected the device; None if it is not connected, or that thread has ended."""
     try:
-        return int((_SYSFS / device.name / "pid").read_text())
+        owner = int((_SYSFS / device.name / "pid").read_text())
     except (OSError, ValueError):
         return None
+    return owner if Path(f"/proc/{owner}").exists() else None  # a dead device that is mounted keeps its file
 
 
 def _is_owned(device: Path, process_ids: tuple[int, ...]) -> bool:

@@ -53,7 +53,9 @@ def test_a_look_tells_size_and_access(serve: Callable[..., NbdServer]) -> None:
 
 
 def test_nobody_listening_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadAddress, match=r"no NBD server answers on .*/absent/nbd\.sock"):
+    with pytest.raises(BadAddress, match=r"no NBD server answers on .*/nbd\.sock"):
+        look(NbdAddress("x", tmp_path / "nbd.sock"))
+    with pytest.raises(NoSuchExport, match=r"the folder of .*/absent/nbd\.sock is gone"):
         look(NbdAddress("x", tmp_path / "absent" / "nbd.sock"))
 
 

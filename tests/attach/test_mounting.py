@@ -128,7 +128,7 @@ def test_after_the_death_of_the_bridge_the_journal_brings_everything_back(
     server = attached("bridge-loop", fstype, serve, folder)
     mounting.mount(folder, path, fstype=FsType(fstype))
     (path / "synced").write_text("kept")
-    os.sync()
+    subprocess.run(["sync", "--file-system", path], check=True)
     for process_id in processes_of(folder):
         os.kill(process_id, signal.SIGKILL)
     assert daemons.wait_gone(str(folder), 5)

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from artesian.attach.address import NbdAddress, open_export
-from artesian.attach.bridge.bridge import Bridge
+from artesian.attach.bridge.bridge import Bridge, Front
 from artesian.attach.bridge.fuse_front import FuseFront
+from artesian.attach.bridge.kernel_device import KernelDevice
 from artesian.attach.bridge.kernel_front import KernelFront
 from artesian.attach.bridge.mount import mount
 from artesian.attach.errors import AttachError
@@ -31,16 +32,18 @@ def main(arguments: list[str]) -> int:
         address = NbdAddress.parse(options.address)
         connection, export = open_export(address)
         read_only = options.read_only or export.read_only
+        device: KernelDevice | None = None
         if options.kind == "file":
-            front: FuseFront | KernelFront = FuseFront(mount(options.path, options.address), options.cached)
+            front: Front = FuseFront(mount(options.path, options.address), options.cached)
         else:
-            front = KernelFront(options.path, export, read_only)
+            device = KernelDevice(options.path, export, read_only)
+            front = KernelFront(device.socket, device.resized)
     except AttachError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     Bridge(front, address, connection, export, read_only=read_only).run()
-    if isinstance(front, KernelFront):
-        front.close()
+    if device is not None:
+        device.close()
     return 0
 
 

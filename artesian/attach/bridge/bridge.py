@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,8 +69,9 @@ class Front(Protocol):
     def send(self) -> None:
         """Send answers that are queued, as far as that goes without waiting."""
 
-    def resized(self, size_bytes: int) -> None:
-        """The volume has grown."""
+    @property
+    def resized(self) -> Callable[[int], None]:
+        """To be called with the new size when the volume has grown."""
 
 
 class Bridge:
