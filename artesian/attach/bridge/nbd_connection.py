@@ -72,6 +72,9 @@ class NbdConnection:
 
     def receive(self) -> None:
         """Take in what has come, and report every reply that is complete."""
+        if self._filled == len(self._buffer):  # one reply is larger than all of it
+            self._buffer = self._buffer + bytes(len(self._buffer))  # a new one: views of the old one exist
+            self._view = memoryview(self._buffer)
         try:
             count = self._socket.recv_into(self._view[self._filled :])
         except BlockingIOError:
