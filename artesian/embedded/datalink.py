@@ -293,12 +293,12 @@ async def _connect_transport(ip: str, port: int, factory: Callable[[], DataLink]
     loop = asyncio.get_running_loop()
     if ip.startswith("127."):
         local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        local.setblocking(False)  # a server that does not accept is an error, never a wait
         try:
             local.connect(local_address(ip, port))
         except OSError:
             local.close()
         else:
-            local.setblocking(False)
             _, link = await loop.create_unix_connection(factory, sock=local)
             return link
     _, link = await loop.create_connection(factory, ip, port)

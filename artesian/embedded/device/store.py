@@ -26,7 +26,7 @@ import struct
 import uuid
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -101,6 +101,7 @@ class DeviceStore:
         self._sequences: dict[int, int] = {}  # open slots: the last write's sequence
         self._unverified: set[int] = set()  # open at an unclean stop: mismatches there are uncertain
         self._unzeroed: set[int] = set()  # open at an unclean stop: data under "zeros" may be something else
+        self._emptied: set[int] = set()  # zeroed as a whole: given back when they are closed
         self._slots_by_volume: dict[int, int] = {}
         self.allocation_limit = superblock.slot_count
 
@@ -182,9 +183,11 @@ class DeviceStore:
 
     def close(self) -> None:
         """Clean stop."""
-        self.sync()
-        self._superblock.with_(clean=not self._unverified).write(self._disk)
-        self._disk.close()
+        try:
+            self.sync()
+            self._superblock.with_(clean=not self._unverified).write(self._disk)
+        finally:
+            self._disk.close()
 
     def release(self) -> None:
         """The device is no member any more: if it holds nothing, the disk is free for other uses."""
@@ -365,7 +368,13 @@ class DeviceStore:
         if self._unzeroed and slot in self._unzeroed:
             self._restore_zeros(slot)
         sums, seed = self._tables.get(slot) or self._table(slot)
-        self._disk.write(self._data_offset + slot * CHUNK_BYTES + offset, data)
+        if slot in self._emptied:
+            self._emptied.discard(slot)
+        try:
+            self._disk.write(self._data_offset + slot * CHUNK_BYTES + offset, data)
+        except NoSpace:
+            self._unverified.add(slot)  # a part of it may be there: such blocks are uncertain
+            raise
         first = offset // BLOCK_BYTES
         if length == BLOCK_BYTES:
             value = sums[first] = digest(data, seed)
@@ -374,7 +383,8 @@ class DeviceStore:
             values = digests(data, seed)
             sums[first : first + len(values)] = values
             self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, values)
-        self._sequences[slot] = sequence
+        if sequence > self._sequences.get(slot, 0):
+            self._sequences[slot] = sequence
         self._dirty.add(slot)
 
     def _merge(self, volume: int, chunk: int, offset: int, data: Buffer) -> tuple[int, bytearray]:
@@ -405,8 +415,9 @@ class DeviceStore:
         *,
         keep_allocated: bool = False,
     ) -> None:
-        """Make bytes read as zeros; the slot is given back when nothing else is in it.
+        """Make bytes read as zeros; a slot with nothing else in it is given back when its chunk is closed.
 
+        Not at once: the chunk has to be known as open as long as another copy may not have been zeroed.
         With `keep_allocated` the chunk has a slot afterwards. Raises as `write`.
         """
         slot = self._index.get(volume << 32 | chunk)
@@ -427,17 +438,17 @@ class DeviceStore:
         sums, _ = self._table(slot)
         if first == last:
             return
-        if not keep_allocated and self._empty_but(sums, first, last):
-            self.drop(volume, chunk)
-            return
+        empties = not keep_allocated and self._empty_but(sums, first, last)
         if self._flags[slot] != ALLOCATED | OPEN or generation > self._generations[slot]:
             self._open(slot, generation)
         sums[first:last] = EMPTY_TABLE[first:last]
         self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, sums[first:last])
         at = self._data_offset + slot * CHUNK_BYTES + first * BLOCK_BYTES
         self._disk.clear(at, (last - first) * BLOCK_BYTES)
-        self._sequences[slot] = sequence
+        self._sequences[slot] = max(sequence, self._sequences.get(slot, 0))
         self._dirty.add(slot)
+        if empties:
+            self._emptied.add(slot)
 
     def _restore_zeros(self, slot: int) -> None:
         """Clear what lies under "zeros" on the disk, and see to it that it stays so."""
@@ -568,6 +579,7 @@ class DeviceStore:
         self._slots.set(slot, generation, ALLOCATED | OPEN)
         self._sequences[slot] = open_sequence if open_sequence is not None else 0
         self._unverified.discard(slot)
+        self._emptied.discard(slot)
         self._dirty.add(slot)
 
     def drop(self, volume: int, chunk: int) -> None:
@@ -584,6 +596,7 @@ class DeviceStore:
         self._dirty.discard(slot)
         self._unverified.discard(slot)
         self._unzeroed.discard(slot)
+        self._emptied.discard(slot)
         self._freed.append(slot)
         self._slots_by_volume[volume] -= 1
 
@@ -636,8 +649,16 @@ class DeviceStore:
             for slot in self._slots.open_slots()
         )
 
-    def close_chunks(self, volume: int, safe_sequence: int) -> int:
-        """Close the volume's chunks whose writes are complete everywhere and durable here; how many."""
+    def close_chunks(
+        self, volume: int, safe_sequence: int, generation_of: Callable[[int], int] | None = None
+    ) -> int:
+        """Close the volume's chunks whose writes are complete everywhere and durable here; how many.
+
+        `generation_of` tells the generation of a chunk's slice while this copy is in sync, else 0. A chunk
+        that is closed after the set of copies has changed takes that generation: it must not look like the
+        chunk of a copy that was away. Chunks of a copy that is not in sync stay open. Those that were
+        zeroed as a whole are given back now.
+        """
         keys = self._slots.keys
         closed = 0
         for slot in list(self._slots.open_slots()):
@@ -645,11 +666,22 @@ class DeviceStore:
                 continue
             if slot in self._dirty or slot in self._syncing or slot in self._fresh:
                 continue
+            chunk = keys[slot] & 0xFFFFFFFF
+            generation = self._generations[slot]
+            if generation_of is not None:
+                current = generation_of(chunk)
+                if not current:
+                    continue
+                generation = max(generation, current)
             if slot in self._unverified:
                 if self._mismatches(slot):
                     continue
                 self._unverified.discard(slot)
-            self._slots.set(slot, self._generations[slot], ALLOCATED)
+            if slot in self._emptied:
+                self.drop(volume, chunk)
+                closed += 1
+                continue
+            self._slots.set(slot, generation, ALLOCATED)
             self._sequences.pop(slot, None)
             closed += 1
         return closed

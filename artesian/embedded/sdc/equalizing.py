@@ -56,6 +56,8 @@ async def equalize_chunk(engine: VolumeEngine, chunk: int) -> int:
         for start, count in _runs(differing):
             await _equalize_run(engine, chunk, start, count, mine, theirs)
     except NoRoom:
+        if None not in tables:  # both hold the chunk, with acknowledged data: a host file system is full
+            raise TryAgain(f"a copy of chunk {chunk} has no room on its host's file system") from None
         # One copy has no slot for this chunk, so nothing of it was ever acknowledged there.
         await _change(engine, Op.ZERO, chunk, 0, CHUNK_BYTES, None)
         raise

@@ -178,12 +178,43 @@ class Mender:
         if self._loop.time() > operation.deadline:
             log.error("volume.io_error", volume_id=self._engine.volume_id, chunk=operation.chunk,
                       because="no in-sync copy could be reached in time")  # fmt: skip
-            self._engine.give_up(operation, errno.EIO)
+            self._give_up(operation)
         elif isinstance(operation, ReadOperation):
             operation.attempt += 1
             self._engine.send_read(operation)
         else:
             self._engine.send_write(operation, even_if_frozen=True)
+
+    def _give_up(self, operation: Operation) -> None:
+        """Answer EIO; a write may be on one copy and not on the other, and must not be forgotten."""
+        if isinstance(operation, WriteOperation):
+            operation.sink.done(errno.EIO)
+            self.start(self._equalize_abandoned(operation))
+        else:
+            self._engine.give_up(operation, errno.EIO)
+
+    async def _equalize_abandoned(self, operation: WriteOperation) -> None:
+        """Until the copies are equal the write stays outstanding, so that its chunk stays open everywhere."""
+        engine, chunk = self._engine, operation.chunk
+        while not engine.stopped_with:
+            while chunk in engine.frozen:
+                await asyncio.sleep(FIRST_PAUSE_S)
+            engine.freeze(chunk)
+            try:
+                await self._drain(chunk, operation)
+                await equalize_chunk(engine, chunk)
+                engine.outstanding.pop(operation.sequence, None)
+                return
+            except NoRoom:
+                engine.outstanding.pop(operation.sequence, None)
+                return
+            except Unreadable:
+                return  # the next opening compares
+            except (EngineError, OSError, TimeoutError) as error:
+                log.debug("volume.equalize_waiting", volume_id=engine.volume_id, because=str(error))
+            finally:
+                engine.thaw(chunk)
+            await asyncio.sleep(LONGEST_PAUSE_S)
 
     async def _pause(self) -> None:
         """A pause that grows while trouble goes on."""
@@ -212,7 +243,7 @@ class Mender:
         except Unreadable as error:
             log.error("volume.unreadable", volume_id=self._engine.volume_id, chunk=operation.chunk,
                       because=str(error))  # fmt: skip
-            self._engine.give_up(operation, errno.EIO)
+            self._give_up(operation)
             return
         except (EngineError, OSError, TimeoutError) as error:
             log.warning("volume.repair_failed", volume_id=self._engine.volume_id, because=str(error))

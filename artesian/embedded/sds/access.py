@@ -81,6 +81,7 @@ class ServedDevice:
         "slice_count",
         "store",
         "syncer",
+        "trusted",
         "write_bytes",
         "write_count",
     )
@@ -102,6 +103,7 @@ class ServedDevice:
         self.firsts: dict[int, int] = {}  # volume number → slice of its chunk 0
         self.copying = asyncio.Semaphore(CHUNKS_COPIED_AT_ONCE)
         self.damage_reported: int | None = None  # how many in-sync slices we had when the managers were told
+        self.trusted = 0  # slices of which the managers count this copy as in sync
         self.error: str | None = None
         self.read_bytes = self.read_count = self.write_bytes = self.write_count = self.bad_blocks = 0
 
@@ -129,3 +131,4 @@ class AccessTable:
     def __init__(self) -> None:
         self.devices: dict[int, ServedDevice] = {}
         self.volumes: dict[int, VolumeAccess] = {}
+        self.ready = False  # the first assignment has been carried out

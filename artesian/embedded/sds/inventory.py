@@ -14,7 +14,7 @@ import structlog
 
 from artesian.embedded.device.disk import Disk
 from artesian.embedded.device.store import DeviceStore
-from artesian.embedded.errors import DeviceError, ForeignDevice
+from artesian.embedded.errors import DeviceError, ForeignDevice, NoSpace
 from artesian.embedded.sds.access import AccessTable, ServedDevice, VolumeAccess
 from artesian.embedded.sds.joins import JoinSpec, SourceJoin
 from artesian.embedded.sds.peers import Peers
@@ -76,6 +76,7 @@ class Inventory:
                 self._update_members(served, document)
         self._update_joins(assignment["joins"])
         self.version = assignment["version"]
+        self._table.ready = True
         self._changed()
         self._untidy = True
         if self._tidying is None or self._tidying.done():
@@ -138,7 +139,10 @@ class Inventory:
         for join in list(served.joins.values()):
             join.fail("the device was removed")
         served.generations = [0] * served.slice_count
-        await self._loop.run_in_executor(None, served.store.release)
+        try:
+            await self._loop.run_in_executor(None, served.store.release)
+        except (DeviceError, OSError) as error:
+            log.error("device.not_released", device_id=device_id, error=str(error))
         log.info("device.released", device_id=device_id)
 
     def _update_members(self, served: ServedDevice, document: dict[str, Any]) -> None:
@@ -149,6 +153,7 @@ class Inventory:
                 generations[int(text)] = generation
             elif state == "joining":
                 joining.add(int(text))
+        served.trusted = sum(1 for generation in generations if generation)
         self._acknowledge_damage(served, sum(1 for generation in generations if generation))
         if served.error is not None or served.store.damaged:
             generations = [0] * served.slice_count
@@ -212,6 +217,8 @@ class Inventory:
                 try:
                     await self._drop_garbage(served)
                     await self._allocate(served)
+                except NoSpace as error:
+                    log.warning("device.full", device_id=served.device_id, error=str(error))
                 except DeviceError as error:
                     self.device_failed(served, str(error))
             self._changed()

@@ -211,7 +211,8 @@ class SourceJoin:
         """
         store = self._served.store
         loop = asyncio.get_running_loop()
-        for block in await loop.run_in_executor(None, store.verify, volume, chunk):
+        await loop.run_in_executor(None, store.prefetch, volume, chunk, 0, CHUNK_BYTES)
+        for block in store.verify(volume, chunk):  # here, not in a thread: it uses the tables' cache
             data, silent = await self._good_block(volume, chunk, block)
             if data is not None:
                 store.repair(volume, chunk, block, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ from artesian.embedded.config import SdsConfig
 from artesian.embedded.control import Connection, ManagerLink
 from artesian.embedded.datalink import listen_locally
 from artesian.embedded.device.disk import Disk
-from artesian.embedded.errors import DeviceError
+from artesian.embedded.errors import DeviceError, EngineError
 from artesian.embedded.sds.access import AccessTable, ServedDevice
 from artesian.embedded.sds.comparing import Comparing
 from artesian.embedded.sds.inventory import Inventory, OpenDisk
@@ -119,8 +120,14 @@ class StorageServer:
                 async with asyncio.timeout(1.0 if self._inventory.has_problems else None):
                     await self._assigned.wait()
             self._assigned.clear()
-            if self._assignment is not None:
+            if self._assignment is None:
+                continue
+            try:
                 await self._inventory.apply(self._assignment)
+            except (EngineError, OSError, KeyError, ValueError, TypeError):
+                log.exception("assignment.failed")
+                await asyncio.sleep(1.0)
+                self._assigned.set()
 
     async def _report(self) -> None:
         while True:
@@ -150,7 +157,13 @@ class StorageServer:
                 return
             await served.syncer.sync()
             for number, sequence in settled.items():
-                if sequence:
-                    served.store.close_chunks(number, sequence)
+                generation_of = partial(_generation, served, number)
+                if sequence and served.store.close_chunks(number, sequence, generation_of):
+                    served.syncer.dirty = True
         except DeviceError as error:
             self._inventory.device_failed(served, str(error))
+
+
+def _generation(served: ServedDevice, number: int, chunk: int) -> int:
+    """The in-sync generation of a chunk's slice here; 0 when the copy is not in sync."""
+    return served.generations[served.slice_of(number, chunk)]

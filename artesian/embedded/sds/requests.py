@@ -63,6 +63,7 @@ class Requests:
         flush_forwarded: Callable[[], Awaitable[bool]],
         device_failed: DeviceFailed,
     ) -> None:
+        self._table = table
         self._devices = table.devices
         self._volumes = table.volumes
         self._flush_forwarded = flush_forwarded
@@ -209,6 +210,13 @@ class Requests:
 
     async def _flush(self, session: DataSession, tag: int) -> None:
         """Every device that was written to, and whatever joins have passed on to other servers."""
+        if not self._table.ready:
+            session.reply(tag, STALE_MAP)
+            return
+        for served in self._devices.values():
+            if served.error is not None and served.trusted:  # the managers still count on it
+                session.reply(tag, Status.DEVICE_ERROR, served.number.to_bytes(8, "little"))
+                return
         # A device that has failed already serves nothing any more; its copies are being marked stale.
         devices = [served for served in self._devices.values() if served.error is None]
         results = await asyncio.gather(

@@ -22,7 +22,7 @@ class Syncer:
         self._loop = asyncio.get_running_loop()
         self._running: asyncio.Future[None] | None = None
         self._next: asyncio.Future[None] | None = None
-        self.dirty = False
+        self.dirty = True  # an earlier process may have left writes in the page cache
 
     async def sync(self) -> None:
         """Return when everything written until now is on stable storage; raises DeviceError."""

@@ -80,7 +80,29 @@ def test_an_emptied_chunk_gives_its_slot_back() -> None:
     store.zero(1, 0, 0, BLOCK, 1, 3)
     assert store.used_slots == 1
     store.zero(1, 0, 8 * BLOCK, BLOCK, 1, 4)
+    assert store.used_slots == 1, "another copy may not have been zeroed yet: the chunk stays known as open"
+    store.sync()
+    assert store.close_chunks(1, 4) == 1
     assert store.used_slots == 0
+
+
+def test_a_chunk_closed_after_the_copies_changed_does_not_look_like_an_absent_copys() -> None:
+    _, store = make()
+    store.write(1, 0, 0, block(1), 5, 1)
+    store.sync()
+    assert store.close_chunks(1, 1, lambda _: 0) == 0, "a copy that is not in sync keeps its open chunks"
+    assert store.close_chunks(1, 1, lambda _: 7) == 1
+    info = store.info(1, 0)
+    assert info is not None
+    assert (info.generation, info.open) == (7, False)
+
+
+def test_a_lower_sequence_does_not_make_an_earlier_write_look_complete() -> None:
+    _, store = make()
+    store.write(1, 0, 0, block(1), 1, 50)
+    store.write(1, 0, 0, block(2), 1, 0)
+    store.sync()
+    assert store.close_chunks(1, 10) == 0
 
 
 def test_a_full_device_refuses_new_chunks_and_goes_on_with_old_ones() -> None:
