@@ -117,7 +117,7 @@ def _watch(folder: Path, as_json: bool) -> None:
             time.sleep(_WATCH_S)
     with Live(screen=sys.stdout.isatty(), auto_refresh=False) as live:
         while True:
-            live.update(status_tables(status_document(engine)), refresh=True)
+            live.update(status_tables(status_document(engine), brief=True), refresh=True)
             time.sleep(_WATCH_S)
 
 

@@ -17,19 +17,35 @@ _GOOD = {"normal", "running", "leads", "follows", "connected", "open", "alive"}
 _BAD = {"failed", "stopped", "away", "not connected", "dead", "unhealthy"}
 
 
-def status_tables(document: Document) -> RenderableType:
-    """Everything of `engine status`."""
+def status_tables(document: Document, brief: bool = False) -> RenderableType:
+    """Everything of `engine status`.
+
+    With `brief` what changes comes first, and of the processes only those that do not run are shown.
+    """
     engine = document["engine"]
+    folder = f"{engine['folder']}/"  # paths below it are shown without it
     parts: list[RenderableType] = [
         Text.assemble((engine["name"], "bold"), f"  {engine['folder']}  gateway {engine['gateway']}")
     ]
     if document["problem"] is not None:
         parts.append(Text(f"Only the processes are known: {document['problem']}.", style="red"))
-    folder = f"{engine['folder']}/"  # paths below it are shown without it
-    parts += [_processes(document, folder), _managers(document)]
-    if document["problem"] is None:
-        parts += [_servers(document), _devices(document, folder), *_pools(document), volume_tables(document)]
-    return Group(*parts)
+    if brief:
+        document = document | {
+            "processes": [process for process in document["processes"] if not process["running"]]
+        }
+    first = [_managers(document)]
+    if document["processes"]:
+        first.insert(0, _processes(document, folder))
+    if document["problem"] is not None:
+        return Group(*parts, *first)
+    pools = list(_pools(document))
+    middle = [_servers(document), _devices(document, folder)]
+    last = volume_tables(document)
+    return (
+        Group(*parts, *pools, *first, *middle, last)
+        if brief
+        else Group(*parts, *first, *middle, *pools, last)
+    )
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
