@@ -7,13 +7,13 @@ as it was. What a command takes is the signature of its function.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from artesian.embedded.state import devices, slices, system, topology, volumes
+from artesian.embedded.state.arguments import check_arguments, signature_of
 from artesian.embedded.state.model import State
-from artesian.embedded.state.refusals import NOT_FOUND, WRONG_PARAMETERS, refuse
+from artesian.embedded.state.refusals import NOT_FOUND, refuse
 
 Command = Callable[..., dict[str, Any]]
 
@@ -102,7 +102,7 @@ def parameters(name: str) -> frozenset[str]:
     command = COMMANDS.get(name)
     if command is None:
         return frozenset()
-    return frozenset(inspect.signature(command).parameters) - {"state", "settings"}
+    return frozenset(signature_of(command).parameters) - {"state", "settings"}
 
 
 def apply(state: State, name: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -110,10 +110,7 @@ def apply(state: State, name: str, args: dict[str, Any]) -> dict[str, Any]:
     command = COMMANDS.get(name)
     if command is None:
         refuse(NOT_FOUND, f"There is no command {name}")
-    try:
-        inspect.signature(command).bind(state, **args)
-    except TypeError as error:
-        refuse(WRONG_PARAMETERS, f"{name}: {error}")
+    check_arguments(name, command, args)
     number = state.next_number
     try:
         result = command(state, **args)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from artesian.embedded.state.model import CHUNK_BYTES, CopyState, Device, Lifecycle, State
+from artesian.embedded.state.model import CHUNK_BYTES, Device, Lifecycle, State
 from artesian.embedded.state.refusals import (
     DEVICE_NAME_IN_USE,
     DEVICE_NOT_FOUND,
     DEVICE_PATH_IN_USE,
     DEVICE_REMOVING,
-    NO_ROOM_FOR_DATA,
     POOL_NOT_FOUND,
     SERVER_REMOVING,
-    TOO_FEW_COPIES_LEFT,
     WRONG_DOMAIN,
     WRONG_PARAMETERS,
     check_name,
@@ -22,7 +20,8 @@ from artesian.embedded.state.refusals import (
     new_id,
     refuse,
 )
-from artesian.embedded.state.slices import fault_unit, mark_stale
+from artesian.embedded.state.removal import check_removal
+from artesian.embedded.state.slices import mark_stale
 from artesian.embedded.state.topology import server_of
 
 
@@ -59,7 +58,7 @@ def add_device(
     device_id = new_id(state, random)
     state.devices[device_id] = Device(
         device_id, name, "", server_id, storage_pool_id, path, capacity_limit_bytes=capacity_limit_bytes,
-        force_takeover=bool(force_takeover), attributes=attributes or {},
+        force_takeover=force_takeover, attributes=attributes or {},
     )  # fmt: skip
     return {"id": device_id}
 
@@ -96,7 +95,7 @@ def remove_device(
     device = _device(state, device_id)
     if device.lifecycle is Lifecycle.REMOVING:
         refuse(DEVICE_REMOVING, "The device is being removed already")
-    _check_removal(state, {device_id}, device_slots, force)
+    check_removal(state, [device_id], device_slots, force=force)
     device.lifecycle = Lifecycle.REMOVING
     _forget_unused(state, [device_id])
     return {}
@@ -110,7 +109,7 @@ def remove_server(
     if server.lifecycle is Lifecycle.REMOVING:
         refuse(SERVER_REMOVING, "The SDS is being removed already")
     leaving = {device.id for device in state.devices.values() if device.server_id == server_id}
-    _check_removal(state, leaving, device_slots, force)
+    check_removal(state, leaving, device_slots, force=force)
     server.lifecycle = Lifecycle.REMOVING
     for device_id in sorted(leaving):
         state.devices[device_id].lifecycle = Lifecycle.REMOVING
@@ -118,36 +117,6 @@ def remove_server(
     if not any(device.server_id == server_id for device in state.devices.values()):
         del state.servers[server_id]
     return {}
-
-
-def _check_removal(state: State, leaving: set[str], device_slots: dict[str, int], force: bool) -> None:
-    """Refuse when what remains could not hold the data, or could not keep two copies of it."""
-    for pool_id in sorted({state.devices[id].storage_pool_id for id in leaving}):
-        if not any(volume.storage_pool_id == pool_id for volume in state.volumes.values()):
-            continue
-        devices = [device for device in state.devices.values() if device.storage_pool_id == pool_id]
-        staying = [
-            device
-            for device in devices
-            if device.id not in leaving and device.lifecycle is Lifecycle.NORMAL and device.error is None
-        ]
-        units_before = {fault_unit(state, device.id) for device in devices}
-        units_after = {fault_unit(state, device.id) for device in staying}
-        if not staying:
-            refuse(NO_ROOM_FOR_DATA, "No device would remain for the data; remove the volumes first")
-        if len(units_after) < 2 <= len(units_before) and not force:
-            refuse(
-                TOO_FEW_COPIES_LEFT,
-                "Fewer than two fault units would remain: the data could not have two copies",
-            )
-        moving = sum(device_slots.get(device.id, 0) for device in devices if device.id in leaving)
-        free = sum(device.slot_count - device_slots.get(device.id, 0) for device in staying)
-        if moving > free:
-            missing = (moving - free) * CHUNK_BYTES
-            refuse(
-                NO_ROOM_FOR_DATA,
-                f"The remaining devices lack {missing >> 20} MiB for the data of what is removed",
-            )
 
 
 def _forget_unused(state: State, device_ids: list[str]) -> None:
@@ -223,12 +192,3 @@ def volume_chunks_dropped(state: State, *, device_id: str, numbers: list[int]) -
     for number in numbers:
         _dropped(state, device_id, str(number))
     return {}
-
-
-def sole_copies(state: State, device_id: str) -> int:
-    """How many slices have their only in-sync copy on this device."""
-    pool = state.storage_pools[state.devices[device_id].storage_pool_id]
-    return sum(
-        [copy.device_id for copy in one.copies if copy.state is CopyState.IN_SYNC] == [device_id]
-        for one in pool.slices
-    )

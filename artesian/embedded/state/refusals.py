@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from artesian.embedded.errors import CommandRefused
@@ -80,12 +80,32 @@ def check_name(
     """A name of at most 31 printable characters that nobody else of its kind has."""
     if name is None and optional:
         return
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        refuse(WRONG_PARAMETERS, f"The {what} name is not valid: it needs 1 to 31 printable characters")
-    if len(name) > MAX_NAME_CHARACTERS:
+    if isinstance(name, str) and len(name) > MAX_NAME_CHARACTERS:
         refuse(LONG_NAME, f"The {what} name is too long: at most {MAX_NAME_CHARACTERS} characters")
+    if not is_name(name):
+        refuse(WRONG_PARAMETERS, f"The {what} name is not valid: it needs 1 to 31 printable characters")
     if name in taken:
         refuse(code, f"{what} name already in use. Please use a different name.")
+
+
+def is_name(name: Any) -> bool:
+    """Whether it could be the name of anything."""
+    return (
+        isinstance(name, str)
+        and bool(name.strip())
+        and name.isprintable()
+        and len(name) <= MAX_NAME_CHARACTERS
+    )
+
+
+def free_name(wish: str, taken: Collection[str]) -> str:
+    """A name for an object that was given none: `wish`, shortened and numbered as far as necessary."""
+    name, number = wish[:MAX_NAME_CHARACTERS], 1
+    while name in taken:
+        number += 1
+        ending = f"_{number}"
+        name = wish[: MAX_NAME_CHARACTERS - len(ending)] + ending
+    return name
 
 
 def new_id(state: State, random: str) -> str:

@@ -13,6 +13,7 @@ from artesian.embedded.state.model import Copy, CopyState, Join, Lifecycle, Slic
 from artesian.embedded.state.refusals import POOL_NOT_FOUND, WRONG_PARAMETERS, find, refuse
 
 REASONS = ("resync", "rebuild", "rebalance", "evacuate")
+_JOIN_KEYS = {"slice", "source", "target", "replaces", "reason"}
 
 
 def fault_unit(state: State, device_id: str) -> str:
@@ -74,7 +75,7 @@ def place_slices(state: State, *, pool_id: str, placements: dict[str, list[str]]
     has_data = any(volume.storage_pool_id == pool_id for volume in state.volumes.values())
     checked = []
     for text, device_ids in placements.items():
-        one = _slice(pool, int(text))
+        one = _slice(pool, int(text) if text.isdecimal() else None)
         if one.copies and has_data:
             refuse(WRONG_PARAMETERS, f"Slice {text} holds data: it can only be moved by a join")
         if not int(has_data) <= len(device_ids) <= 2:
@@ -107,11 +108,12 @@ def begin_joins(state: State, *, pool_id: str, joins: list[dict[str, Any]]) -> d
     pool = _pool(state, pool_id)
     seen: set[int] = set()
     for document in joins:
-        index = document["slice"]
-        if index in seen:
-            refuse(WRONG_PARAMETERS, f"Slice {index} is named twice")
-        seen.add(index)
-        _check_join(state, pool_id, _slice(pool, index), document)
+        _check_form(document)
+        one = _slice(pool, document["slice"])
+        if document["slice"] in seen:
+            refuse(WRONG_PARAMETERS, f"Slice {document['slice']} is named twice")
+        seen.add(document["slice"])
+        _check_join(state, pool_id, one, document)
     job_ids = []
     for document in joins:
         one = pool.slices[document["slice"]]
@@ -126,6 +128,14 @@ def begin_joins(state: State, *, pool_id: str, joins: list[dict[str, Any]]) -> d
         state.next_number += 1
     _changed(state, (pool.slices[document["slice"]] for document in joins))
     return {"job_ids": job_ids}
+
+
+def _check_form(document: dict[str, Any]) -> None:
+    if document.keys() != _JOIN_KEYS:
+        refuse(WRONG_PARAMETERS, f"A join is described by {', '.join(sorted(_JOIN_KEYS))}")
+    ids = (document["source"], document["target"], document["replaces"] or "")
+    if not all(isinstance(device_id, str) for device_id in ids):
+        refuse(WRONG_PARAMETERS, "The devices of a join are named by their ids")
 
 
 def _check_join(state: State, pool_id: str, one: Slice, document: dict[str, Any]) -> None:
@@ -163,15 +173,18 @@ def _check_join_target(state: State, pool_id: str, target: str, replaces: str | 
 
 def _jobs(state: State, jobs: list[list[Any]]) -> list[Slice]:
     """The slices whose join has this very number; others have ended meanwhile and are passed over."""
-    found = []
-    for pool_id, index, job_id in jobs:
+    found: dict[int, Slice] = {}
+    for job in jobs:
+        if [type(part) for part in job] != [str, int, int]:
+            refuse(WRONG_PARAMETERS, "A job is named by its pool, slice and number")
+        pool_id, index, job_id = job
         pool = state.storage_pools.get(pool_id)
         if pool is None or not 0 <= index < len(pool.slices):
             continue
         one = pool.slices[index]
         if one.join is not None and one.join.job_id == job_id:
-            found.append(one)
-    return found
+            found[job_id] = one
+    return list(found.values())
 
 
 def finish_joins(state: State, *, jobs: list[list[Any]]) -> dict[str, Any]:

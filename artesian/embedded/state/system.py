@@ -14,6 +14,7 @@ from artesian.embedded.state.refusals import (
     WRONG_PARAMETERS,
     check_choice,
     check_name,
+    check_range,
     find,
     new_id,
     refuse,
@@ -62,9 +63,15 @@ def set_system_name(state: State, *, name: str) -> dict[str, Any]:
 
 
 def set_managers(state: State, *, managers: list[dict[str, Any]]) -> dict[str, Any]:
-    """The members of the quorum; at most one may join or leave at a time."""
+    """The members of the quorum; at most one may join or leave at a time.
+
+    One whose address changes leaves and joins.
+    """
     members = _managers(managers)
-    if len(members.keys() ^ state.managers.keys()) > 1:
+    addresses = {_address(one) for one in members.values()} ^ {
+        _address(one) for one in state.managers.values()
+    }
+    if len(members.keys() ^ state.managers.keys()) > 1 or len(addresses) > 1:
         refuse(ONE_MANAGER_AT_A_TIME, "Only one manager may be added or removed at a time")
     state.managers = members
     return {}
@@ -77,11 +84,22 @@ def _managers(documents: list[dict[str, Any]]) -> dict[str, Manager]:
             member = Manager(**document)
         except TypeError as error:
             refuse(WRONG_PARAMETERS, f"A manager is described wrongly: {error}")
+        texts = (member.id, member.name, member.ip)
+        if not all(isinstance(text, str) and text for text in texts):
+            refuse(WRONG_PARAMETERS, "A manager has an id, a name and an IP address")
+        check_range(member.raft_port, 1, 65535, "The port")
+        check_range(member.control_port, 1, 65535, "The port")
         check_choice(member.role, MANAGER_ROLES, "role")
         members[member.id] = member
-    if not members:
-        refuse(WRONG_PARAMETERS, "An engine has at least one manager")
+    if not any(member.role == "Manager" for member in members.values()):
+        refuse(WRONG_PARAMETERS, "An engine has at least one manager that is not a tiebreaker")
+    if len({_address(member) for member in members.values()}) < len(documents):
+        refuse(WRONG_PARAMETERS, "Two managers have one id or one address")
     return members
+
+
+def _address(member: Manager) -> tuple[str, int]:
+    return member.ip, member.raft_port
 
 
 def add_user(state: State, *, random: str, name: str, role: str, password_hash: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from artesian.embedded.state.refusals import (
     check_name,
     check_range,
     find,
+    free_name,
     new_id,
     refuse,
 )
@@ -68,7 +69,7 @@ def rename_protection_domain(state: State, *, protection_domain_id: str, name: s
 def set_protection_domain_active(state: State, *, protection_domain_id: str, active: bool) -> dict[str, Any]:
     """Inactive: its volumes are not served."""
     domain = _domain(state, protection_domain_id)
-    domain.active = bool(active)
+    domain.active = active
     for pool in state.storage_pools.values():
         if pool.protection_domain_id == protection_domain_id:
             for one in pool.slices:
@@ -193,7 +194,8 @@ def _check_settings(settings: dict[str, Any]) -> dict[str, Any]:
         if key == "spare_percentage":
             check_range(value, 0, 99, "sparePercentage")
         elif key in ("rebuild_enabled", "rebalance_enabled"):
-            value = bool(value)
+            if not isinstance(value, bool):
+                refuse(WRONG_PARAMETERS, f"{key} must be true or false")
         elif key in ("rebuild_policy", "rebalance_policy"):
             check_choice(value, [policy.value for policy in RebuildPolicy], "policy")
             value = RebuildPolicy(value)
@@ -249,7 +251,7 @@ def add_server(
     attributes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     _domain(state, protection_domain_id)
-    taken = (server.name for server in state.servers.values())
+    taken = {server.name for server in state.servers.values()}
     check_name(name, taken, SERVER_NAME_IN_USE, "SDS", optional=True)
     if fault_set_id is not None:
         fault_set = _fault_set(state, fault_set_id)
@@ -259,8 +261,8 @@ def add_server(
     server_id = new_id(state, random)
     entries = [{"ip": entry["ip"], "role": entry.get("role", "all")} for entry in ips]
     state.servers[server_id] = Server(
-        server_id, name or f"SDS_{entries[0]['ip']}"[:31], protection_domain_id, fault_set_id, entries, port,
-        attributes=attributes or {},
+        server_id, name or free_name(f"SDS_{entries[0]['ip']}", taken), protection_domain_id, fault_set_id,
+        entries, port, attributes=attributes or {},
     )  # fmt: skip
     return {"id": server_id}
 

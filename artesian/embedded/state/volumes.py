@@ -6,6 +6,7 @@ from typing import Any
 
 from artesian.embedded.state.model import AccessMode, Client, Lifecycle, Mapping, State, Volume
 from artesian.embedded.state.refusals import (
+    ALREADY_EXISTS,
     ALREADY_MAPPED,
     CLIENT_HAS_MAPPINGS,
     CLIENT_NOT_FOUND,
@@ -24,6 +25,8 @@ from artesian.embedded.state.refusals import (
     check_name,
     check_range,
     find,
+    free_name,
+    is_name,
     new_id,
     refuse,
 )
@@ -46,14 +49,15 @@ def register_client(state: State, *, random: str, guid: str, name: str | None, i
             return {"client_id": client.id}
     taken = {client.name for client in state.clients.values()}
     client_id = new_id(state, random)
-    state.clients[client_id] = Client(client_id, guid, None if name in taken else name, ip)
+    usable = name is not None and is_name(name) and name not in taken
+    state.clients[client_id] = Client(client_id, guid, name if usable else None, ip)
     return {"client_id": client_id}
 
 
 def rename_client(state: State, *, client_id: str, name: str) -> dict[str, Any]:
     client = _client(state, client_id)
     taken = (other.name for other in state.clients.values() if other is not client)
-    check_name(name, taken, OUT_OF_RANGE, "SDC")
+    check_name(name, taken, ALREADY_EXISTS, "SDC")
     client.name = name
     return {}
 
@@ -101,7 +105,7 @@ def add_volume(
 ) -> dict[str, Any]:
     """A thick volume is ADDING until every server has allocated its chunks."""
     find(state.storage_pools, storage_pool_id, POOL_NOT_FOUND, "Could not find the Storage Pool")
-    taken = (volume.name for volume in state.volumes.values())
+    taken = {volume.name for volume in state.volumes.values()}
     check_name(name, taken, VOLUME_NAME_IN_USE, "Volume", optional=True)
     _check_size(size_bytes)
     if not thin:
@@ -110,8 +114,9 @@ def add_volume(
     volume_id = new_id(state, random)
     vtree_id = new_id(state, random)
     state.volumes[volume_id] = Volume(
-        volume_id, number, name or f"volume-{number}", size_bytes, storage_pool_id, vtree_id, bool(thin), now,
-        lifecycle=Lifecycle.NORMAL if thin else Lifecycle.ADDING, attributes=attributes or {},
+        volume_id, number, name or free_name(f"volume-{number}", taken), size_bytes, storage_pool_id,
+        vtree_id, thin, now, lifecycle=Lifecycle.NORMAL if thin else Lifecycle.ADDING,
+        attributes=attributes or {},
     )  # fmt: skip
     return {"id": volume_id}
 

@@ -228,10 +228,16 @@ def test_removal_that_would_leave_one_copy_needs_force() -> None:
 def test_managers_change_one_at_a_time() -> None:
     engine = Engine()
     managers = [
-        {"id": name, "name": name, "ip": "127.0.0.1", "raft_port": 1, "control_port": 2} for name in "mno"
+        {"id": name, "name": name, "ip": "127.0.0.1", "raft_port": number, "control_port": 9}
+        for number, name in enumerate("mno", 1)
     ]
     engine.refused(411, "set_managers", managers=managers)
+    engine.refused(411, "set_managers", managers=managers[1:2])
     engine.do("set_managers", managers=managers[:2])
+    engine.refused(411, "set_managers", managers=[managers[0], managers[1] | {"ip": "127.0.0.2"}])
+    engine.refused(62, "set_managers", managers=[managers[0], managers[1] | {"raft_port": 1}])
+    engine.refused(62, "set_managers", managers=[managers[1] | {"role": "TieBreaker"}])
+    engine.do("set_managers", managers=managers[1:2])
 
 
 def test_a_client_gets_only_the_slices_that_changed() -> None:
