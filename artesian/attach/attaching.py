@@ -10,10 +10,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from artesian.attach import record, usage
+from artesian.attach import daemons, record, usage
 from artesian.attach.address import NbdAddress, look
 from artesian.attach.driver import Attachment, Driver
-from artesian.attach.errors import AttachError, Broken, InUse, NoDriver, NotAttached, ToolFailed
+from artesian.attach.errors import AttachError, BadAddress, Broken, InUse, NoDriver, NotAttached, ToolFailed
 from artesian.attach.exporters import BridgeExporter, NbdfuseExporter
 from artesian.attach.file_driver import FileDriver, LoopDriver
 from artesian.attach.kernel_nbd import KernelNbdDriver
@@ -53,8 +53,9 @@ def attach(
 def detach(folder: Path, *, force: bool = False) -> bool:
     """Take the device away; False if there was none. Works whatever state a crash has left.
 
-    Raises InUse while it is mounted or open, ToolFailed when what was written last cannot be flushed.
-    `force` unmounts and takes it away all the same: data that was not flushed may be lost.
+    Raises InUse while it is mounted or open, BadAddress when what was written last cannot be flushed because
+    the server does not answer, ToolFailed when that fails otherwise. `force` unmounts and takes it away all
+    the same: data that was not flushed may be lost.
     """
     folder = folder.resolve()
     if not folder.is_dir():
@@ -64,14 +65,31 @@ def detach(folder: Path, *, force: bool = False) -> bool:
         if known is None:
             return False
         driver = driver_named(known.driver)
-        for path in usage.mount_paths(folder, known, driver):
-            if not force:
-                raise InUse(f"the volume is mounted at {path}")
+        mounted = usage.mount_paths(folder, known, driver)
+        if mounted and not force:
+            raise InUse(f"the volume is mounted at {mounted[0]}")
+        prepare_to_flush(folder, known, force=force)
+        for path in mounted:
             usage.unmount(path, folder, force=True)
         record.save(folder, known.with_phase(Phase.DETACHING))
         driver.detach(folder, force)
         record.remove(folder)
         return True
+
+
+def prepare_to_flush(folder: Path, known: Record, *, force: bool) -> None:
+    """See to it that what is written next does not wait for ever for a server that is not there.
+
+    Raises BadAddress; with `force` the processes behind the device are ended, so that writing fails at once.
+    """
+    if not driver_named(known.driver).process_ids(folder):
+        return  # it fails at once already
+    try:
+        look(NbdAddress.parse(known.uri), timeout_s=2.0)
+    except BadAddress:
+        if not force:
+            raise
+        daemons.kill(str(folder))
 
 
 def grow(folder: Path) -> Attachment:

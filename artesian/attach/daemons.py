@@ -90,6 +90,14 @@ def stop(mark: str, timeout_s: float = 20.0) -> None:
         raise ToolFailed(f"the processes {find(mark)} do not end")
 
 
+def kill(mark: str) -> None:
+    """End the daemons with this mark at once. Raises ToolFailed if they do not."""
+    for process_id in find(mark):
+        _signal(process_id, signal.SIGKILL)
+    if not wait_gone(mark, 5.0):
+        raise ToolFailed(f"the processes {find(mark)} do not end")
+
+
 def wait_gone(mark: str, timeout_s: float) -> bool:
     """Wait until no daemon has this mark any more; False if that takes too long."""
     deadline = time.monotonic() + timeout_s

@@ -46,12 +46,13 @@ def mount(
     """Mount the volume attached in `folder` at `path`; makes a file system if the volume is empty.
 
     Without `fstype` whatever is there is mounted, and ext4 is made on an empty volume. With `overwrite`
-    what is there is lost. Does nothing if it is mounted at `path` already. Raises NotAttached, InUse,
-    NotEmpty, Damaged, FilesystemError.
+    what is there is lost. Does nothing if it is mounted at `path` already. Raises NotAttached, BadAddress,
+    InUse, NotEmpty, Damaged, FilesystemError.
     """
     folder, path = folder.resolve(), Path(os.path.abspath(path))
     with record.locked(folder):
         known, attached = _attached(folder)
+        attaching.prepare_to_flush(folder, known, force=False)
         existing = _existing(folder, known, path)
         if existing is not None:
             if overwrite:
@@ -77,7 +78,8 @@ def mount(
 def unmount(folder: Path, *, force: bool = False) -> Path | None:
     """Unmount the volume attached in `folder`; the path it was at, None if it was not mounted.
 
-    Raises InUse, which names the processes that use it.
+    Raises InUse, which names the processes that use it, and BadAddress when what is not written yet cannot
+    be written because the server does not answer.
     """
     folder = folder.resolve()
     if not folder.is_dir():
@@ -87,6 +89,8 @@ def unmount(folder: Path, *, force: bool = False) -> Path | None:
         if known is None:
             return None
         paths = usage.mount_paths(folder, known, attaching.driver_named(known.driver))
+        if paths:
+            attaching.prepare_to_flush(folder, known, force=force)
         for path in paths:
             usage.unmount(path, folder, force=force)
         record.save(folder, known.with_mount(None, None))

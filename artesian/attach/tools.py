@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -47,25 +48,29 @@ def run(
     if path is None:
         raise ToolFailed(f"{tool} is not installed")
     try:
-        result = subprocess.run(
+        process = subprocess.Popen(
             [path, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=os.environ | {"LC_ALL": "C"},
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise ToolFailed(f"{tool} did not end within {timeout_s:g} s") from None
     except OSError as error:
         raise ToolFailed(f"{tool} cannot be started: {error.strerror}") from None
-    output = result.stdout.decode(errors="replace")
-    errors = result.stderr.decode(errors="replace")
-    if result.returncode not in allowed:
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=1.0)  # no longer: it may hang in the kernel and not even die
+        raise ToolFailed(f"{tool} did not end within {timeout_s:g} s") from None
+    output = stdout.decode(errors="replace")
+    errors = stderr.decode(errors="replace")
+    if process.returncode not in allowed:
         raise ToolFailed(
-            f"{tool}: {summary(errors or output, result.returncode)}", result.returncode, output + errors
+            f"{tool}: {summary(errors or output, process.returncode)}", process.returncode, output + errors
         )
-    return Outcome(result.returncode, output, errors)
+    return Outcome(process.returncode, output, errors)
 
 
 def summary(text: str, exit_code: int | None = None) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from artesian.attach import attaching, fuse, loop, tools
+from artesian.attach.address import NbdAddress, look
+from artesian.attach.errors import BadAddress
 
 MIB = 1 << 20
 
@@ -33,10 +35,17 @@ class NbdServer:
         self.socket.unlink(missing_ok=True)
         options = ["-r"] if self._read_only else []
         self._process = subprocess.Popen(["nbdkit", "-f", *options, "-U", self.socket, "file", self.file])
-        deadline = time.monotonic() + 10
-        while not self.socket.exists():
+        deadline = time.monotonic() + 20
+        while not self._answers():
             assert time.monotonic() < deadline, "nbdkit did not start"
             time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        try:
+            look(NbdAddress.parse(self.uri))
+        except BadAddress:
+            return False
+        return True
 
     def kill(self) -> None:
         if self._process is not None:

@@ -339,6 +339,9 @@ def test_other_processes_are_never_taken_for_ours(folder: Path, monkeypatch: pyt
     process = daemons.start("sleep", ["60"], f"{folder}#mount", Path("/dev/null"), Path("/"))
     try:
         assert daemons.find(str(folder)) == []
+        deadline = time.monotonic() + 10
+        while not daemons.find(f"{folder}#mount"):  # until it has become a process of its own
+            assert time.monotonic() < deadline
         assert daemons.find(f"{folder}#mount") == [process.pid]
         daemons.stop(str(folder))
         assert process.poll() is None

@@ -14,6 +14,7 @@ import pytest
 from artesian.attach import attaching, daemons, filesystem, mounting, mounts, record, tools
 from artesian.attach.attaching import attach, detach
 from artesian.attach.errors import (
+    BadAddress,
     Broken,
     CannotGrow,
     FilesystemError,
@@ -157,6 +158,40 @@ def test_a_mount_outlives_a_restart_of_the_server(serve: Serve, folder: Path, pa
     mounting.unmount(folder)
     detach(folder)
     subprocess.run(["e2fsck", "-f", "-n", server.file], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["bridge-loop", "bridge-file"])
+def test_nothing_waits_for_ever_for_a_server_that_is_gone(
+    name: str, serve: Serve, folder: Path, path: Path
+) -> None:
+    server = attached(name, "ext4", serve, folder)
+    mounting.mount(folder, path)
+    (path / "kept").write_text("synced")
+    subprocess.run(["sync", "--file-system", path], check=True)
+    (path / "lost").write_text("not synced")
+    server.kill()
+    with pytest.raises(BadAddress, match="no NBD server answers"):
+        mounting.unmount(folder)
+    with pytest.raises(BadAddress, match="no NBD server answers"):
+        mounting.mount(folder, path)
+    assert detach(folder, force=True)
+    assert mounts.mounted_at(path) is None
+    assert no_trace_is_left(folder)
+    server.start()
+    attach(server.uri, folder, drivers=only(name))
+    mounting.mount(folder, path)
+    assert (path / "kept").read_text() == "synced"
+
+
+def test_a_device_whose_server_is_gone_is_detached_by_force_only(serve: Serve, folder: Path) -> None:
+    server = serve()
+    device = attach(server.uri, folder, drivers=only("bridge-loop")).device
+    server.kill()
+    with pytest.raises(BadAddress, match="no NBD server answers"):
+        detach(folder)
+    assert device.exists()
+    assert detach(folder, force=True)
+    assert no_trace_is_left(folder)
 
 
 def test_a_volume_with_something_else_on_it_is_not_touched(serve: Serve, folder: Path, path: Path) -> None:
