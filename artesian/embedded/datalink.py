@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from artesian.embedded import wire
+from artesian.embedded.buffers import BufferPool
 from artesian.embedded.wire import REPLY, REPLY_BYTES, REQUEST, Operation, Status
 
 Buffer = bytes | bytearray | memoryview
@@ -21,6 +22,7 @@ Buffer = bytes | bytearray | memoryview
 RECEIVE_BYTES = 256 * 1024
 LARGE_BYTES = 64 * 1024
 PING_INTERVAL_S = 0.5
+_POOL = BufferPool(16 << 20)  # what large payloads are received into, over all links
 
 
 class Waiter(Protocol):
@@ -66,7 +68,7 @@ class DataLink(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._start = 0
         self._end = 0
-        self._large: bytearray | None = None
+        self._large: memoryview | None = None
         self._large_filled = 0
         self._large_reply: tuple[int, int] = (0, 0)
         self._heard_at = self._loop.time()
@@ -167,7 +169,7 @@ class DataLink(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._large is not None:
-            return memoryview(self._large)[self._large_filled :]
+            return self._large[self._large_filled :]
         return self._view[self._end :]
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -225,7 +227,7 @@ class DataLink(asyncio.BufferedProtocol):
 
     def _receive_large(self, length: int, status: int, tag: int, body: int, end: int) -> None:
         """Move what is here of a large payload to a buffer of its own; the rest is received into it."""
-        large = bytearray(length)
+        large = _POOL.take(length)
         here = min(length, end - body)
         large[:here] = self._view[body : body + here]
         if here == length:

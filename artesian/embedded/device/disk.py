@@ -8,9 +8,9 @@ import fcntl
 import os
 import stat
 import struct
-from array import array
 from typing import Self, TypeAlias
 
+from artesian.embedded.buffers import BufferPool
 from artesian.embedded.device.signatures import foreign_signature
 from artesian.embedded.errors import DeviceIoError, NoSpace
 
@@ -18,7 +18,10 @@ _BLKGETSIZE64 = 0x80081272
 _BLKZEROOUT = 0x127F
 _PUNCH_HOLE = 3  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 _PUNCH_BYTES = 64 * 1024
-Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int]"
+PIECE_BYTES = 128 * 1024
+_POOLED_BYTES = 64 * 1024  # reads from this size on are into memory that is used again
+_POOL_BYTES = 8 << 20
+Buffer: TypeAlias = "bytes | bytearray | memoryview"  # of bytes
 
 
 class Disk:
@@ -31,6 +34,7 @@ class Disk:
         self.descriptor = descriptor
         self.path = path
         self.size_bytes = size_bytes
+        self._pool = BufferPool(_POOL_BYTES)
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -65,9 +69,9 @@ class Disk:
             raise self._failed("read", error) from error
         return data
 
-    def read_cached(self, offset: int, length: int) -> bytearray | None:
+    def read_cached(self, offset: int, length: int) -> bytearray | memoryview | None:
         """These bytes if they are in the page cache; None when the disk would have to be asked."""
-        buffer = bytearray(length)
+        buffer = self._pool.take(length) if length >= _POOLED_BYTES else bytearray(length)
         try:
             if os.preadv(self.descriptor, [buffer], offset, os.RWF_NOWAIT) != length:
                 return None
@@ -79,12 +83,20 @@ class Disk:
             raise self._failed("read", error) from error
         return buffer
 
-    def write(self, offset: int, data: Buffer) -> None:
-        """Into the page cache: survives the death of this process, not the loss of power."""
+    def write(self, offset: int, data: Buffer, *, piece_bytes: int = PIECE_BYTES) -> None:
+        """Into the page cache: survives the death of this process, not the loss of power.
+
+        The kernel caches what one call writes as one folio where it can, and ext4 then looks at each of its
+        blocks whenever any of them is written. So what is written whole and changed in small parts later is
+        written in pieces (bytes): a 4 KiB write into folios of 1 MiB took 4.6 µs, of 256 KiB 2.7 µs.
+        """
         try:
-            written = os.pwrite(self.descriptor, data, offset)
-            while written < len(data):
-                written += os.pwrite(self.descriptor, memoryview(data)[written:], offset + written)
+            length, written = len(data), 0
+            if length <= piece_bytes:
+                written = os.pwrite(self.descriptor, data, offset)
+            while written < length:
+                piece = memoryview(data)[written : written + piece_bytes]
+                written += os.pwrite(self.descriptor, piece, offset + written)
         except OSError as error:
             raise self._failed("write", error) from error
 

@@ -15,8 +15,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from artesian.embedded.buffers import BufferPool
 from artesian.embedded.errors import EngineError
-from artesian.embedded.sdc.nbd_buffers import BufferPool
 from artesian.embedded.sdc.nbd_connection import NbdConnection
 from artesian.embedded.sdc.nbd_flow import NbdFlow
 from artesian.embedded.sdc.nbd_handshake import Export

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from artesian.embedded.sdc.nbd_buffers import BufferPool
+from artesian.embedded.buffers import BufferPool
 from artesian.embedded.sdc.nbd_constants import BASE_ALLOCATION_ID
 from artesian.embedded.sdc.nbd_handshake import Export
 from artesian.embedded.sdc.nbd_request import Buffer

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from artesian.embedded.buffers import BufferPool
 from artesian.embedded.sdc.nbd import Export
-from artesian.embedded.sdc.nbd_buffers import BufferPool
 from artesian.embedded.sdc.nbd_connection import NbdConnection
 from artesian.embedded.sdc.nbd_constants import (
     CHUNK,

@@ -6,6 +6,7 @@ import mmap
 import random
 from collections.abc import Callable
 
+from artesian.embedded.device.disk import PIECE_BYTES, Buffer
 from artesian.embedded.errors import DeviceIoError
 
 PAGE_BYTES = 4096
@@ -61,18 +62,20 @@ class SimulatedDisk:
     def read_cached(self, offset: int, length: int) -> bytearray | None:
         return bytearray(self.read(offset, length))
 
-    def write(self, offset: int, data: object) -> None:
+    def write(self, offset: int, data: Buffer, *, piece_bytes: int = PIECE_BYTES) -> None:
+        for at in range(0, len(data), piece_bytes):
+            self._write_piece(offset + at, bytes(data[at : at + piece_bytes]))
+
+    def _write_piece(self, offset: int, plain: bytes) -> None:
         self._check()
-        plain = bytes(memoryview(data).cast("B"))  # type: ignore[arg-type]
         for page in range(offset // PAGE_BYTES, -(-(offset + len(plain)) // PAGE_BYTES)):
             start = page * PAGE_BYTES
             self.platter.before.setdefault(page, self.platter.bytes[start : start + PAGE_BYTES])
         self.platter.bytes[offset : offset + len(plain)] = plain
 
-    def write_durable(self, offset: int, data: object) -> None:
+    def write_durable(self, offset: int, data: Buffer) -> None:
         self.write(offset, data)
-        length = len(bytes(memoryview(data).cast("B")))  # type: ignore[arg-type]
-        for page in range(offset // PAGE_BYTES, -(-(offset + length) // PAGE_BYTES)):
+        for page in range(offset // PAGE_BYTES, -(-(offset + len(data)) // PAGE_BYTES)):
             self.platter.before.pop(page, None)
 
     def clear(self, offset: int, length: int) -> None:

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artesian.embedded.sdc.nbd_buffers import POOLED_MAX_BYTES, BufferPool
+from artesian.embedded.buffers import POOLED_MAX_BYTES, BufferPool
 
 
 def owner(view: memoryview) -> int:
