@@ -6,13 +6,14 @@ a client's map can be limited to the slices that changed since a version.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from artesian.embedded.state.model import (
     CHUNK_BYTES,
-    AccessMode,
     CopyState,
     Device,
+    Join,
     Lifecycle,
     RebuildPolicy,
     Server,
@@ -21,6 +22,7 @@ from artesian.embedded.state.model import (
     StoragePool,
 )
 
+REBUILD_REASONS = ("resync", "rebuild")  # the others go by the pool's rebalance policy
 FAVOR_APPLICATIONS_BYTES_PER_S = 10 << 20  # PowerFlex' default for one device under favorAppIos
 
 
@@ -41,10 +43,11 @@ def server_assignment(state: State, server_id: str) -> dict[str, Any]:
     for pool_id in sorted(pools):
         pool = state.storage_pools[pool_id]
         active = state.protection_domains[pool.protection_domain_id].active
+        busy = _joins_by_device(pool)
         for index, one in enumerate(pool.slices):
             _add_memberships(slices, index, one, serving=active)
             if one.join is not None and one.join.source_device_id in devices:
-                joins.append(_join(state, pool, index, one))
+                joins.append(_join(state, pool, index, one.join, _limit(pool, one.join, busy)))
     return {
         "system_id": state.system_id,
         "version": state.version,
@@ -98,9 +101,8 @@ def _volumes(state: State, pools: set[str]) -> dict[str, Any]:
     }
 
 
-def _join(state: State, pool: StoragePool, index: int, one: Slice) -> dict[str, Any]:
-    join = one.join
-    assert join is not None
+def _join(state: State, pool: StoragePool, index: int, join: Join, limit_bytes_per_s: int) -> dict[str, Any]:
+    one = pool.slices[index]
     ip, port = server_address(state.servers[state.devices[join.target_device_id].server_id])
     partners = [
         [copy.device_id, *server_address(state.servers[state.devices[copy.device_id].server_id])]
@@ -118,22 +120,39 @@ def _join(state: State, pool: StoragePool, index: int, one: Slice) -> dict[str, 
         "target_port": port,
         "generation": one.generation,
         "reason": join.reason,
-        "limit_bytes_per_s": _limit(pool, join.reason),
+        "limit_bytes_per_s": limit_bytes_per_s,
+        "limited_while_busy_only": _policy_of(pool, join)[0] is RebuildPolicy.DYNAMIC_THROTTLING,
         "partners": partners,
     }
 
 
-def _limit(pool: StoragePool, reason: str) -> int:
-    """Bytes per second that one join may copy; 0: no limit."""
-    if reason in ("rebalance", "evacuate"):
-        policy, limit = pool.rebalance_policy, pool.rebalance_limit_bytes_per_s
-    else:
-        policy, limit = pool.rebuild_policy, pool.rebuild_limit_bytes_per_s
+def _joins_by_device(pool: StoragePool) -> Counter[tuple[str, bool]]:
+    """How many joins every device takes part in, by whether they are rebuilds."""
+    joins = [one.join for one in pool.slices if one.join is not None]
+    return Counter(
+        (device_id, join.reason in REBUILD_REASONS)
+        for join in joins
+        for device_id in (join.source_device_id, join.target_device_id)
+    )
+
+
+def _policy_of(pool: StoragePool, join: Join) -> tuple[RebuildPolicy, int]:
+    """The pool's policy for this kind of healing, and its limit in bytes per second."""
+    if join.reason in REBUILD_REASONS:
+        return pool.rebuild_policy, pool.rebuild_limit_bytes_per_s
+    return pool.rebalance_policy, pool.rebalance_limit_bytes_per_s
+
+
+def _limit(pool: StoragePool, join: Join, busy: Counter[tuple[str, bool]]) -> int:
+    """Bytes per second that a join may copy; 0: no limit. Joins of one kind share their device's limit."""
+    policy, limit = _policy_of(pool, join)
     if policy is RebuildPolicy.UNLIMITED:
         return 0
-    if policy is RebuildPolicy.LIMIT_CONCURRENT:
-        return limit
-    return limit or FAVOR_APPLICATIONS_BYTES_PER_S
+    if policy is not RebuildPolicy.LIMIT_CONCURRENT:
+        limit = limit or FAVOR_APPLICATIONS_BYTES_PER_S
+    is_rebuild = join.reason in REBUILD_REASONS
+    sharing = max(busy[join.source_device_id, is_rebuild], busy[join.target_device_id, is_rebuild])
+    return max(1, limit // sharing) if limit else 0
 
 
 def client_map(state: State, client_id: str, since: int | None = None) -> dict[str, Any]:
@@ -156,7 +175,7 @@ def client_map(state: State, client_id: str, since: int | None = None) -> dict[s
                 "name": volume.name,
                 "size_bytes": volume.size_bytes,
                 "pool_id": volume.storage_pool_id,
-                "access_mode": _access_mode(volume.mappings[client_id].access_mode),
+                "access_mode": volume.mappings[client_id].access_mode.value,
                 "epoch": volume.epoch,
                 "limit_iops": volume.mappings[client_id].limit_iops,
                 "limit_bandwidth_kbps": volume.mappings[client_id].limit_bandwidth_kbps,
@@ -177,7 +196,3 @@ def client_map(state: State, client_id: str, since: int | None = None) -> dict[s
             for pool_id in sorted(pool_ids)
         },
     }
-
-
-def _access_mode(mode: AccessMode) -> str:
-    return mode.value

@@ -1,74 +1,38 @@
 """Capacity and healing in PowerFlex' names: pure functions of the state and the leader's observations.
 
 All figures are raw, both copies counted, in KB of 1,024 bytes, unless a name says `net`. The identity
-`unused = limit - spare - in use` holds exactly.
+`unused = limit - spare - in use` holds exactly, unless a device holds more than its limit allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from artesian.embedded.protection import CHUNK_KB, healing_figures, protection_figures
+from artesian.embedded.provisioning import allocatable_slots, answers, available_bytes, usable_slots
 from artesian.embedded.state.live import DeviceLive, Live
-from artesian.embedded.state.model import CHUNK_BYTES, CopyState, Device, Slice, State, StoragePool
+from artesian.embedded.state.model import Device, State, StoragePool, Volume
 
-CHUNK_KB = CHUNK_BYTES // 1024
+__all__ = [
+    "CHUNK_KB",
+    "available_bytes",
+    "device_slots",
+    "device_statistics",
+    "domain_statistics",
+    "fault_set_statistics",
+    "pool_statistics",
+    "server_statistics",
+    "system_statistics",
+]
+
 ALLOCATION_GRAIN_KB = 1 << 20  # volumes come in whole GiB
 _NOTHING = DeviceLive("opening")
 
 
-@dataclass(frozen=True, slots=True)
-class SliceHealth:
-    """How many slices are in which condition."""
-
-    protected: int = 0
-    degraded: int = 0  # one in-sync copy, nothing under way
-    healing: int = 0  # one in-sync copy, another being made
-    unavailable: int = 0  # no in-sync copy on a device that answers
-
-
 def device_slots(live: Live) -> dict[str, int]:
-    """Used slots of every device that reports."""
-    return {id: device.used_slots for id, device in live.devices.items()}
-
-
-def _answers(state: State, live: Live, device_id: str) -> bool:
-    device = state.devices.get(device_id)
-    if device is None or device.error is not None:
-        return False
-    server = live.servers.get(device.server_id)
-    return server is not None and server.connected
-
-
-def slice_health(state: State, live: Live, pool: StoragePool) -> SliceHealth:
-    """The pool's slices by condition."""
-    counts = {"protected": 0, "degraded": 0, "healing": 0, "unavailable": 0}
-    for one in pool.slices:
-        counts[condition(state, live, one)] += 1
-    return SliceHealth(**counts)
-
-
-def condition(state: State, live: Live, one: Slice) -> str:
-    """ "protected" | "degraded" | "healing" | "unavailable"."""
-    in_sync = [copy.device_id for copy in one.copies if copy.state is CopyState.IN_SYNC]
-    answering = [id for id in in_sync if _answers(state, live, id)]
-    if in_sync and not answering:
-        return "unavailable"
-    if len(in_sync) >= 2:
-        return "protected" if len(answering) >= 2 else "degraded"
-    return "healing" if one.join is not None else "degraded"
-
-
-def available_bytes(state: State, live: Live, pool_id: str) -> int:
-    """Raw bytes that a thick volume could take in this pool now."""
-    figures = pool_statistics(state, live, pool_id)
-    reserve = sum(
-        2 * volume.size_bytes
-        for volume in state.volumes.values()
-        if volume.storage_pool_id == pool_id and not volume.thin and volume.lifecycle.value == "adding"
-    )
-    return max(0, int(figures["unusedCapacityInKb"]) * 1024 - reserve)
+    """Used slots of every device of which they are known."""
+    return {id: report.used_slots for id, report in live.devices.items() if report.slot_count}
 
 
 def pool_statistics(state: State, live: Live, pool_id: str) -> dict[str, Any]:
@@ -135,10 +99,13 @@ def _statistics(
     volumes = [volume for volume in state.volumes.values() if volume.storage_pool_id in pool_ids]
     figures: dict[str, Any] = dict(_sizes(state, live, devices))
     figures |= _volume_figures(live, devices, volumes, share=share)
-    figures |= _protection(state, live, pools, ids, share=share)
-    figures |= _healing(state, live, pools, ids, share=share)
+    figures |= protection_figures(state, live, pools, ids)
+    figures |= healing_figures(state, live, pools, ids)
     figures |= _traffic(live, devices)
-    available = figures["unusedCapacityInKb"] // 2 // ALLOCATION_GRAIN_KB * ALLOCATION_GRAIN_KB
+    free_kb = [figures["unusedCapacityInKb"]]
+    if not share:
+        free_kb = [available_bytes(state, live, pool.id) // 1024 for pool in pools]
+    available = sum(free // 2 // ALLOCATION_GRAIN_KB for free in free_kb) * ALLOCATION_GRAIN_KB
     figures |= {
         "capacityAvailableForVolumeAllocationInKb": available,
         "volumeAllocationLimitInKb": available,
@@ -159,29 +126,34 @@ def _statistics(
 
 
 def _sizes(state: State, live: Live, devices: list[Device]) -> dict[str, int]:
-    maximum = spare = used = unreachable = 0
+    """What healing has taken of the spare share is in use, and no longer spare."""
+    maximum = limit = spare = used = unused = unreachable = 0
     for device in devices:
-        slots = device.slot_count
-        percentage = state.storage_pools[device.storage_pool_id].spare_percentage
-        own_spare = slots - slots * (100 - percentage) // 100
+        pool = state.storage_pools[device.storage_pool_id]
+        own_limit = usable_slots(device)
         own_used = live.devices.get(device.id, _NOTHING).used_slots
-        maximum += slots
+        own_spare = max(0, min(own_limit - allocatable_slots(device, pool), own_limit - own_used))
+        own_unused = max(0, own_limit - own_spare - own_used)
+        maximum += device.slot_count
+        limit += own_limit
         spare += own_spare
         used += own_used
-        if not _answers(state, live, device.id):
-            unreachable += max(0, slots - own_spare - own_used)
-    limit_kb, spare_kb, used_kb = maximum * CHUNK_KB, spare * CHUNK_KB, used * CHUNK_KB
+        unused += own_unused
+        if not answers(state, live, device.id):
+            unreachable += own_unused
     return {
-        "maxCapacityInKb": limit_kb,
-        "capacityLimitInKb": limit_kb,
-        "spareCapacityInKb": spare_kb,
-        "capacityInUseInKb": used_kb,
-        "unusedCapacityInKb": limit_kb - spare_kb - used_kb,
+        "maxCapacityInKb": maximum * CHUNK_KB,
+        "capacityLimitInKb": limit * CHUNK_KB,
+        "spareCapacityInKb": spare * CHUNK_KB,
+        "capacityInUseInKb": used * CHUNK_KB,
+        "unusedCapacityInKb": unused * CHUNK_KB,
         "unreachableUnusedCapacityInKb": unreachable * CHUNK_KB,
     }
 
 
-def _volume_figures(live: Live, devices: list[Device], volumes: list[Any], *, share: bool) -> dict[str, int]:
+def _volume_figures(
+    live: Live, devices: list[Device], volumes: list[Volume], *, share: bool
+) -> dict[str, int]:
     slots: dict[str, int] = {}
     for device in devices:
         for number, count in live.devices.get(device.id, _NOTHING).volume_slots.items():
@@ -201,98 +173,6 @@ def _volume_figures(live: Live, devices: list[Device], volumes: list[Any], *, sh
         "snapCapacityInUseInKb": 0,
         "snapshotCapacityInKb": 0,
         "snapCapacityInUseOccupiedInKb": 0,
-    }
-
-
-def _used_per_slice_kb(state: State, live: Live, pool: StoragePool) -> dict[str, float]:
-    """What one slice takes on each device, if its data were spread evenly over its slices."""
-    held: dict[str, int] = {}
-    for one in pool.slices:
-        for copy in one.copies:
-            held[copy.device_id] = held.get(copy.device_id, 0) + 1
-    return {
-        id: live.devices.get(id, _NOTHING).used_slots * CHUNK_KB / count
-        for id, count in held.items()
-        if count
-    }
-
-
-def _protection(
-    state: State, live: Live, pools: list[StoragePool], ids: set[str], *, share: bool
-) -> dict[str, int]:
-    totals = {"protected": 0.0, "degraded": 0.0, "healing": 0.0, "unavailable": 0.0}
-    for pool in pools:
-        per_slice = _used_per_slice_kb(state, live, pool)
-        for one in pool.slices:
-            copies = [copy for copy in one.copies if not share or copy.device_id in ids]
-            good = [copy for copy in copies if copy.state is CopyState.IN_SYNC]
-            size = sum(per_slice.get(copy.device_id, 0.0) for copy in good)
-            totals[condition(state, live, one)] += size
-    return {
-        "protectedCapacityInKb": round(totals["protected"]),
-        "degradedHealthyCapacityInKb": round(totals["degraded"]),
-        "degradedFailedCapacityInKb": round(totals["degraded"]),
-        "semiProtectedCapacityInKb": round(totals["healing"]),
-        "failedCapacityInKb": round(totals["unavailable"]),
-    }
-
-
-def _healing(
-    state: State, live: Live, pools: list[StoragePool], ids: set[str], *, share: bool
-) -> dict[str, Any]:
-    """Joins in PowerFlex' kinds: forward = to another device, backward = to the one that was away."""
-    kinds = {
-        "resync": "BckRebuild",
-        "rebuild": "FwdRebuild",
-        "rebalance": "Rebalance",
-        "evacuate": "Rebalance",
-    }
-    active = {"BckRebuild": 0, "FwdRebuild": 0, "NormRebuild": 0, "Rebalance": 0}
-    rates = dict.fromkeys(active, 0.0)
-    jobs = dict.fromkeys(active, 0)
-    waiting = 0.0
-    for pool in pools:
-        per_slice = _used_per_slice_kb(state, live, pool)
-        for one in pool.slices:
-            join = one.join
-            if share and not ids & {copy.device_id for copy in one.copies}:
-                continue
-            if join is not None:
-                kind = kinds[join.reason]
-                seen = live.joins.get(join.job_id)
-                jobs[kind] += 1
-                if seen is not None:
-                    active[kind] += max(0, seen.total_bytes - seen.copied_bytes) // 1024
-                    rates[kind] += seen.rate_bytes_per_s
-            elif condition(state, live, one) == "degraded":
-                waiting += max((per_slice.get(copy.device_id, 0.0) for copy in one.copies), default=0.0)
-    figures: dict[str, Any] = {}
-    for kind, size in active.items():
-        lower = kind[0].lower() + kind[1:]
-        pending = round(waiting) if kind == "FwdRebuild" else 0
-        figures[f"{lower}CapacityInKb"] = size + pending
-        figures[f"active{kind}CapacityInKb"] = size
-        figures[f"pending{kind}CapacityInKb"] = pending
-        figures[f"{lower}ReadBwc"] = figures[f"{lower}WriteBwc"] = bandwidth(rates[kind], jobs[kind])
-    moving = sum(active.values())
-    figures |= {
-        "movingCapacityInKb": moving + round(waiting),
-        "activeMovingCapacityInKb": moving,
-        "pendingMovingCapacityInKb": round(waiting),
-        "activeMovingInFwdRebuildJobs": jobs["FwdRebuild"],
-        "activeMovingInBckRebuildJobs": jobs["BckRebuild"],
-        "activeMovingInNormRebuildJobs": 0,
-        "activeMovingRebalanceJobs": jobs["Rebalance"],
-    }
-    return figures
-
-
-def bandwidth(bytes_per_s: float, operations_per_s: float = 0) -> dict[str, int]:
-    """PowerFlex' way of saying a rate."""
-    return {
-        "numSeconds": 5,
-        "totalWeightInKb": round(bytes_per_s * 5 / 1024),
-        "numOccured": round(operations_per_s * 5),
     }
 
 

@@ -81,7 +81,9 @@ class Cluster:
     # --- making and changing the cluster
 
     def add_server(self, server_id: str, fault_set_id: str | None = None) -> str:
-        self.state.servers[server_id] = Server(server_id, server_id, "d", fault_set_id, [], 7072)
+        self.state.servers[server_id] = Server(
+            server_id, server_id, "d", fault_set_id, [{"ip": "127.0.0.1"}], 7072
+        )
         self.up[server_id] = True
         self.changed_s[server_id] = self.now_s
         self.registered.add(server_id)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from artesian.embedded.assignment import server_assignment
 from artesian.embedded.healing import (
     HealingPolicy,
     decide,
     is_busy,
-    join_limit_bytes_per_s,
     joins_allowed,
     obstacle_to_removal,
 )
@@ -79,18 +79,18 @@ def test_joins_share_the_limit_of_the_busier_device() -> None:
     begin(cluster, a_slice_on(cluster, "a1", "b1"), "b1", "a1", "a1", "resync")
     begin(cluster, a_slice_on(cluster, "a1", "c1"), "c1", "a1", "a1", "resync")
 
-    def limits(policy: RebuildPolicy) -> set[int]:
+    def limits(policy: RebuildPolicy) -> set[tuple[int, bool]]:
         pool.rebuild_policy = policy
-        live = cluster.live()
         return {
-            join_limit_bytes_per_s(cluster.state, live, POLICY, POOL, join)
-            for join in cluster.joins().values()
+            (join["limit_bytes_per_s"], join["limited_while_busy_only"])
+            for server_id in cluster.state.servers
+            for join in server_assignment(cluster.state, server_id)["joins"]
         }
 
-    assert limits(RebuildPolicy.FAVOR_APPLICATIONS) == {4 * MIB}
-    assert limits(RebuildPolicy.DYNAMIC_THROTTLING) == {4 * MIB}, "busy, for all we know"
-    assert limits(RebuildPolicy.LIMIT_CONCURRENT) == {4 * MIB}
-    assert limits(RebuildPolicy.UNLIMITED) == {0}
+    assert limits(RebuildPolicy.FAVOR_APPLICATIONS) == {(4 * MIB, False)}
+    assert limits(RebuildPolicy.DYNAMIC_THROTTLING) == {(4 * MIB, True)}
+    assert limits(RebuildPolicy.LIMIT_CONCURRENT) == {(4 * MIB, False)}
+    assert limits(RebuildPolicy.UNLIMITED) == {(0, False)}
 
 
 def test_joins_under_way_count_at_both_ends() -> None:

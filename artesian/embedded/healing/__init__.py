@@ -4,7 +4,7 @@
 """
 
 from artesian.embedded.healing.deciding import decide
-from artesian.embedded.healing.limits import is_busy, join_limit_bytes_per_s, joins_allowed
+from artesian.embedded.healing.limits import is_busy, joins_allowed
 from artesian.embedded.healing.policy import Decision, HealingPolicy
 from artesian.embedded.healing.room import obstacle_to_removal
 from artesian.embedded.healing.summary import JoinProgress, PoolHealth, summarize
@@ -16,7 +16,6 @@ __all__ = [
     "PoolHealth",
     "decide",
     "is_busy",
-    "join_limit_bytes_per_s",
     "joins_allowed",
     "obstacle_to_removal",
     "summarize",

@@ -1,13 +1,12 @@
-"""How much healing may disturb applications: concurrent joins of a device, and bytes per second of a join."""
+"""How much healing may disturb applications: how many joins a device takes part in at once."""
 
 from __future__ import annotations
 
-from artesian.embedded.assignment import FAVOR_APPLICATIONS_BYTES_PER_S
+from artesian.embedded.assignment import FAVOR_APPLICATIONS_BYTES_PER_S, REBUILD_REASONS
 from artesian.embedded.healing.policy import HealingPolicy
 from artesian.embedded.state.live import Live
-from artesian.embedded.state.model import CHUNK_BYTES, Join, RebuildPolicy, State, StoragePool
+from artesian.embedded.state.model import CHUNK_BYTES, RebuildPolicy, State, StoragePool
 
-REBUILD_REASONS = ("resync", "rebuild")  # the others go by the pool's rebalance policy
 ROUND_S = 0.25  # about how long it takes until finished joins are followed by new ones
 
 
@@ -23,35 +22,6 @@ def joins_allowed(
     batch_bytes = min(policy.batch_bytes, int(limit * ROUND_S)) if limit else policy.batch_bytes
     slice_bytes = max(1, slots_per_slice * CHUNK_BYTES)
     return allowed * max(1, min(policy.batch_limit, batch_bytes // slice_bytes))
-
-
-def join_limit_bytes_per_s(
-    state: State,
-    live: Live,
-    policy: HealingPolicy,
-    pool_id: str,
-    join: Join,
-    earlier: Live | None = None,
-) -> int:
-    """How fast a join may copy; 0: as fast as it can.
-
-    The pool's limit is one per device: joins of the same kind at the busier end share it. `earlier` is
-    what was seen about a second or more ago.
-    """
-    pool = state.storage_pools[pool_id]
-    busy = is_busy(state, live, policy, pool_id, earlier)
-    _, limit = _measure(pool, join.reason, busy, policy)
-    if not limit:
-        return 0
-    sharing = {join.source_device_id: 0, join.target_device_id: 0}
-    for item in pool.slices:
-        other = item.join
-        if other is None or (other.reason in REBUILD_REASONS) != (join.reason in REBUILD_REASONS):
-            continue
-        for device_id in (other.source_device_id, other.target_device_id):
-            if device_id in sharing:
-                sharing[device_id] += 1
-    return max(1, limit // max(1, *sharing.values()))
 
 
 def _measure(pool: StoragePool, reason: str, busy: bool, policy: HealingPolicy) -> tuple[int, int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from artesian.embedded.healing.limits import REBUILD_REASONS, joins_allowed
+from artesian.embedded.assignment import REBUILD_REASONS
+from artesian.embedded.healing.limits import joins_allowed
 from artesian.embedded.healing.policy import Decision, HealingPolicy
 from artesian.embedded.healing.view import DeviceView, PoolView, in_sync_ids, occupy
 from artesian.embedded.placement import PlacementDevice, fair_counts

@@ -20,6 +20,7 @@ from artesian.embedded import wire
 from artesian.embedded.datalink import Buffer, DataLink, FutureWaiter
 from artesian.embedded.errors import DeviceError
 from artesian.embedded.sds.access import ServedDevice, VolumeAccess
+from artesian.embedded.sds.pace import Pace
 from artesian.embedded.sds.peers import Peers
 from artesian.embedded.sds.session import DataSession
 from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Flag, Operation, Request, Status
@@ -38,7 +39,6 @@ class JoinSpec:
     target_device_id: str
     target_ip: str
     target_port: int
-    limit_bytes_per_s: int
     partners: tuple[tuple[str, str, int], ...] = ()  # other in-sync copies: device id, ip, port
 
 
@@ -65,7 +65,7 @@ class SourceJoin:
         self._target = int(spec.target_device_id, 16)
         self._pending: set[tuple[int, int]] = set()
         self._comparing = True
-        self._next_at = 0.0
+        self.pace = Pace()
 
     # --- clients' writes
 
@@ -151,7 +151,7 @@ class SourceJoin:
     ) -> None:
         while work and self.state == "copying":
             key = work.pop()
-            await self._throttle()
+            await self.pace.wait(CHUNK_BYTES, self._served.read_count + self._served.write_count)
             async with self._served.copying:
                 await self._copy(link, key, key in theirs)
             self.copied_bytes += CHUNK_BYTES
@@ -234,16 +234,6 @@ class SourceJoin:
                 return payload, False
             silent |= status != Status.BAD_BLOCK
         return None, silent
-
-    async def _throttle(self) -> None:
-        """Keep to the limit of bytes per second."""
-        if not self.spec.limit_bytes_per_s:
-            return
-        now = asyncio.get_running_loop().time()
-        wait_s = self._next_at - now
-        self._next_at = max(self._next_at, now) + CHUNK_BYTES / self.spec.limit_bytes_per_s
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
 
     @property
     def _job(self) -> int:
