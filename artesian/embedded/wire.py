@@ -72,8 +72,10 @@ class Operation(IntEnum):
     ZERO = 4  # trim, or write zeroes when flag KEEP_ALLOCATED is set
     FLUSH = 5  # every device of the server; reply when all writes answered before are on stable storage
     OPEN = 6  # a new writer's epoch: older ones are refused from now on
-    LIST_OPEN = 7  # reply: the volume's chunks on this device that are open, u32 each
-    TABLE = 8  # reply: `pack_table`; flag VERIFY re-reads the data
+    # payload: `pack_memberships` of the slices that are taken to be in sync on this device
+    # reply: the volume's chunks on this device that are open, u32 each
+    LIST_OPEN = 7
+    TABLE = 8  # reply: `pack_table`; flag VERIFY, between servers: the data is read again
     REPAIR = 9  # payload: one block; applied only if the stored one does not match its checksum
     BLESS = 10  # accept one block as it is, if it is uncertain since an unclean stop
     COMPLETE = 11  # all writes of the volume up to `sequence` are complete on every copy
@@ -171,6 +173,21 @@ def blocks_that_differ(checksums: bytes, other: tuple[int, bool, bytes, set[int]
         if (mine := checksums[8 * block : 8 * block + 8]) != ZERO_ENTRY
         and (block in bad or mine != theirs[8 * block : 8 * block + 8])
     ]
+
+
+MEMBERSHIP = struct.Struct("<II")
+
+
+def pack_memberships(memberships: Iterable[tuple[int, int]]) -> bytes:
+    """Slices and the generations at which a device is taken to be in sync."""
+    return b"".join(MEMBERSHIP.pack(*membership) for membership in memberships)
+
+
+def unpack_memberships(payload: memoryview) -> list[tuple[int, int]]:
+    """The inverse of `pack_memberships`; raises ValueError when the length does not fit."""
+    if len(payload) % MEMBERSHIP.size:
+        raise ValueError("a list of slices of an odd length")
+    return list(MEMBERSHIP.iter_unpack(payload))
 
 
 def pack_blocks(blocks: list[int]) -> bytes:

@@ -1,10 +1,9 @@
 """The slot table: which chunk each slot of a device holds.
 
 An entry is 32 bytes: volume number u64, chunk u32, generation u32, flags u32, serial u32, checksum u64.
-Entries
-below the superblock's `initialized_slots` always carry a valid checksum, also when they are free, so that an
-entry that was wiped out is noticed. Of two entries that claim one chunk (a slot was freed and the chunk got
-another, and only the second reached the disk before the power went) the higher serial is the newer.
+Entries below the superblock's `initialized_slots` always carry a valid checksum, also when they are free, so
+that an entry that was wiped out is noticed. Of two entries that claim one chunk (a slot was freed and the
+chunk got another, and only the second reached the disk before the power went) the higher serial is the newer.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterator
+from itertools import pairwise
 
 import xxhash
 
@@ -23,6 +23,7 @@ OPEN = 2
 _BODY = struct.Struct("<QIIII")
 _CHECKSUM = struct.Struct("<Q")
 _READ_ENTRIES = 8192
+_PAGE_ENTRIES = 4096 // ENTRY_BYTES
 
 
 def pack_entry(slot: int, key: int, generation: int, flags: int, serial: int) -> bytes:
@@ -90,6 +91,23 @@ class SlotTable:
         write(self._offset + slot * ENTRY_BYTES, entry)
         self.generations[slot] = generation
         self.flags[slot] = flags
+
+    def write_open(self, generations: dict[int, int]) -> None:
+        """Write entries that say "open", durably, of slots (→ generation) that nobody else changes meanwhile.
+
+        For a thread: what memory says of them stays as it is. One durable write for each page of entries.
+        """
+        for slot, following in pairwise([*sorted(generations), None]):
+            assert slot is not None
+            entry = pack_entry(slot, self.keys[slot], generations[slot], ALLOCATED | OPEN, self._serial)
+            same_page = following is not None and following // _PAGE_ENTRIES == slot // _PAGE_ENTRIES
+            write = self._disk.write if same_page else self._disk.write_durable
+            write(self._offset + slot * ENTRY_BYTES, entry)
+
+    def note_open(self, slot: int, generation: int) -> None:
+        """The entry says "open" on the disk now."""
+        self.generations[slot] = generation
+        self.flags[slot] = ALLOCATED | OPEN
 
     def free(self, slot: int) -> None:
         """The slot holds nothing any more."""

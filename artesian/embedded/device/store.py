@@ -1,7 +1,7 @@
 """Chunks on a device: reading, writing, checksums, space, and what a crash leaves behind.
 
-**Order of writes.** A chunk's entry says *open* (and its new generation) on stable storage before data of a
-chunk that was closed is overwritten. Data is written before its checksum. So after the death of this process
+**Order of writes.** A chunk's entry says *open* on stable storage before data of a chunk that was closed is
+overwritten. Data is written before its checksum. So after the death of this process
 a block that does not match its checksum belongs to the one write that was under way; after a loss of power,
 to writes since the last sync; and in both cases its chunk is open. A fresh slot's checksum table reads "all
 zeros" on stable storage before the slot can be used, so blocks that were never written are zeros whatever
@@ -26,7 +26,7 @@ import struct
 import uuid
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -40,6 +40,8 @@ from artesian.embedded.device.checksums import (
     seed_of,
 )
 from artesian.embedded.device.disk import Buffer, Disk
+from artesian.embedded.device.once import Once
+from artesian.embedded.device.openings import Opening, Openings
 from artesian.embedded.device.slots import ALLOCATED, OPEN, SlotTable
 from artesian.embedded.device.superblock import Superblock
 from artesian.embedded.errors import BadBlock, ForeignDevice, NoSpace
@@ -90,6 +92,7 @@ class DeviceStore:
         self._tables_offset = superblock.tables_offset
         self._slots = SlotTable(disk, superblock.entries_offset, superblock.slot_count)
         self._index = self._slots.index
+        self._openings = Openings(self._slots)
         self._flags = self._slots.flags
         self._generations = self._slots.generations
         self._tables: OrderedDict[int, tuple[array[int], int]] = OrderedDict()  # slot → checksums, seed
@@ -103,6 +106,8 @@ class DeviceStore:
         self._unzeroed: set[int] = set()  # open at an unclean stop: data under "zeros" may be something else
         self._emptied: set[int] = set()  # zeroed as a whole: given back when they are closed
         self._slots_by_volume: dict[int, int] = {}
+        self._preparing: Once | None = None
+        self.on_few_free: Callable[[], None] | None = None  # asks for `begin_preparing`
         self.allocation_limit = superblock.slot_count
 
     # --- making and opening
@@ -350,11 +355,13 @@ class DeviceStore:
         sequence: int,
         *,
         spare: bool = False,
-    ) -> None:
+        may_wait: bool = True,
+    ) -> bool:
         """Write bytes anywhere in a chunk. Raises NoSpace, BadBlock, DeviceIoError.
 
         Part of a block is merged with what is there, which must match its checksum. `spare`: may use the
-        share that is kept for healing.
+        share that is kept for healing. False, and nothing written, when the chunk would first have to be
+        marked as open on stable storage, and `may_wait` is false: see `begin_opening`.
         """
         slot = self._index.get(volume << 32 | chunk)
         length = len(data)
@@ -364,6 +371,8 @@ class DeviceStore:
         if slot is None:
             slot = self._allocate(volume, chunk, generation, spare)
         elif self._flags[slot] != ALLOCATED | OPEN or generation > self._generations[slot]:
+            if not may_wait and self._must_wait(slot):
+                return False
             self._open(slot, generation)
         if self._unzeroed and slot in self._unzeroed:
             self._restore_zeros(slot)
@@ -382,10 +391,11 @@ class DeviceStore:
         else:
             values = digests(data, seed)
             sums[first : first + len(values)] = values
-            self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, values)
+            self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, values.tobytes())
         if sequence > self._sequences.get(slot, 0):
             self._sequences[slot] = sequence
         self._dirty.add(slot)
+        return True
 
     def _merge(self, volume: int, chunk: int, offset: int, data: Buffer) -> tuple[int, bytearray]:
         """Whole blocks that contain the data, the rest as it is now."""
@@ -414,22 +424,24 @@ class DeviceStore:
         sequence: int,
         *,
         keep_allocated: bool = False,
-    ) -> None:
+        may_wait: bool = True,
+    ) -> bool:
         """Make bytes read as zeros; a slot with nothing else in it is given back when its chunk is closed.
 
         Not at once: the chunk has to be known as open as long as another copy may not have been zeroed.
-        With `keep_allocated` the chunk has a slot afterwards. Raises as `write`.
+        With `keep_allocated` the chunk has a slot afterwards. Raises and answers as `write`.
         """
         slot = self._index.get(volume << 32 | chunk)
         if slot is None:
             if keep_allocated:
                 self._sequences[self._allocate(volume, chunk, generation, False)] = sequence
-            return
+            return True
+        if not may_wait and self._must_wait(slot):
+            return False
         end = offset + length
         first, last = -(-offset // BLOCK_BYTES), end // BLOCK_BYTES
         if first > last or (first == last and offset % BLOCK_BYTES and end % BLOCK_BYTES):
-            self.write(volume, chunk, offset, bytes(length), generation, sequence)
-            return
+            return self.write(volume, chunk, offset, bytes(length), generation, sequence)
         if offset % BLOCK_BYTES:
             head = first * BLOCK_BYTES - offset
             self.write(volume, chunk, offset, bytes(head), generation, sequence)
@@ -437,18 +449,40 @@ class DeviceStore:
             self.write(volume, chunk, last * BLOCK_BYTES, bytes(end % BLOCK_BYTES), generation, sequence)
         sums, _ = self._table(slot)
         if first == last:
-            return
+            return True
         empties = not keep_allocated and self._empty_but(sums, first, last)
         if self._flags[slot] != ALLOCATED | OPEN or generation > self._generations[slot]:
             self._open(slot, generation)
         sums[first:last] = EMPTY_TABLE[first:last]
-        self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, sums[first:last])
+        self._disk.write(self._tables_offset + slot * TABLE_BYTES + first * 8, sums[first:last].tobytes())
         at = self._data_offset + slot * CHUNK_BYTES + first * BLOCK_BYTES
         self._disk.clear(at, (last - first) * BLOCK_BYTES)
         self._sequences[slot] = max(sequence, self._sequences.get(slot, 0))
         self._dirty.add(slot)
         if empties:
             self._emptied.add(slot)
+        return True
+
+    def _must_wait(self, slot: int) -> bool:
+        """Whether the chunk has to be marked as open on stable storage before it is written.
+
+        Not for a new generation of a chunk that is open: open chunks are compared whatever their generation,
+        and when it is closed its entry is durable.
+        """
+        return self._flags[slot] != ALLOCATED | OPEN and slot not in self._fresh
+
+    def begin_opening(self, chunks: Iterable[tuple[int, int, int]]) -> Opening:
+        """Begin to mark chunks (volume, chunk, generation) as open: a thread does its `work`, then end it."""
+        generations = {}
+        for volume, chunk, generation in chunks:
+            slot = self._index.get(volume << 32 | chunk)
+            if slot is not None and slot not in self._openings and self._must_wait(slot):
+                generations[slot] = max(generation, self._generations[slot])
+        return self._openings.begin(generations)
+
+    def end_opening(self, opening: Opening) -> None:
+        """The work is done, or has failed."""
+        self._openings.end(opening)
 
     def _restore_zeros(self, slot: int) -> None:
         """Clear what lies under "zeros" on the disk, and see to it that it stays so."""
@@ -485,6 +519,8 @@ class DeviceStore:
         slot = self._free[0]
         self._slots.allocate(slot, volume << 32 | chunk, generation, is_open=is_open)
         heapq.heappop(self._free)
+        if self.on_few_free is not None and len(self._free) < INITIALIZE_SLOTS:
+            self.on_few_free()
         self._tables[slot] = (array("Q", EMPTY_TABLE), seed_of(volume, chunk))
         self._fresh.add(slot)
         self._slots_by_volume[volume] = self._slots_by_volume.get(volume, 0) + 1
@@ -493,25 +529,51 @@ class DeviceStore:
 
     def _find_slots(self) -> None:
         """Prepare slots that were never used; else wait for freed ones to be usable."""
-        start = self._superblock.initialized_slots
-        count = min(INITIALIZE_SLOTS, self.slot_count - start)
-        if count:
-            self._disk.clear(self._data_offset + start * CHUNK_BYTES, count * CHUNK_BYTES)
-            self._slots.initialize(start, count)
-            self._disk.write(self._tables_offset + start * TABLE_BYTES, EMPTY_TABLE_BYTES * count)
-            self._disk.sync()
-            self._superblock = self._superblock.with_(initialized_slots=start + count)
-            self._superblock.write(self._disk)
-            self._free = list(range(start, start + count))
+        preparing = self._preparing or self.begin_preparing()
+        if preparing is not None:
+            preparing.run()
+            self.end_preparing(preparing)
         elif self._freed:
             self.sync()
         if not self._free:
             raise NoSpace("no slot is free on the device")
 
+    def begin_preparing(self) -> Once | None:
+        """Begin to prepare more slots when few are free; None when none have to be, or it has begun.
+
+        To be run in a thread, as it syncs the disk; then `end_preparing`.
+        """
+        start = self._superblock.initialized_slots
+        count = min(INITIALIZE_SLOTS, self.slot_count - start)
+        if not count or self._preparing is not None or len(self._free) >= INITIALIZE_SLOTS:
+            return None
+        self._preparing = Once(lambda: self._prepare(start, count))
+        return self._preparing
+
+    def _prepare(self, start: int, count: int) -> None:
+        self._disk.clear(self._data_offset + start * CHUNK_BYTES, count * CHUNK_BYTES)
+        self._slots.initialize(start, count)
+        tables = EMPTY_TABLE_BYTES * count
+        self._disk.write(self._tables_offset + start * TABLE_BYTES, tables, piece_bytes=BLOCK_BYTES)
+        self._disk.sync()
+        self._superblock.with_(initialized_slots=start + count).write(self._disk)
+
+    def end_preparing(self, preparing: Once) -> None:
+        """The slots can be used now, if the work was done; may be called again."""
+        if self._preparing is not preparing:
+            return
+        self._preparing = None
+        if preparing.done:
+            start = self._superblock.initialized_slots
+            end = min(start + INITIALIZE_SLOTS, self.slot_count)
+            self._superblock = self._superblock.with_(initialized_slots=end)
+            self._free.extend(range(start, end))  # still a heap: they are higher than all before
+
     def _open(self, slot: int, generation: int) -> None:
         """Say that the chunk is being written, on stable storage, before it is."""
+        self._openings.settle(slot)
         generation = max(generation, self._generations[slot])
-        self._slots.set(slot, generation, ALLOCATED | OPEN, durable=slot not in self._fresh)
+        self._slots.set(slot, generation, ALLOCATED | OPEN, durable=self._must_wait(slot))
 
     # --- healing
 
@@ -559,6 +621,8 @@ class DeviceStore:
         May use the spare share. `open_sequence`: the other copy is open, with this last sequence.
         """
         slot = self._index.get(volume << 32 | chunk)
+        if slot is not None:
+            self._openings.settle(slot)
         if slot is None:
             slot = self._allocate(volume, chunk, generation, True)
         elif self._flags[slot] != ALLOCATED | OPEN:
@@ -587,6 +651,7 @@ class DeviceStore:
         slot = self._index.get(volume << 32 | chunk)
         if slot is None:
             return
+        self._openings.settle(slot)
         self._disk.write(self._tables_offset + slot * TABLE_BYTES, EMPTY_TABLE_BYTES)
         self._disk.clear(self._data_offset + slot * CHUNK_BYTES, CHUNK_BYTES)
         self._slots.free(slot)
@@ -665,6 +730,8 @@ class DeviceStore:
             if keys[slot] >> 32 != volume or self._sequences.get(slot, 0) > safe_sequence:
                 continue
             if slot in self._dirty or slot in self._syncing or slot in self._fresh:
+                continue
+            if slot in self._openings:
                 continue
             chunk = keys[slot] & 0xFFFFFFFF
             generation = self._generations[slot]

@@ -15,21 +15,20 @@ from typing import Any, Protocol
 import structlog
 
 from artesian.embedded import wire
-from artesian.embedded.datalink import Buffer, DataLink, FutureWaiter
+from artesian.embedded.datalink import Buffer, DataLink
 from artesian.embedded.errors import EngineError
 from artesian.embedded.sdc.equalizing import NoRoom, Unreadable, equalize_chunk, read_good_block
-from artesian.embedded.sdc.nbd import IoRequest
-from artesian.embedded.sdc.operations import Operation, ReadOperation, Sink, WriteOperation
+from artesian.embedded.sdc.operations import Operation, ReadOperation, WriteOperation
 from artesian.embedded.sdc.servers import RemoteServer
-from artesian.embedded.sdc.volume import CHUNK_MASK, VolumeEngine
-from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Status
+from artesian.embedded.sdc.volume import VolumeEngine
+from artesian.embedded.wire import BLOCK_BYTES, Status
 from artesian.embedded.wire import Operation as Op
 
 log = structlog.get_logger()
 
-FIRST_PAUSE_S = 0.01
+FIRST_PAUSE_S = 0.002
 LONGEST_PAUSE_S = 0.3
-CHUNKS_PER_STATUS = 64
+FROZEN_PAUSE_S = 0.01
 
 
 class ManagerPort(Protocol):
@@ -44,8 +43,17 @@ class ManagerPort(Protocol):
     def devices_of(self, server: RemoteServer) -> list[str]: ...
 
 
+def pause_s(attempt: int) -> float:
+    """How long to wait before an attempt, the first being 0; each one waits twice as long."""
+    return min(FIRST_PAUSE_S * 2.0 ** min(attempt, 16), LONGEST_PAUSE_S)
+
+
 class Mender:
-    """The slow path of one volume."""
+    """The slow path of one volume.
+
+    Each operation has pauses of its own: while copies are made or lost, many fail once and go through at the
+    second attempt, and must not wait for one that fails for long.
+    """
 
     def __init__(self, engine: VolumeEngine, managers: ManagerPort, io_timeout_s: float) -> None:
         self._engine = engine
@@ -55,7 +63,7 @@ class Mender:
         self._troubled: list[Operation] = []
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._pause_s = FIRST_PAUSE_S
+        self._waiting: dict[Operation, asyncio.TimerHandle] = {}  # to be sent again later
         self.start(self._run())
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -68,8 +76,11 @@ class Mender:
         """End everything; operations in trouble are answered with an error."""
         for task in list(self._tasks):
             task.cancel()
-        troubled, self._troubled = self._troubled, []
-        for operation in troubled:
+        for handle in self._waiting.values():
+            handle.cancel()
+        left = [*self._troubled, *self._waiting]
+        self._troubled, self._waiting = [], {}
+        for operation in left:
             self._engine.give_up(operation, self._engine.stopped_with or errno.EIO)
 
     # --- operations in trouble
@@ -86,19 +97,12 @@ class Mender:
             await self._wake.wait()
             self._wake.clear()
             troubled, self._troubled = self._troubled, []
-            try:
-                await self._mend(troubled)
-            except (EngineError, OSError, TimeoutError) as error:
-                log.warning("volume.waiting", volume_id=self._engine.volume_id, because=str(error))
-                await self._pause()
-                for operation in troubled:
-                    self._again(operation)
+            await self._mend(troubled)
 
     async def _mend(self, troubled: list[Operation]) -> None:
         """Find out what went wrong, do what helps, and send again."""
         lost: dict[RemoteServer, None] = {}
         failed_devices: set[str] = set()
-        refresh = False
         again: list[Operation] = []
         for operation in troubled:
             statuses = self._statuses(operation)
@@ -116,20 +120,25 @@ class Mender:
             elif isinstance(operation, ReadOperation) and self._try_other_copy(operation):
                 pass
             else:
-                refresh = True
                 again.append(operation)
                 if isinstance(operation, WriteOperation):
                     self._blame(operation, lost, failed_devices)
-        if lost or failed_devices:
-            await self.report(lost, failed_devices)
-        elif refresh:
-            await self._managers.refresh()
-        if again:
-            before = self._loop.time()
-            await self._pause()
-            log.debug("volume.again", operations=len(again), paused_s=self._loop.time() - before)
+        try:
+            if lost or failed_devices:
+                await self.report(lost, failed_devices)
+            elif again:
+                await self._managers.refresh()
+        except (EngineError, OSError, TimeoutError) as error:
+            log.warning("volume.waiting", volume_id=self._engine.volume_id, because=str(error))
+        except asyncio.CancelledError:
+            self._troubled += again  # they are answered when the volume is closed
+            raise
         for operation in again:
-            self._again(operation)
+            self._later(operation)
+
+    def _later(self, operation: Operation) -> None:
+        """Send an operation again after a pause that grows with its attempts."""
+        self._waiting[operation] = self._loop.call_later(pause_s(operation.attempt), self._again, operation)
 
     def _try_other_copy(self, operation: ReadOperation) -> bool:
         """A read whose server was lost goes to another copy at once, without asking the managers."""
@@ -173,17 +182,20 @@ class Mender:
             device_ids.update(self._managers.devices_of(server))
         because = "a client could not write to them"
         await self._managers.report_failed(sorted(device_ids), because)
+        for server in lost:
+            server.unreported = False
 
     def _again(self, operation: Operation) -> None:
+        self._waiting.pop(operation, None)
+        operation.attempt += 1
         if self._loop.time() > operation.deadline:
             log.error("volume.io_error", volume_id=self._engine.volume_id, chunk=operation.chunk,
                       because="no in-sync copy could be reached in time")  # fmt: skip
             self._give_up(operation)
         elif isinstance(operation, ReadOperation):
-            operation.attempt += 1
             self._engine.send_read(operation)
         else:
-            self._engine.send_write(operation, even_if_frozen=True)
+            self._engine.send_write(operation)
 
     def _give_up(self, operation: Operation) -> None:
         """Answer EIO; a write may be on one copy and not on the other, and must not be forgotten."""
@@ -198,7 +210,7 @@ class Mender:
         engine, chunk = self._engine, operation.chunk
         while not engine.stopped_with:
             while chunk in engine.frozen:
-                await asyncio.sleep(FIRST_PAUSE_S)
+                await asyncio.sleep(FROZEN_PAUSE_S)
             engine.freeze(chunk)
             try:
                 await self._drain(chunk, operation)
@@ -215,13 +227,6 @@ class Mender:
             finally:
                 engine.thaw(chunk)
             await asyncio.sleep(LONGEST_PAUSE_S)
-
-    async def _pause(self) -> None:
-        """A pause that grows while trouble goes on."""
-        await asyncio.sleep(self._pause_s)
-        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
-        if not self._troubled:
-            self._pause_s = FIRST_PAUSE_S
 
     def _fence(self, because: str) -> None:
         if not self._engine.stopped_with:
@@ -247,7 +252,8 @@ class Mender:
             return
         except (EngineError, OSError, TimeoutError) as error:
             log.warning("volume.repair_failed", volume_id=self._engine.volume_id, because=str(error))
-            await self._pause()
+            self._later(operation)
+            return
         self._again(operation)
 
     async def _repair(self, chunk: int, bad: list[tuple[DataLink, Buffer]]) -> None:
@@ -275,7 +281,7 @@ class Mender:
         engine = self._engine
         chunk = operation.chunk
         while chunk in engine.frozen:
-            await asyncio.sleep(FIRST_PAUSE_S)
+            await asyncio.sleep(FROZEN_PAUSE_S)
         engine.freeze(chunk)
         try:
             await self._drain(chunk, operation)
@@ -284,8 +290,7 @@ class Mender:
             pass
         except (EngineError, OSError, TimeoutError, Unreadable) as error:
             log.warning("volume.equalize_failed", volume_id=engine.volume_id, because=str(error))
-            await self._pause()
-            self._again(operation)
+            self._later(operation)
             return
         finally:
             engine.thaw(chunk)
@@ -298,125 +303,3 @@ class Mender:
             for other in self._engine.outstanding.values()
         ):
             await asyncio.sleep(0.002)
-
-    # --- flush
-
-    def flush(self, request: IoRequest) -> None:
-        """Everything that was answered before is on stable storage when the request is done."""
-        if not self._engine.unflushed and not self._engine.flushing:
-            request.done()
-            return
-        self.start(self._flush(request))
-
-    def flush_after(self, request: IoRequest) -> Sink:
-        """A sink that flushes before it says that the request is done (forced unit access)."""
-        return _FlushAfter(self, request)
-
-    async def _flush(self, sink: Sink) -> None:
-        engine = self._engine
-        targets = list(engine.unflushed | engine.flushing)
-        engine.unflushed.clear()
-        deadline = self._loop.time() + self._io_timeout_s
-        for server in targets:
-            engine.flushing[server] = engine.flushing.get(server, 0) + 1
-        remaining = targets
-        try:
-            while remaining and not engine.stopped_with:
-                try:
-                    remaining = await self._flush_servers(remaining)
-                except (EngineError, OSError, TimeoutError) as error:
-                    log.warning("volume.flush_waiting", volume_id=engine.volume_id, because=str(error))
-                if remaining:
-                    await self._pause()
-                    if self._loop.time() > deadline:
-                        break
-        finally:
-            for server in targets:
-                engine.flushing[server] -= 1
-                if not engine.flushing[server]:
-                    del engine.flushing[server]
-        if remaining:
-            engine.unflushed.update(dict.fromkeys(remaining, 1))
-        sink.done(errno.EIO if remaining else 0)
-
-    async def _flush_servers(self, servers: list[RemoteServer]) -> list[RemoteServer]:
-        """Flush each; the result are those that have to be flushed again."""
-        waiters = []
-        for server in servers:
-            waiter = FutureWaiter()
-            server.link.send(waiter, Op.FLUSH)
-            waiters.append((server, waiter))
-        lost: dict[RemoteServer, None] = {}
-        failed_devices: set[str] = set()
-        again: list[RemoteServer] = []
-        for server, waiter in waiters:
-            status, payload = await waiter.future
-            if status == Status.OK:
-                continue
-            again.append(server)
-            if status == Status.LOST:
-                lost[server] = None
-            elif status == Status.DEVICE_ERROR and len(payload) == 8:
-                failed_devices.add(f"{int.from_bytes(payload, 'little'):016x}")
-        if lost or failed_devices:
-            await self.report(lost, failed_devices)
-        members = {server for route in self._engine.routes for server, _ in route.targets}
-        return [server for server in again if server in members]
-
-    # --- block status
-
-    def block_status(self, request: IoRequest) -> None:
-        """Which parts of the volume hold data; answers for a part of the range when it is long."""
-        self.start(self._block_status(request))
-
-    async def _block_status(self, request: IoRequest) -> None:
-        engine = self._engine
-        end = min(request.offset + request.length, ((request.offset >> 20) + CHUNKS_PER_STATUS) << 20)
-        extents: list[tuple[int, int]] = []
-        at = request.offset
-        while at < end:
-            chunk, within = at >> 20, at & CHUNK_MASK
-            held = await self._chunk_status(chunk)
-            stop = min(CHUNK_BYTES, within + end - at)
-            while within < stop:
-                block_end = min((within // BLOCK_BYTES + 1) * BLOCK_BYTES, stop)
-                flags = 0 if held[within // BLOCK_BYTES] else 3  # NBD_STATE_HOLE | NBD_STATE_ZERO
-                if extents and extents[-1][1] == flags:
-                    extents[-1] = (extents[-1][0] + block_end - within, flags)
-                else:
-                    extents.append((block_end - within, flags))
-                at += block_end - within
-                within = block_end
-        if engine.stopped_with:
-            request.done(engine.stopped_with)
-            return
-        request.status(extents)
-        request.done()
-
-    async def _chunk_status(self, chunk: int) -> bytes:
-        """Which blocks of the chunk hold data; all of them when nobody can tell."""
-        route = self._engine.routes[(self._engine.first + chunk) & self._engine.mask]
-        for server, device in route.targets:
-            status, payload = await server.link.ask(
-                Op.STATUS, device=device, volume=self._engine.number, chunk=chunk
-            )
-            if status == Status.OK and len(payload) == wire.BLOCKS_PER_CHUNK:
-                return bytes(payload)
-        return b"\x01" * wire.BLOCKS_PER_CHUNK
-
-
-class _FlushAfter:
-    __slots__ = ("_mender", "_request")
-
-    def __init__(self, mender: Mender, request: IoRequest) -> None:
-        self._mender = mender
-        self._request = request
-
-    def data(self, offset: int, buffer: Buffer) -> None:
-        self._request.data(offset, buffer)
-
-    def done(self, error: int = 0) -> None:
-        if error:
-            self._request.done(error)
-        else:
-            self._mender.flush(self._request)

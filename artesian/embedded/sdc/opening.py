@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from artesian.embedded import wire
 from artesian.embedded.errors import CommandRefused, EngineError
 from artesian.embedded.sdc.equalizing import NoRoom, TryAgain, Unreadable, equalize_chunk
 from artesian.embedded.sdc.servers import RemoteServer
@@ -91,9 +92,15 @@ async def _equalize(engine: VolumeEngine) -> None:
     chunks: set[int] = set()
     for server, devices in _members(engine).items():
         for device in devices:
+            slices = [
+                (index, route.generation)
+                for index, route in enumerate(engine.routes)
+                if any(device == member for _, member in route.targets)
+            ]
             status, payload = await server.link.ask(
-                Op.LIST_OPEN, device=device, volume=engine.number, epoch=engine.epoch
-            )
+                Op.LIST_OPEN, device=device, volume=engine.number, epoch=engine.epoch,
+                payload=wire.pack_memberships(slices),
+            )  # fmt: skip
             if status != Status.OK and _shares_slices(engine, device):
                 raise TryAgain(f"server {server.ip} did not list open chunks: {Status(status).name}")
             if status != Status.OK:

@@ -74,6 +74,7 @@ class WriteOperation:
     """
 
     __slots__ = (
+        "attempt",
         "chunk",
         "deadline",
         "engine",
@@ -109,6 +110,7 @@ class WriteOperation:
         self.payload = payload
         self.flags = flags
         self.sequence = sequence
+        self.attempt = 0
         self.waiting = 0
         self.deadline = 0.0
         self.problems: list[tuple[DataLink, int, Buffer]] | None = None

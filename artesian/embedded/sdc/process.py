@@ -15,8 +15,9 @@ import structlog
 from artesian.embedded.config import SdcConfig
 from artesian.embedded.errors import EngineError
 from artesian.embedded.sdc.cluster_map import ClusterMap
+from artesian.embedded.sdc.flushing import Flusher
 from artesian.embedded.sdc.managers import ClientManagers
-from artesian.embedded.sdc.mending import Mender
+from artesian.embedded.sdc.mending import LONGEST_PAUSE_S, Mender
 from artesian.embedded.sdc.nbd import Export, NbdServer
 from artesian.embedded.sdc.opening import open_volume
 from artesian.embedded.sdc.servers import RemoteServer
@@ -110,14 +111,18 @@ class StorageClient:
         """Copies with writes that were not flushed may come back without them: they must be compared."""
         for engine in self._engines.values():
             if server in engine.unflushed and not engine.read_only:
+                server.unreported = True
                 self._start(self._report_lost(engine, server))
                 return
 
     async def _report_lost(self, engine: VolumeEngine, server: RemoteServer) -> None:
-        try:
-            await engine.mender.report({server: None}, set())
-        except (EngineError, OSError, TimeoutError) as error:
-            log.warning("server.not_reported", server_id=server.server_id, because=str(error))
+        """Until the managers know; no flush is answered before."""
+        while server.unreported and not engine.stopped_with:
+            try:
+                await engine.mender.report({server: None}, set())
+            except (EngineError, OSError, TimeoutError) as error:
+                log.warning("server.not_reported", server_id=server.server_id, because=str(error))
+                await asyncio.sleep(LONGEST_PAUSE_S)
 
     def _map_changed(self) -> None:
         wanted = {document["id"]: document for document in self._map.volumes}
@@ -148,6 +153,7 @@ class StorageClient:
             pool, read_only=read_only,
         )  # fmt: skip
         engine.mender = Mender(engine, self._managers, self._config.io_timeout_s)
+        engine.flusher = Flusher(engine, engine.mender, self._config.io_timeout_s)
         self._engines[engine.volume_id] = engine
         self._start(open_volume(engine, self._managers))
 

@@ -24,6 +24,7 @@ class RemoteServer:
         self.server_id = server_id
         self.ip = ip
         self.port = port
+        self.unreported = False  # lost with writes that no flush has covered: the managers must know first
         self.link: DataLink = DataLink(secret, 0)  # never open: a link that has not been made yet
         self.link.owner = self
         self._secret = secret

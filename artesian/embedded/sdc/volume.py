@@ -11,6 +11,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from artesian.embedded.placement import first_slice
+from artesian.embedded.sdc.block_status import block_status
 from artesian.embedded.sdc.cluster_map import PoolMap, Route
 from artesian.embedded.sdc.nbd import IoRequest
 from artesian.embedded.sdc.nbd_constants import (
@@ -30,6 +31,7 @@ from artesian.embedded.wire import CHUNK_BYTES, Flag
 from artesian.embedded.wire import Operation as Op
 
 if TYPE_CHECKING:
+    from artesian.embedded.sdc.flushing import Flusher
     from artesian.embedded.sdc.mending import Mender
 
 EPOCH_SHIFT = 40  # a sequence number carries its epoch above this bit
@@ -52,7 +54,8 @@ class VolumeEngine:
         self.first = first_slice(number, pool.slice_count)
         self.mask = pool.slice_count - 1
         self.epoch = 0
-        self.mender: Mender  # set by its maker, before the first request
+        self.mender: Mender  # both set by its maker, before the first request
+        self.flusher: Flusher
         self.outstanding: dict[int, WriteOperation] = {}  # by sequence, in order
         self.unflushed: dict[RemoteServer, int] = {}  # servers with writes that no flush has covered yet
         self.flushing: dict[RemoteServer, int] = {}  # servers with a flush under way → how many
@@ -86,7 +89,7 @@ class VolumeEngine:
             self.write_bytes += request.length
             self._change(request, Op.WRITE, request.payload, 0)
         elif command == NBD_CMD_FLUSH:
-            self.mender.flush(request)
+            self.flusher.flush(request)
         elif command == NBD_CMD_TRIM:
             self.trim_count += 1
             self.trim_bytes += request.length
@@ -95,7 +98,7 @@ class VolumeEngine:
             keep = Flag.KEEP_ALLOCATED if request.flags & NBD_CMD_FLAG_NO_HOLE else 0
             self._change(request, Op.ZERO, None, int(keep))
         elif command == NBD_CMD_BLOCK_STATUS:
-            self.mender.block_status(request)
+            self.mender.start(block_status(self, request))
         elif command == NBD_CMD_CACHE:
             request.done()
         else:
@@ -165,7 +168,7 @@ class VolumeEngine:
             return
         sink: Sink = request
         if request.flags & NBD_CMD_FLAG_FUA:
-            sink = self.mender.flush_after(request)
+            sink = self.flusher.flush_after(request)
         within = offset & CHUNK_MASK
         if within + length <= CHUNK_BYTES:
             self.send_write(self.new_write(sink, kind, offset >> 20, within, length, payload, flags))
@@ -189,10 +192,10 @@ class VolumeEngine:
         self.outstanding[sequence] = operation
         return operation
 
-    def send_write(self, operation: WriteOperation, *, even_if_frozen: bool = False) -> None:
+    def send_write(self, operation: WriteOperation) -> None:
         """Send a write to all in-sync copies, now or when its chunk is free."""
         chunk = operation.chunk
-        if self.frozen and chunk in self.frozen and not even_if_frozen:
+        if self.frozen and chunk in self.frozen:
             self._held_writes.append(operation)
             return
         if self.stopped_with:

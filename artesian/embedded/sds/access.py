@@ -29,9 +29,11 @@ both copies of a slice at once is not survived; the slice is unavailable until o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from artesian.embedded.placement import first_slice
+from artesian.embedded.sds.disk_work import DiskWork
 from artesian.embedded.sds.syncing import Syncer
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from artesian.embedded.sds.joins import SourceJoin
 
 
-CHUNKS_COPIED_AT_ONCE = 6  # by all joins that one device feeds
+CHUNKS_COPIED_AT_ONCE = 3  # by all joins that one device feeds
 
 
 class VolumeAccess:
@@ -65,9 +67,11 @@ class ServedDevice:
         "copying",
         "damage_reported",
         "device_id",
+        "disk_work",
         "error",
         "firsts",
         "generations",
+        "held",
         "joining",
         "joining_jobs",
         "joins",
@@ -86,12 +90,21 @@ class ServedDevice:
         "write_count",
     )
 
-    def __init__(self, device_id: str, pool_id: str, store: DeviceStore, slice_count: int) -> None:
+    def __init__(
+        self,
+        device_id: str,
+        pool_id: str,
+        store: DeviceStore,
+        slice_count: int,
+        failed: Callable[[ServedDevice, str], None],
+    ) -> None:
         self.device_id = device_id
         self.number = int(device_id, 16)
         self.pool_id = pool_id
         self.store = store
         self.syncer = Syncer(store)
+        self.disk_work = DiskWork(store, lambda error: failed(self, error))
+        self.held = self.disk_work.held
         self.slice_count = slice_count
         self.mask = slice_count - 1
         self.generations = [0] * slice_count  # by slice: the in-sync generation, 0: not served
@@ -113,6 +126,13 @@ class ServedDevice:
         if first is None:
             first = self.firsts[volume] = first_slice(volume, self.slice_count)
         return (first + chunk) & self.mask
+
+    def is_in_sync(self, slice_index: int, generation: int) -> bool:
+        """Whether our copy of a slice is one of those that make up this generation, as far as we know."""
+        if slice_index >= self.slice_count:
+            return False
+        member = self.generations[slice_index]
+        return bool(member) and generation >= member
 
     def chunks_of_slice(self, slice_index: int, volumes: dict[int, VolumeAccess]) -> list[tuple[int, int]]:
         """(volume, chunk) of every chunk that this slice could hold, in order."""

@@ -49,19 +49,28 @@ class Comparing:
         session.reply(request.tag, Status.OK)
 
     def list_open(self, session: DataSession, request: Request, payload: memoryview) -> None:
+        """Only what in-sync copies say counts: a chunk that has moved away may be open elsewhere."""
         served = self._devices.get(request.device)
-        if served is None:
+        try:
+            slices = wire.unpack_memberships(payload)
+        except ValueError:
+            session.invalid(request.tag)
+            return
+        if served is None or not all(served.is_in_sync(*membership) for membership in slices):
             session.reply(request.tag, Status.STALE_MAP)
             return
         chunks = served.store.open_chunks_of(request.volume)
         session.reply(request.tag, Status.OK, struct.pack(f"<{len(chunks)}I", *chunks))
 
     def table(self, session: DataSession, request: Request, payload: memoryview) -> None:
+        """For clients only what an in-sync copy holds; servers compare what a joining one holds."""
         served = self._devices.get(request.device)
-        if served is None:
+        verify = bool(request.flags & Flag.VERIFY)
+        if served is None or not (
+            verify or served.is_in_sync(served.slice_of(request.volume, request.chunk), request.generation)
+        ):
             session.reply(request.tag, Status.STALE_MAP)
             return
-        verify = bool(request.flags & Flag.VERIFY)
         try:
             table = served.store.table(request.volume, request.chunk, verify=verify)
         except DeviceError as error:

@@ -113,7 +113,9 @@ class Inventory:
             self._problems[device_id] = ("failed", str(error))
         else:
             self._problems.pop(device_id, None)
-            served = ServedDevice(device_id, document["pool_id"], store, document["slice_count"])
+            served = ServedDevice(
+                device_id, document["pool_id"], store, document["slice_count"], self.device_failed
+            )
             self._served[device_id] = served
             self._table.devices[served.number] = served
             log.info("device.open", device_id=device_id, path=document["path"], slots=store.slot_count)
@@ -139,6 +141,7 @@ class Inventory:
         for join in list(served.joins.values()):
             join.fail("the device was removed")
         served.generations = [0] * served.slice_count
+        served.disk_work.close()
         try:
             await self._loop.run_in_executor(None, served.store.release)
         except (DeviceError, OSError) as error:
@@ -184,18 +187,24 @@ class Inventory:
             self._end_join(job_id)
         for job_id, document in wanted.items():
             served = self._served.get(document["source"])
-            if job_id in self._joins or served is None:
-                continue
-            spec = JoinSpec(
-                job_id, document["slice"], document["source"], document["target"], document["target_ip"],
-                document["target_port"], document["limit_bytes_per_s"],
-                tuple((id, ip, port) for id, ip, port in document.get("partners", ())),
-            )  # fmt: skip
-            join = SourceJoin(spec, served, self._table.volumes, self._peers)
-            self._joins[job_id] = served.joins[spec.slice_index] = join
-            task = self._loop.create_task(join.run())
-            task.add_done_callback(lambda _: self._changed())
-            self._join_tasks[job_id] = task
+            if job_id not in self._joins and served is not None:
+                self._begin_join(served, document)
+            if job_id in self._joins:
+                pace = self._joins[job_id].pace
+                pace.limit_bytes_per_s = document["limit_bytes_per_s"]
+                pace.while_busy_only = document["limited_while_busy_only"]
+
+    def _begin_join(self, served: ServedDevice, document: dict[str, Any]) -> None:
+        spec = JoinSpec(
+            document["job_id"], document["slice"], document["source"], document["target"],
+            document["target_ip"], document["target_port"],
+            tuple((id, ip, port) for id, ip, port in document.get("partners", ())),
+        )  # fmt: skip
+        join = SourceJoin(spec, served, self._table.volumes, self._peers)
+        self._joins[spec.job_id] = served.joins[spec.slice_index] = join
+        task = self._loop.create_task(join.run())
+        task.add_done_callback(lambda _: self._changed())
+        self._join_tasks[spec.job_id] = task
 
     def _end_join(self, job_id: int) -> None:
         join = self._joins.pop(job_id)
@@ -337,4 +346,5 @@ class Inventory:
             self._tidying.cancel()
         for served in self._served.values():
             served.generations = [0] * served.slice_count
+            served.disk_work.close()
             await self._loop.run_in_executor(None, served.store.close)

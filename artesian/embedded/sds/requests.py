@@ -159,8 +159,16 @@ class Requests:
                 return
         elif not may_write(session, request, served, access):
             return
+        if served.held and (volume, chunk) in served.held:
+            served.disk_work.hold(self.write, session, request, payload)
+            return
         try:
-            served.store.write(volume, chunk, offset, payload, generation, sequence, spare=bool(forwarded))
+            if not served.store.write(
+                volume, chunk, offset, payload, generation, sequence, spare=bool(forwarded),
+                may_wait=bool(forwarded),
+            ):  # fmt: skip
+                served.disk_work.hold(self.write, session, request, payload)
+                return
         except DeviceError as error:
             refuse(session, tag, served, error, self._device_failed)
             return
@@ -189,11 +197,17 @@ class Requests:
                 return
         elif not may_write(session, request, served, access):
             return
+        if served.held and (volume, chunk) in served.held:
+            served.disk_work.hold(self.zero, session, request, payload)
+            return
         try:
-            served.store.zero(
+            if not served.store.zero(
                 volume, chunk, request.offset, request.length, request.generation, request.sequence,
                 keep_allocated=access.keep_allocated or bool(request.flags & KEEP_ALLOCATED),
-            )  # fmt: skip
+                may_wait=bool(request.flags & FORWARDED),
+            ):  # fmt: skip
+                served.disk_work.hold(self.zero, session, request, payload)
+                return
         except DeviceError as error:
             refuse(session, tag, served, error, self._device_failed)
             return

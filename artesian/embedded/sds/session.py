@@ -60,6 +60,11 @@ class DataSession(asyncio.BufferedProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody waits for replies any more."""
+        return self._transport is None or self._closing
+
     def close(self) -> None:
         """End the connection at once."""
         self._closing = True

@@ -7,14 +7,18 @@ copies differ at the end, or the cluster does not become healthy by itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
+import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from artesian.embedded.device import store
 from artesian.embedded.sdc.nbd_constants import (
     NBD_CMD_FLUSH,
     NBD_CMD_READ,
@@ -22,6 +26,7 @@ from artesian.embedded.sdc.nbd_constants import (
     NBD_CMD_WRITE,
     NBD_CMD_WRITE_ZEROES,
 )
+from artesian.embedded.sds import access, process
 from tests.embedded.simulation.checker import BLOCK_BYTES, Checker, contents
 from tests.embedded.simulation.cluster import Cluster
 from tests.embedded.simulation.loop import SimulatedLoop
@@ -345,12 +350,24 @@ async def _story(loop: SimulatedLoop, seed: int, folder: Path, events: int) -> O
         cluster.end()
 
 
+@contextlib.contextmanager
+def _measures(seed: int) -> Iterator[None]:
+    """Some seeds with measures of the server at which what is seldom happens often."""
+    choice = random.Random(seed).choice
+    with (
+        patch.object(process, "CLOSE_CHUNKS_INTERVAL_S", choice((0.15, 1.0, 5.0))),
+        patch.object(store, "INITIALIZE_SLOTS", choice((3, 512))),
+        patch.object(access, "CHUNKS_COPIED_AT_ONCE", choice((1, 3, 6))),
+    ):
+        yield
+
+
 def run(seed: int, events: int = 12) -> Outcome:
     """One drill."""
     loop = SimulatedLoop(seed)
     asyncio.set_event_loop(loop)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _measures(seed):
             return loop.run_until_complete(_story(loop, seed, Path(folder), events))
     finally:
         asyncio.set_event_loop(None)
