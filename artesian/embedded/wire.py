@@ -1,8 +1,9 @@
 """The data protocol between clients and servers, and between two servers.
 
 TCP. The server greets with a nonce, the peer proves that it knows the engine's secret, then requests
-and replies follow, each a fixed little-endian header and a payload. Requests of one connection are
-carried out in the order in which they arrive; replies may come in any order and carry the request's tag.
+and replies follow, each a fixed little-endian header and a payload. Requests of one connection for one
+chunk are carried out in the order in which they arrive; replies may come in any order and carry the
+request's tag.
 
     greeting   server → peer   8 bytes magic, 16 bytes nonce
     proof      peer → server   8 bytes magic, 32 bytes HMAC-SHA256(secret, nonce)
