@@ -14,14 +14,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from artesian.embedded import wire
+from artesian.embedded.arena import OFFER, Arena, pointer_of
 from artesian.embedded.buffers import BufferPool
-from artesian.embedded.wire import REPLY, REPLY_BYTES, REQUEST, Operation, Status
+from artesian.embedded.wire import REPLY, REPLY_BYTES, REQUEST, Flag, Operation, Status
 
 Buffer = bytes | bytearray | memoryview
 
 RECEIVE_BYTES = 256 * 1024
 LARGE_BYTES = 64 * 1024
 PING_INTERVAL_S = 0.5
+ANSWER_SLOTS = 8
 _POOL = BufferPool(16 << 20)  # what large payloads are received into, over all links
 
 
@@ -71,6 +73,9 @@ class DataLink(asyncio.BufferedProtocol):
         self._large: memoryview | None = None
         self._large_filled = 0
         self._large_reply: tuple[int, int] = (0, 0)
+        self._answers: Arena | None = None  # where the server puts what is read, if it shares our memory
+        self._shared_reads: dict[int, memoryview] = {}  # tag → where its answer will be
+        self.shares_memory = False
         self._heard_at = self._loop.time()
         self._pinged = False
         self._watchdog: asyncio.TimerHandle | None = None
@@ -100,6 +105,7 @@ class DataLink(asyncio.BufferedProtocol):
             self._watchdog.cancel()
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(reason))
+        self._stop_sharing()
         pending, self._pending = self._pending, {}
         for waiter in pending.values():
             waiter.answered(self, Status.LOST, b"")
@@ -153,6 +159,22 @@ class DataLink(asyncio.BufferedProtocol):
             self._loop.call_soon(waiter.answered, self, Status.LOST, b"")
             return
         self.send(waiter, operation, payload=b"".join(parts), **fields)
+
+    def read_shared(
+        self, waiter: Waiter, device: int, volume: int, chunk: int, offset: int, length: int, epoch: int,
+        generation: int,
+    ) -> None:  # fmt: skip
+        """Send a READ whose answer the server puts into memory that it shares with us, if there is room."""
+        view = self._answers.take(length) if self._answers is not None and self.is_open else None
+        pointer = pointer_of(view)
+        if view is None or pointer is None:
+            self.send(waiter, Operation.READ, device, volume, chunk, offset, length, epoch, generation)
+            return
+        # fmt: off
+        self.send(waiter, Operation.READ, device, volume, chunk, offset, length, epoch, generation, 0,
+                  Flag.SHARED, pointer)
+        # fmt: on
+        self._shared_reads[self._tag] = view
 
     async def ask(self, operation: int, **fields: Any) -> tuple[int, Buffer]:
         """Send a request and wait for (status, payload)."""
@@ -212,7 +234,12 @@ class DataLink(asyncio.BufferedProtocol):
             if waiter is None:
                 self.close("the server answered something that was not asked")
                 return
-            waiter.answered(self, status, bytes(view[body:start]) if length else b"")
+            payload: Buffer = bytes(view[body:start]) if length else b""
+            if self._shared_reads:
+                shared = self._shared_reads.pop(tag, None)
+                if shared is not None and status == Status.OK:
+                    payload = shared
+            waiter.answered(self, status, payload)
         if start == end:
             self._start = self._end = 0
         elif start:
@@ -245,6 +272,30 @@ class DataLink(asyncio.BufferedProtocol):
             return
         waiter.answered(self, status, payload)
 
+    # --- memory that is shared with the server
+
+    async def share(self, payloads: Arena) -> None:
+        """Offer our memory to a server on this machine, which may not want it."""
+        try:
+            self._answers = Arena(ANSWER_SLOTS)
+        except OSError:
+            return
+        # fmt: off
+        offer = OFFER.pack(payloads.descriptor, payloads.size_bytes, self._answers.descriptor,
+                           self._answers.size_bytes)
+        # fmt: on
+        status, _ = await self.ask(Operation.SHARE, payload=offer)
+        self.shares_memory = status == Status.OK
+        if not self.shares_memory:
+            self._stop_sharing()
+
+    def _stop_sharing(self) -> None:
+        self.shares_memory = False
+        self._shared_reads.clear()
+        if self._answers is not None:
+            self._answers.close()
+            self._answers = None
+
     # --- the handshake
 
     def _greet(self) -> None:
@@ -274,23 +325,42 @@ _PONG = _Pong()
 
 
 async def connect(
-    ip: str, port: int, secret: bytes, *, timeout_s: float = 2.0, silence_s: float = 4.0
+    ip: str,
+    port: int,
+    secret: bytes,
+    peer: int,
+    *,
+    payloads: Arena | None = None,
+    timeout_s: float = 2.0,
+    silence_s: float = 4.0,
 ) -> DataLink:
     """A link that is ready for requests.
 
-    Raises ConnectionError or TimeoutError when the server cannot be reached or refuses us.
+    `peer` is a number that only we have: an earlier link of ours that the server still knows ends.
+    `payloads`: what we write lies there, and may be shared with a server on this machine. Raises
+    ConnectionError or TimeoutError when the server cannot be reached or refuses us.
     """
     async with asyncio.timeout(timeout_s):
-        link = await _connect_transport(ip, port, lambda: DataLink(secret, silence_s))
+        link, is_local = await _connect_transport(ip, port, lambda: DataLink(secret, silence_s))
         try:
             await link.ready
+            status, _ = await link.ask(Operation.HELLO, sequence=peer)
+            if status != Status.OK:
+                raise ConnectionError(f"the server did not welcome us: {Status(status).name}")
+            if is_local and payloads is not None:
+                await link.share(payloads)
         except BaseException:
             link.close()
             raise
     return link
 
 
-async def _connect_transport(ip: str, port: int, factory: Callable[[], DataLink]) -> DataLink:
+def new_peer() -> int:
+    """A number for `connect`."""
+    return int.from_bytes(os.urandom(8), "little")
+
+
+async def _connect_transport(ip: str, port: int, factory: Callable[[], DataLink]) -> tuple[DataLink, bool]:
     """Over the server's local socket when it is on this machine: half the cost of TCP; else over TCP."""
     loop = asyncio.get_running_loop()
     if ip.startswith("127."):
@@ -302,9 +372,9 @@ async def _connect_transport(ip: str, port: int, factory: Callable[[], DataLink]
             local.close()
         else:
             _, link = await loop.create_unix_connection(factory, sock=local)
-            return link
+            return link, True
     _, link = await loop.create_connection(factory, ip, port)
-    return link
+    return link, False
 
 
 def local_address(ip: str, port: int) -> str:

@@ -81,6 +81,10 @@ class Operation(IntEnum):
     BLESS = 10  # accept one block as it is, if it is uncertain since an unclean stop
     COMPLETE = 11  # all writes of the volume up to `sequence` are complete on every copy
     STATUS = 12  # reply: which blocks of the chunk hold data, one byte each (0 or 1)
+    # the first request of a connection; `sequence`: who asks. An older connection of the same peer ends, so
+    # that nothing that is still under way on it can be carried out after what comes on the new one
+    HELLO = 13
+    SHARE = 14  # payload: `arena.OFFER`; flag SHARED may be used when it was answered with OK
     # between servers, only for a slice that is joining here; `epoch` carries the job's number
     LIST = 20  # `chunk` is the slice; reply: `pack_chunks`; begins the job on the target
     INSTALL = 21  # payload: `pack_install`
@@ -95,6 +99,7 @@ class Flag(IntEnum):
     FORWARDED = 4  # a client's write, passed on by the source of a join
     PEER = 8  # a server reads for repair: no epoch is checked
     OPEN_CHUNK = 16  # INSTALL: the source's chunk is open
+    SHARED = 32  # READ, WRITE: the payload is `arena.POINTER`; the bytes are, or are to be put, there
 
 
 class Status(IntEnum):
@@ -107,7 +112,7 @@ class Status(IntEnum):
     BAD_BLOCK = 4  # payload: indices of the blocks that do not match, u16 each
     DEVICE_ERROR = 5
     INVALID = 6  # a request that makes no sense; the connection is closed after it
-    REFUSED = 7  # bless or repair did not apply; the block is not in the state that was expected
+    REFUSED = 7  # bless or repair did not apply (the block is not in the state expected); no shared memory
     LOST = 100  # never on the wire: the connection was lost before the reply
 
 

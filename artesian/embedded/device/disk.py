@@ -69,9 +69,18 @@ class Disk:
             raise self._failed("read", error) from error
         return data
 
-    def read_cached(self, offset: int, length: int) -> bytearray | memoryview | None:
-        """These bytes if they are in the page cache; None when the disk would have to be asked."""
-        buffer = self._pool.take(length) if length >= _POOLED_BYTES else bytearray(length)
+    def read_cached(
+        self, offset: int, length: int, into: memoryview | None = None
+    ) -> bytearray | memoryview | None:
+        """These bytes if they are in the page cache, `into` memory of this length if it is given.
+
+        None when the disk would have to be asked.
+        """
+        buffer: bytearray | memoryview
+        if into is not None:
+            buffer = into
+        else:
+            buffer = self._pool.take(length) if length >= _POOLED_BYTES else bytearray(length)
         try:
             if os.preadv(self.descriptor, [buffer], offset, os.RWF_NOWAIT) != length:
                 return None

@@ -280,11 +280,19 @@ class DeviceStore:
     # --- reading
 
     def read(
-        self, volume: int, chunk: int, offset: int, length: int, *, cached_only: bool = False
-    ) -> bytes | bytearray | memoryview | None:
+        self,
+        volume: int,
+        chunk: int,
+        offset: int,
+        length: int,
+        *,
+        cached_only: bool = False,
+        into: memoryview | None = None,
+    ) -> Buffer | None:
         """Bytes of a chunk; zeros where nothing was written.
 
-        None when `cached_only` and the disk would have to be asked. Raises BadBlock, DeviceIoError.
+        None when `cached_only` and the disk would have to be asked. With `cached_only` they may be put `into`
+        memory of this length, if that saves a copy. Raises BadBlock, DeviceIoError.
         """
         slot = self._index.get(volume << 32 | chunk)
         if slot is None:
@@ -296,7 +304,7 @@ class DeviceStore:
         if length == BLOCK_BYTES and sums[first] == ZERO_BLOCK:
             return _ZEROS
         at = self._data_offset + slot * CHUNK_BYTES + offset
-        data = self._disk.read_cached(at, length) if cached_only else self._disk.read(at, length)
+        data = self._disk.read_cached(at, length, into) if cached_only else self._disk.read(at, length)
         if data is None:
             return None
         if length == BLOCK_BYTES:

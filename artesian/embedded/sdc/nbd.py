@@ -18,7 +18,7 @@ from pathlib import Path
 from artesian.embedded.buffers import BufferPool
 from artesian.embedded.errors import EngineError
 from artesian.embedded.sdc.nbd_connection import NbdConnection
-from artesian.embedded.sdc.nbd_flow import NbdFlow
+from artesian.embedded.sdc.nbd_flow import NbdFlow, Pool
 from artesian.embedded.sdc.nbd_handshake import Export
 from artesian.embedded.sdc.nbd_request import IoRequest
 
@@ -32,10 +32,16 @@ ABORT_S = 1.0
 class NbdServer:
     """Serves the exports that `exports` finds by name; `names` lists them for clients that ask."""
 
-    def __init__(self, exports: Callable[[str], Export | None], names: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        exports: Callable[[str], Export | None],
+        names: Callable[[], list[str]],
+        pool: Pool | None = None,
+    ) -> None:
+        """`pool`: where large payloads are received into."""
         self.exports = exports
         self.names = names
-        self.pool = BufferPool(POOL_BYTES)
+        self.pool = pool or BufferPool(POOL_BYTES)
         self._connections: set[NbdFlow] = set()
         self._none_left = asyncio.Event()
         self._server: asyncio.AbstractServer | None = None

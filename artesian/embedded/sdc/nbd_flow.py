@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from artesian.embedded.buffers import BufferPool
 from artesian.embedded.sdc.nbd_constants import BASE_ALLOCATION_ID
 from artesian.embedded.sdc.nbd_handshake import Export
 from artesian.embedded.sdc.nbd_request import Buffer
@@ -28,12 +27,19 @@ LINGER_S = 5.0
 """How long a client may take to fetch its last replies."""
 
 
+class Pool(Protocol):
+    """Memory for payloads, which is used again when nobody looks at it any more."""
+
+    def take(self, length: int) -> memoryview:
+        """A writable view of so many bytes."""
+
+
 class Owner(Protocol):
     """The server, as its connections see it."""
 
     exports: Callable[[str], Export | None]
     names: Callable[[], list[str]]
-    pool: BufferPool
+    pool: Pool
 
     def opened(self, connection: NbdFlow) -> None: ...
     def lost(self, connection: NbdFlow) -> None: ...

@@ -83,6 +83,7 @@ class WriteOperation:
         "offset",
         "operation",
         "payload",
+        "pointer",
         "problems",
         "sequence",
         "sink",
@@ -110,6 +111,7 @@ class WriteOperation:
         self.payload = payload
         self.flags = flags
         self.sequence = sequence
+        self.pointer: bytes | None = None  # where the payload is in memory that servers here may share
         self.attempt = 0
         self.waiting = 0
         self.deadline = 0.0

@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 import structlog
 
+from artesian.embedded import datalink
+from artesian.embedded.arena import Arena, PayloadPool
+from artesian.embedded.buffers import BufferPool
 from artesian.embedded.config import SdcConfig
 from artesian.embedded.errors import EngineError
 from artesian.embedded.sdc.cluster_map import ClusterMap
@@ -27,6 +30,17 @@ from artesian.embedded.wire import Operation, Status
 log = structlog.get_logger()
 
 REPORT_INTERVAL_S = 1.0
+PAYLOAD_SLOTS = 16
+POOL_BYTES = 16 << 20
+
+
+def _shared_payloads() -> Arena | None:
+    """None where the system has no such memory: everything goes through sockets then."""
+    try:
+        return Arena(PAYLOAD_SLOTS)
+    except OSError as error:
+        log.info("memory.not_shared", because=str(error))
+        return None
 
 
 class StorageClient:
@@ -38,7 +52,13 @@ class StorageClient:
         self._loop = asyncio.get_running_loop()
         self._map = ClusterMap(self._make_server)
         self._engines: dict[str, VolumeEngine] = {}
-        self._nbd = NbdServer(self._export, lambda: [engine.name for engine in self._engines.values()])
+        self._peer = datalink.new_peer()
+        self._payloads = _shared_payloads()
+        self._nbd = NbdServer(
+            self._export,
+            lambda: [engine.name for engine in self._engines.values()],
+            PayloadPool(self._payloads, BufferPool(POOL_BYTES)) if self._payloads is not None else None,
+        )
         self._wake_report = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lock: int | None = None
@@ -105,7 +125,7 @@ class StorageClient:
         }
 
     def _make_server(self, server_id: str, ip: str, port: int) -> RemoteServer:
-        return RemoteServer(server_id, ip, port, self._secret, self._server_lost)
+        return RemoteServer(server_id, ip, port, self._secret, self._peer, self._payloads, self._server_lost)
 
     def _server_lost(self, server: RemoteServer) -> None:
         """Copies with writes that were not flushed may come back without them: they must be compared."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from artesian.embedded import datalink
+from artesian.embedded.arena import Arena
 from artesian.embedded.datalink import DataLink
 
 log = structlog.get_logger()
@@ -19,7 +20,14 @@ class RemoteServer:
     """One server. `link` is what to send over; while it is not open, everything is answered with LOST."""
 
     def __init__(
-        self, server_id: str, ip: str, port: int, secret: bytes, on_lost: Callable[[RemoteServer], None]
+        self,
+        server_id: str,
+        ip: str,
+        port: int,
+        secret: bytes,
+        peer: int,
+        payloads: Arena | None,
+        on_lost: Callable[[RemoteServer], None],
     ) -> None:
         self.server_id = server_id
         self.ip = ip
@@ -28,6 +36,8 @@ class RemoteServer:
         self.link: DataLink = DataLink(secret, 0)  # never open: a link that has not been made yet
         self.link.owner = self
         self._secret = secret
+        self._peer = peer
+        self._payloads = payloads
         self._on_lost = on_lost
         self._task = asyncio.get_running_loop().create_task(self._keep_connected())
         self._opened = asyncio.Event()
@@ -36,7 +46,9 @@ class RemoteServer:
     async def _keep_connected(self) -> None:
         while True:
             try:
-                link = await datalink.connect(self.ip, self.port, self._secret)
+                link = await datalink.connect(
+                    self.ip, self.port, self._secret, self._peer, payloads=self._payloads
+                )
             except (OSError, TimeoutError):
                 self._tried.set()
                 await asyncio.sleep(RECONNECT_S)

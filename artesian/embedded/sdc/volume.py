@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from artesian.embedded.arena import pointer_of
+from artesian.embedded.datalink import LARGE_BYTES
 from artesian.embedded.placement import first_slice
 from artesian.embedded.sdc.block_status import block_status
 from artesian.embedded.sdc.cluster_map import PoolMap, Route
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 EPOCH_SHIFT = 40  # a sequence number carries its epoch above this bit
 CHUNK_MASK = CHUNK_BYTES - 1
+SHARED = int(Flag.SHARED)
 
 
 class VolumeEngine:
@@ -150,6 +153,12 @@ class VolumeEngine:
         server, device = targets[(self._turn + operation.attempt) % count]
         if not server.link.is_open and count > 1:
             server, device = targets[(self._turn + operation.attempt + 1) % count]
+        if operation.length >= LARGE_BYTES and server.link.shares_memory:
+            # fmt: off
+            server.link.read_shared(operation, device, self.number, chunk, operation.offset, operation.length,
+                                    self.epoch, route.generation)
+            # fmt: on
+            return
         # fmt: off
         server.link.send(operation, Op.READ, device, self.number, chunk, operation.offset, operation.length,
                          self.epoch, route.generation)
@@ -171,7 +180,10 @@ class VolumeEngine:
             sink = self.flusher.flush_after(request)
         within = offset & CHUNK_MASK
         if within + length <= CHUNK_BYTES:
-            self.send_write(self.new_write(sink, kind, offset >> 20, within, length, payload, flags))
+            operation = self.new_write(sink, kind, offset >> 20, within, length, payload, flags)
+            if length >= LARGE_BYTES:
+                operation.pointer = pointer_of(payload)
+            self.send_write(operation)
             return
         pieces = split(offset, length)
         gathering = Gathering(sink, len(pieces))
@@ -211,10 +223,13 @@ class VolumeEngine:
             return
         for server, device in targets:
             unflushed[server] = 1
+            payload, flags = operation.payload, operation.flags
+            if operation.pointer is not None and server.link.shares_memory:
+                payload, flags = operation.pointer, flags | SHARED
             # fmt: off
             server.link.send(operation, operation.operation, device, self.number, chunk, operation.offset,
-                             operation.length, self.epoch, route.generation, operation.sequence,
-                             operation.flags, operation.payload)
+                             operation.length, self.epoch, route.generation, operation.sequence, flags,
+                             payload)
             # fmt: on
 
     def freeze(self, chunk: int) -> None:

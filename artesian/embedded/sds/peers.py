@@ -14,6 +14,7 @@ class Peers:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._peer = datalink.new_peer()
         self._links: dict[tuple[str, int], DataLink] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._unflushed: dict[DataLink, None] = {}
@@ -24,7 +25,7 @@ class Peers:
         async with self._locks.setdefault(key, asyncio.Lock()):
             link = self._links.get(key)
             if link is None or not link.is_open:
-                link = self._links[key] = await datalink.connect(ip, port, self._secret)
+                link = self._links[key] = await datalink.connect(ip, port, self._secret, self._peer)
             return link
 
     def forwarded(self, link: DataLink) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from artesian.embedded import wire
+from artesian.embedded.datalink import Buffer
 from artesian.embedded.errors import BadBlock, DeviceError, NoSpace
 from artesian.embedded.sds.access import AccessTable, ServedDevice, VolumeAccess
 from artesian.embedded.sds.session import DataSession, Handler
@@ -18,6 +19,7 @@ from artesian.embedded.wire import CHUNK_BYTES, Flag, Operation, Request, Status
 FORWARDED = int(Flag.FORWARDED)
 PEER = int(Flag.PEER)
 KEEP_ALLOCATED = int(Flag.KEEP_ALLOCATED)
+SHARED = int(Flag.SHARED)
 OK = int(Status.OK)
 STALE_MAP = int(Status.STALE_MAP)
 FENCED = int(Status.FENCED)
@@ -103,19 +105,42 @@ class Requests:
                 session.reply(tag, FENCED)
                 return
             access.epoch = epoch
+        into = None
+        if flags & SHARED:
+            into = session.shared.answer(payload, length) if session.shared is not None else None
+            if into is None:
+                session.invalid(tag)
+                return
         try:
-            data = served.store.read(volume, chunk, offset, length, cached_only=True)
+            data = served.store.read(volume, chunk, offset, length, cached_only=True, into=into)
         except DeviceError as error:
             refuse(session, tag, served, error, self._device_failed)
             return
         if data is None:
-            self._start(self._read_from_disk(session, request, served))
+            self._start(self._read_from_disk(session, request, served, into))
             return
-        served.read_count += 1
-        served.read_bytes += length
-        session.reply(tag, OK, data)
+        self._answer(session, request, served, data, into)
 
-    async def _read_from_disk(self, session: DataSession, request: Request, served: ServedDevice) -> None:
+    def _answer(
+        self,
+        session: DataSession,
+        request: Request,
+        served: ServedDevice,
+        data: Buffer,
+        into: memoryview | None,
+    ) -> None:
+        served.read_count += 1
+        served.read_bytes += request.length
+        if into is None:
+            session.reply(request.tag, OK, data)
+            return
+        if data is not into:
+            into[:] = data
+        session.reply(request.tag, OK)
+
+    async def _read_from_disk(
+        self, session: DataSession, request: Request, served: ServedDevice, into: memoryview | None
+    ) -> None:
         """The bytes are not in memory: a thread fetches them, so that other requests go on."""
         place = (request.volume, request.chunk, request.offset, request.length)
         try:
@@ -124,9 +149,8 @@ class Requests:
         except DeviceError as error:
             refuse(session, request.tag, served, error, self._device_failed)
             return
-        served.read_count += 1
-        served.read_bytes += request.length
-        session.reply(request.tag, OK, data)
+        assert data is not None
+        self._answer(session, request, served, data, into)
 
     def write(self, session: DataSession, request: Request, payload: memoryview) -> None:
         (
@@ -149,6 +173,13 @@ class Requests:
         if served is None or access is None:
             session.reply(tag, STALE_MAP)
             return
+        if flags & SHARED:
+            shared = session.shared.payload(payload, length) if session.shared is not None else None
+            if shared is None:
+                session.invalid(tag)
+                return
+            payload, payload_length = shared, length
+            request = request._replace(payload_length=length, flags=flags & ~SHARED)
         if offset + length > CHUNK_BYTES or not length or length != payload_length:
             session.invalid(tag)
             return

@@ -7,9 +7,14 @@ import hmac
 from collections.abc import Callable
 from typing import cast
 
+import structlog
+
 from artesian.embedded import wire
+from artesian.embedded.arena import SharedMemory
 from artesian.embedded.datalink import Buffer, new_nonce
-from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Request, Status
+from artesian.embedded.wire import REPLY, REQUEST, REQUEST_BYTES, Operation, Request, Status
+
+log = structlog.get_logger()
 
 RECEIVE_BYTES = 256 * 1024
 LARGE_BYTES = 64 * 1024
@@ -28,7 +33,7 @@ class DataSession(asyncio.BufferedProtocol):
 
     def __init__(self, secret: bytes, handlers: dict[int, Handler], sessions: set[DataSession]) -> None:
         self._secret = secret
-        self._handlers = handlers
+        self._handlers = {Operation.HELLO: _hello, Operation.SHARE: _share} | handlers
         self._sessions = sessions
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -43,6 +48,8 @@ class DataSession(asyncio.BufferedProtocol):
         self._large_request: Request | None = None
         self._outgoing: list[Buffer] = []
         self._closing = False
+        self._peer = 0
+        self.shared: SharedMemory | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -164,6 +171,27 @@ class DataSession(asyncio.BufferedProtocol):
         self._start = wire.PROOF_BYTES
         self._parse()
 
+    # --- requests of the connection itself
+
+    def hello(self, request: Request) -> None:
+        """Before this connection serves, what is under way on an earlier one of the same peer is given up."""
+        for other in list(self._sessions):
+            if other is not self and other._peer == request.sequence:
+                other.close()
+        self._peer = request.sequence
+        self.reply(request.tag, Status.OK)
+
+    def share(self, request: Request, payload: memoryview) -> None:
+        """Use memory that the peer offers for large payloads, if that is possible."""
+        assert self._transport is not None
+        try:
+            self.shared = SharedMemory.open(self._transport.get_extra_info("socket"), bytes(payload))
+        except (OSError, ValueError) as error:
+            log.info("memory.not_shared", because=str(error))
+            self.reply(request.tag, Status.REFUSED)
+        else:
+            self.reply(request.tag, Status.OK)
+
     # --- replying
 
     def reply(self, tag: int, status: int, payload: Buffer | None = None) -> None:
@@ -194,3 +222,11 @@ class DataSession(asyncio.BufferedProtocol):
         self._send_outgoing()
         if self._transport is not None:
             self._transport.close()
+
+
+def _hello(session: DataSession, request: Request, payload: memoryview) -> None:
+    session.hello(request)
+
+
+def _share(session: DataSession, request: Request, payload: memoryview) -> None:
+    session.share(request, payload)

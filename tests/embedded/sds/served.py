@@ -26,6 +26,7 @@ class Session:
     def __init__(self) -> None:
         self.replies: list[tuple[int, int, bytes]] = []
         self.is_closed = False
+        self.shared = None
 
     def reply(self, tag: int, status: int, payload: Any = None) -> None:
         self.replies.append((tag, status, bytes(payload) if payload is not None else b""))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Operation, Status
+from artesian.embedded.wire import BLOCK_BYTES, CHUNK_BYTES, Flag, Operation, Status
 from tests.embedded.sds.served import VOLUME, Served, simulated
 
 
@@ -80,6 +80,16 @@ def test_what_is_not_within_a_chunk_is_invalid(operation: int, offset: int, leng
         served = Served()
         payload = bytes(length) if operation == Operation.WRITE else b""
         served.ask(operation, 0, offset, payload, length=length)
+        assert served.session.statuses == [Status.INVALID]
+
+    simulated(story)
+
+
+@pytest.mark.parametrize("operation", [Operation.READ, Operation.WRITE])
+def test_who_shares_no_memory_cannot_point_into_it(operation: int) -> None:
+    async def story() -> None:
+        served = Served()
+        served.ask(operation, 0, 0, bytes(8), length=BLOCK_BYTES, flags=Flag.SHARED)
         assert served.session.statuses == [Status.INVALID]
 
     simulated(story)

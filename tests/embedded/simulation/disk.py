@@ -59,8 +59,14 @@ class SimulatedDisk:
         self._check()
         return self.platter.bytes[offset : offset + length]
 
-    def read_cached(self, offset: int, length: int) -> bytearray | None:
-        return bytearray(self.read(offset, length))
+    def read_cached(
+        self, offset: int, length: int, into: memoryview | None = None
+    ) -> bytearray | memoryview | None:
+        data = bytearray(self.read(offset, length))
+        if into is None:
+            return data
+        into[:] = data
+        return into
 
     def write(self, offset: int, data: Buffer, *, piece_bytes: int = PIECE_BYTES) -> None:
         for at in range(0, len(data), piece_bytes):
