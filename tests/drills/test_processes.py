@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from demo.engine import Engine
 
 SEEDS = range(int(os.environ.get("ENGINE_DRILLS", "2")))
 SECONDS = 25
+HANG_S = 5.5  # servers that say nothing for 4 s count as lost
 
 
 @pytest.fixture
@@ -31,8 +33,16 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def misfortune(engine: Engine, choose: random.Random) -> str:
-    """Kill something, wait a while, start it again."""
+    """Kill something, wait a while, start it again; or let a server hang for longer than it is waited for."""
     node = choose.choice((1, 2, 3))
+    if choose.random() < 0.2:
+        hanging = engine.process_ids("sds", node)
+        for process_id in hanging:
+            os.kill(process_id, signal.SIGSTOP)
+        time.sleep(HANG_S)
+        for process_id in hanging:
+            os.kill(process_id, signal.SIGCONT)
+        return f"the server of node {node} hung for {HANG_S:g} s"
     role = choose.choice(("sds", "sds", "mdm", "sdc", "all")) if node != 1 else choose.choice(("sds", "mdm"))
     engine.run("node", "kill", str(node), "--role", role)
     pause_s = choose.choice((0.0, 0.5, 2.0))
@@ -51,7 +61,9 @@ def test_fio_finds_every_byte_that_it_wrote(engine: Engine, seed: int, tmp_path:
     engine.run("volume", "create", "v", "1GiB")
     engine.run("map", "v", "1")
     uri = engine.nbd_uri("v", 1)
-    workload = "--rw=randwrite --bs=4k-64k --iodepth=8 --size=200M --io_size=1G --rate_iops=,400 --fsync=64"
+    workload = (
+        "--rw=randwrite --bsrange=4k-1m --iodepth=8 --size=200M --io_size=2G --rate_iops=,200 --fsync=64"
+    )
     checking = (
         f"--verify=crc32c --verify_fatal=1 --do_verify=1 --randseed={seed} --runtime={SECONDS} --thread"
     )

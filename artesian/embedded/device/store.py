@@ -21,94 +21,32 @@ Everything but `sync` in a thread of its own and `prefetch` is called from one t
 
 from __future__ import annotations
 
-import heapq
 import struct
 import uuid
 from array import array
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Self
 
 from artesian.embedded.device import superblock as superblocks
 from artesian.embedded.device.checksums import (
     EMPTY_TABLE,
-    EMPTY_TABLE_BYTES,
     ZERO_BLOCK,
     digest,
     digests,
-    seed_of,
 )
 from artesian.embedded.device.disk import Buffer, Disk
-from artesian.embedded.device.once import Once
-from artesian.embedded.device.openings import Opening, Openings
-from artesian.embedded.device.slots import ALLOCATED, OPEN, SlotTable
-from artesian.embedded.device.superblock import Superblock
-from artesian.embedded.errors import BadBlock, ForeignDevice, NoSpace
+from artesian.embedded.device.openings import Opening
+from artesian.embedded.device.slots import ALLOCATED, OPEN
+from artesian.embedded.device.space import Space
+from artesian.embedded.errors import ForeignDevice, NoSpace
 from artesian.embedded.wire import BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, TABLE_BYTES
 
-CACHED_TABLES = 2048  # 2 KiB each
-INITIALIZE_SLOTS = 512
 _ZEROS = bytes(BLOCK_BYTES)
 _ENTRY = struct.Struct("<Q")
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkInfo:
-    """A chunk that the device holds."""
-
-    volume: int
-    chunk: int
-    generation: int
-    open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkTable:
-    """A chunk's checksums (256 u64, little-endian) and the blocks known not to match theirs."""
-
-    generation: int
-    open: bool
-    checksums: bytes
-    bad: list[int]
-
-
-@dataclass(slots=True)
-class SyncToken:
-    """What a sync that has begun will have made durable."""
-
-    dirty: set[int]
-    fresh: set[int]
-    freed: list[int]
-
-
-class DeviceStore:
+class DeviceStore(Space):
     """One device. Sequences and generations are explained in `artesian/embedded/sds/access.py`."""
-
-    def __init__(self, disk: Disk, superblock: Superblock) -> None:
-        self._disk = disk
-        self._superblock = superblock
-        self._data_offset = superblock.data_offset
-        self._tables_offset = superblock.tables_offset
-        self._slots = SlotTable(disk, superblock.entries_offset, superblock.slot_count)
-        self._index = self._slots.index
-        self._openings = Openings(self._slots)
-        self._flags = self._slots.flags
-        self._generations = self._slots.generations
-        self._tables: OrderedDict[int, tuple[array[int], int]] = OrderedDict()  # slot → checksums, seed
-        self._free: list[int] = []  # a heap: low slots first, so that sparse files stay short
-        self._freed: list[int] = []  # free after the next sync
-        self._fresh: set[int] = set()  # allocated, but their entry is not known to be durable
-        self._dirty: set[int] = set()  # written since the last sync began
-        self._syncing: set[int] = set()  # written before a sync that has not ended yet
-        self._sequences: dict[int, int] = {}  # open slots: the last write's sequence
-        self._unverified: set[int] = set()  # open at an unclean stop: mismatches there are uncertain
-        self._unzeroed: set[int] = set()  # open at an unclean stop: data under "zeros" may be something else
-        self._emptied: set[int] = set()  # zeroed as a whole: given back when they are closed
-        self._slots_by_volume: dict[int, int] = {}
-        self._preparing: Once | None = None
-        self.on_few_free: Callable[[], None] | None = None  # asks for `begin_preparing`
-        self.allocation_limit = superblock.slot_count
 
     # --- making and opening
 
@@ -203,153 +141,6 @@ class DeviceStore:
             self._disk.close()
         else:
             self.close()
-
-    # --- seeing
-
-    @property
-    def uuid(self) -> str:
-        return self._superblock.uuid
-
-    @property
-    def slot_count(self) -> int:
-        return self._superblock.slot_count
-
-    @property
-    def used_slots(self) -> int:
-        return len(self._index)
-
-    @property
-    def damaged(self) -> bool:
-        """Entries were unreadable: chunks may be missing until the device has been compared."""
-        return self._slots.damaged > 0
-
-    @property
-    def open_chunks(self) -> int:
-        return self._flags.count(ALLOCATED | OPEN)
-
-    def volume_slots(self) -> dict[int, int]:
-        """Slots by volume number."""
-        return {volume: count for volume, count in self._slots_by_volume.items() if count}
-
-    def info(self, volume: int, chunk: int) -> ChunkInfo | None:
-        """The chunk, if the device holds it."""
-        slot = self._index.get(volume << 32 | chunk)
-        if slot is None:
-            return None
-        return ChunkInfo(volume, chunk, self._generations[slot], bool(self._flags[slot] & OPEN))
-
-    def chunks(self) -> Iterator[ChunkInfo]:
-        """Every chunk that the device holds."""
-        for key, slot in list(self._index.items()):
-            is_open = bool(self._flags[slot] & OPEN)
-            yield ChunkInfo(key >> 32, key & 0xFFFFFFFF, self._generations[slot], is_open)
-
-    def open_chunks_of(self, volume: int) -> list[int]:
-        """The volume's open chunks."""
-        keys = self._slots.keys
-        return [keys[slot] & 0xFFFFFFFF for slot in self._slots.open_slots() if keys[slot] >> 32 == volume]
-
-    def last_sequence(self, volume: int, chunk: int) -> int:
-        """The sequence of the last write since the chunk was opened; 0 when it is closed or absent."""
-        slot = self._index.get(volume << 32 | chunk)
-        return self._sequences.get(slot, 0) if slot is not None else 0
-
-    def table(self, volume: int, chunk: int, *, verify: bool = False) -> ChunkTable | None:
-        """The chunk's checksums; None when it is absent. With `verify` all its data is read."""
-        slot = self._index.get(volume << 32 | chunk)
-        if slot is None:
-            return None
-        sums, _ = self._table(slot)
-        bad = self._mismatches(slot) if verify or slot in self._unverified else []
-        return ChunkTable(self._generations[slot], bool(self._flags[slot] & OPEN), sums.tobytes(), bad)
-
-    def verify(self, volume: int, chunk: int) -> list[int]:
-        """The blocks of a chunk that do not match their checksums."""
-        slot = self._index.get(volume << 32 | chunk)
-        return self._mismatches(slot) if slot is not None else []
-
-    def _mismatches(self, slot: int) -> list[int]:
-        sums, seed = self._table(slot)
-        found = digests(self._disk.read(self._data_offset + slot * CHUNK_BYTES, CHUNK_BYTES), seed)
-        return [
-            block
-            for block in range(BLOCKS_PER_CHUNK)
-            if found[block] != sums[block] and sums[block] != ZERO_BLOCK
-        ]
-
-    # --- reading
-
-    def read(
-        self,
-        volume: int,
-        chunk: int,
-        offset: int,
-        length: int,
-        *,
-        cached_only: bool = False,
-        into: memoryview | None = None,
-    ) -> Buffer | None:
-        """Bytes of a chunk; zeros where nothing was written.
-
-        None when `cached_only` and the disk would have to be asked. With `cached_only` they may be put `into`
-        memory of this length, if that saves a copy. Raises BadBlock, DeviceIoError.
-        """
-        slot = self._index.get(volume << 32 | chunk)
-        if slot is None:
-            return _ZEROS if length == BLOCK_BYTES else bytes(length)
-        if (offset | length) & (BLOCK_BYTES - 1):
-            return self._read_partial(volume, chunk, offset, length, cached_only)
-        sums, seed = self._tables.get(slot) or self._table(slot)
-        first = offset // BLOCK_BYTES
-        if length == BLOCK_BYTES and sums[first] == ZERO_BLOCK:
-            return _ZEROS
-        at = self._data_offset + slot * CHUNK_BYTES + offset
-        data = self._disk.read_cached(at, length, into) if cached_only else self._disk.read(at, length)
-        if data is None:
-            return None
-        if length == BLOCK_BYTES:
-            if digest(data, seed) == sums[first]:
-                return data
-            raise BadBlock([first])
-        expected = sums[first : first + length // BLOCK_BYTES]
-        found = digests(data, seed)
-        if found == expected:
-            return data
-        return self._with_zeros(bytearray(data), first, expected, found)
-
-    def _with_zeros(self, data: bytearray, first: int, expected: array[int], found: array[int]) -> bytearray:
-        """Blocks that were never written read as zeros; others that do not match are bad."""
-        bad = []
-        for n, (want, have) in enumerate(zip(expected, found, strict=True)):
-            if want == ZERO_BLOCK:
-                data[n * BLOCK_BYTES : (n + 1) * BLOCK_BYTES] = _ZEROS
-            elif want != have:
-                bad.append(first + n)
-        if bad:
-            raise BadBlock(bad)
-        return data
-
-    def _read_partial(
-        self, volume: int, chunk: int, offset: int, length: int, cached_only: bool
-    ) -> memoryview | None:
-        start = offset // BLOCK_BYTES * BLOCK_BYTES
-        end = -(-(offset + length) // BLOCK_BYTES) * BLOCK_BYTES
-        data = self.read(volume, chunk, start, end - start, cached_only=cached_only)
-        return None if data is None else memoryview(data)[offset - start : offset - start + length]
-
-    def read_unverified(self, volume: int, chunk: int, blocks: list[int]) -> list[bytes]:
-        """Blocks as they are on the disk, for a copy that carries their checksums along."""
-        slot = self._index[volume << 32 | chunk]
-        base = self._data_offset + slot * CHUNK_BYTES
-        if len(blocks) == BLOCKS_PER_CHUNK:
-            return [self._disk.read(base, CHUNK_BYTES)]
-        return [self._disk.read(base + block * BLOCK_BYTES, BLOCK_BYTES) for block in blocks]
-
-    def prefetch(self, volume: int, chunk: int, offset: int, length: int) -> None:
-        """Bring bytes into the page cache. Blocking, for a thread; takes nothing for granted."""
-        slot = self._index.get(volume << 32 | chunk)
-        if slot is not None:
-            self._disk.read(self._data_offset + slot * CHUNK_BYTES + offset, length)
 
     # --- writing
 
@@ -509,74 +300,6 @@ class DeviceStore:
     def _empty_but(self, sums: array[int], first: int, last: int) -> bool:
         return sums[:first] == EMPTY_TABLE[:first] and sums[last:] == EMPTY_TABLE[last:]
 
-    def allocate(self, volume: int, chunk: int, generation: int, *, spare: bool = False) -> bool:
-        """Give a chunk its slot, full of zeros; False when it has one. Raises NoSpace."""
-        if volume << 32 | chunk in self._index:
-            return False
-        self._allocate(volume, chunk, generation, spare, is_open=False)
-        return True
-
-    def _allocate(
-        self, volume: int, chunk: int, generation: int, spare: bool, *, is_open: bool = True
-    ) -> int:
-        limit = self.slot_count if spare else self.allocation_limit
-        if len(self._index) >= limit:
-            raise NoSpace("no slot is free on the device")
-        if not self._free:
-            self._find_slots()
-        slot = self._free[0]
-        self._slots.allocate(slot, volume << 32 | chunk, generation, is_open=is_open)
-        heapq.heappop(self._free)
-        if self.on_few_free is not None and len(self._free) < INITIALIZE_SLOTS:
-            self.on_few_free()
-        self._tables[slot] = (array("Q", EMPTY_TABLE), seed_of(volume, chunk))
-        self._fresh.add(slot)
-        self._slots_by_volume[volume] = self._slots_by_volume.get(volume, 0) + 1
-        self._trim_cache()
-        return slot
-
-    def _find_slots(self) -> None:
-        """Prepare slots that were never used; else wait for freed ones to be usable."""
-        preparing = self._preparing or self.begin_preparing()
-        if preparing is not None:
-            preparing.run()
-            self.end_preparing(preparing)
-        elif self._freed:
-            self.sync()
-        if not self._free:
-            raise NoSpace("no slot is free on the device")
-
-    def begin_preparing(self) -> Once | None:
-        """Begin to prepare more slots when few are free; None when none have to be, or it has begun.
-
-        To be run in a thread, as it syncs the disk; then `end_preparing`.
-        """
-        start = self._superblock.initialized_slots
-        count = min(INITIALIZE_SLOTS, self.slot_count - start)
-        if not count or self._preparing is not None or len(self._free) >= INITIALIZE_SLOTS:
-            return None
-        self._preparing = Once(lambda: self._prepare(start, count))
-        return self._preparing
-
-    def _prepare(self, start: int, count: int) -> None:
-        self._disk.clear(self._data_offset + start * CHUNK_BYTES, count * CHUNK_BYTES)
-        self._slots.initialize(start, count)
-        tables = EMPTY_TABLE_BYTES * count
-        self._disk.write(self._tables_offset + start * TABLE_BYTES, tables, piece_bytes=BLOCK_BYTES)
-        self._disk.sync()
-        self._superblock.with_(initialized_slots=start + count).write(self._disk)
-
-    def end_preparing(self, preparing: Once) -> None:
-        """The slots can be used now, if the work was done; may be called again."""
-        if self._preparing is not preparing:
-            return
-        self._preparing = None
-        if preparing.done:
-            start = self._superblock.initialized_slots
-            end = min(start + INITIALIZE_SLOTS, self.slot_count)
-            self._superblock = self._superblock.with_(initialized_slots=end)
-            self._free.extend(range(start, end))  # still a heap: they are higher than all before
-
     def _open(self, slot: int, generation: int) -> None:
         """Say that the chunk is being written, on stable storage, before it is."""
         self._openings.settle(slot)
@@ -654,65 +377,11 @@ class DeviceStore:
         self._emptied.discard(slot)
         self._dirty.add(slot)
 
-    def drop(self, volume: int, chunk: int) -> None:
-        """Give a chunk's slot back."""
-        slot = self._index.get(volume << 32 | chunk)
-        if slot is None:
-            return
-        self._openings.settle(slot)
-        self._disk.write(self._tables_offset + slot * TABLE_BYTES, EMPTY_TABLE_BYTES)
-        self._disk.clear(self._data_offset + slot * CHUNK_BYTES, CHUNK_BYTES)
-        self._slots.free(slot)
-        self._tables.pop(slot, None)
-        self._sequences.pop(slot, None)
-        self._fresh.discard(slot)
-        self._dirty.discard(slot)
-        self._unverified.discard(slot)
-        self._unzeroed.discard(slot)
-        self._emptied.discard(slot)
-        self._freed.append(slot)
-        self._slots_by_volume[volume] -= 1
-
     def forget_damage(self) -> None:
         """The device has been compared with other copies: nothing is missing any more."""
         self._slots.damaged = 0
 
-    # --- stable storage
-
-    def begin_sync(self) -> SyncToken:
-        """Note what the sync that comes next will cover; called where writes are made."""
-        token = SyncToken(self._dirty, self._fresh, self._freed)
-        self._dirty, self._fresh, self._freed = set(), set(), []
-        self._fresh |= token.fresh  # not durable yet
-        self._syncing |= token.dirty
-        return token
-
-    def sync_disk(self) -> None:
-        """Blocking; may run in a thread while writes go on."""
-        self._disk.sync()
-
-    def end_sync(self, token: SyncToken) -> None:
-        """The disk has been synced since `begin_sync`."""
-        self._fresh -= token.fresh
-        self._syncing -= token.dirty
-        for slot in token.freed:
-            heapq.heappush(self._free, slot)
-
-    def abandon_sync(self, token: SyncToken) -> None:
-        """The sync failed: nothing of it is durable."""
-        self._dirty |= token.dirty
-        self._syncing -= token.dirty
-        self._freed.extend(token.freed)
-
-    def sync(self) -> None:
-        """Everything written until now is on stable storage. Blocking."""
-        token = self.begin_sync()
-        try:
-            self.sync_disk()
-        except BaseException:
-            self.abandon_sync(token)
-            raise
-        self.end_sync(token)
+    # --- closing chunks
 
     def can_close(self, volume: int, safe_sequence: int) -> bool:
         """Whether `close_chunks` would find something to close, were the device synced."""
@@ -760,19 +429,3 @@ class DeviceStore:
             self._sequences.pop(slot, None)
             closed += 1
         return closed
-
-    # --- checksum tables
-
-    def _table(self, slot: int) -> tuple[array[int], int]:
-        found = self._tables.get(slot)
-        if found is not None:
-            return found
-        sums = array("Q", self._disk.read(self._tables_offset + slot * TABLE_BYTES, TABLE_BYTES))
-        key = self._slots.keys[slot]
-        found = self._tables[slot] = (sums, seed_of(key >> 32, key & 0xFFFFFFFF))
-        self._trim_cache()
-        return found
-
-    def _trim_cache(self) -> None:
-        while len(self._tables) > CACHED_TABLES:
-            self._tables.popitem(last=False)

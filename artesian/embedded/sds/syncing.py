@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from artesian.embedded.device.store import DeviceStore, SyncToken
+from artesian.embedded.device.space import SyncToken
+from artesian.embedded.device.store import DeviceStore
 from artesian.embedded.errors import DeviceError
 
 

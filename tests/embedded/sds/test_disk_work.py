@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from unittest.mock import patch
 
-from artesian.embedded.device import store
+from artesian.embedded.device import space
 from artesian.embedded.errors import DeviceIoError, NoSpace
 from artesian.embedded.wire import BLOCK_BYTES, Operation, Status
 from tests.embedded.sds.served import VOLUME, Served, Session, simulated
@@ -134,7 +134,7 @@ def test_a_full_host_is_no_failed_disk() -> None:
 
 def test_slots_are_prepared_before_they_are_needed() -> None:
     async def story() -> None:
-        with patch.object(store, "INITIALIZE_SLOTS", 3):
+        with patch.object(space, "INITIALIZE_SLOTS", 3):
             served = Served()
             served.write(0, 1)
             assert len(served.store._free) == 2
@@ -149,7 +149,7 @@ def test_slots_are_prepared_before_they_are_needed() -> None:
 
 def test_preparing_that_fails_is_tried_again() -> None:
     async def story() -> None:
-        with patch.object(store, "INITIALIZE_SLOTS", 3):
+        with patch.object(space, "INITIALIZE_SLOTS", 3):
             served = Served()
             with patch.object(served.store._disk, "sync", side_effect=[None, DeviceIoError("once")]):
                 served.write(0, 1)

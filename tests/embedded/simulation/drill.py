@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from artesian.embedded.device import store
+from artesian.embedded.device import space
 from artesian.embedded.sdc.nbd_constants import (
     NBD_CMD_FLUSH,
     NBD_CMD_READ,
@@ -356,7 +356,7 @@ def _measures(seed: int) -> Iterator[None]:
     choice = random.Random(seed).choice
     with (
         patch.object(process, "CLOSE_CHUNKS_INTERVAL_S", choice((0.15, 1.0, 5.0))),
-        patch.object(store, "INITIALIZE_SLOTS", choice((3, 512))),
+        patch.object(space, "INITIALIZE_SLOTS", choice((3, 512))),
         patch.object(access, "CHUNKS_COPIED_AT_ONCE", choice((1, 3, 6))),
     ):
         yield
