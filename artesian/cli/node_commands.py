@@ -12,11 +12,11 @@ import typer
 from artesian.cli import options
 from artesian.cli.lifecycle import status_document
 from artesian.cli.output import Output
-from artesian.cli.sizes import format_size
 from artesian.embedded.local import disks
 from artesian.embedded.local.engine import LocalEngine
 from artesian.embedded.local.errors import NotRunning
 from artesian.embedded.local.layout import ProcessPlace, Role
+from artesian.model.sizes import format_size
 
 node = typer.Typer(no_args_is_help=True, help="Kill, stop and start the processes of a node.")
 disk = typer.Typer(no_args_is_help=True, help="Add disks to a node, remove and list them.")

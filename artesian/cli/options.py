@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from artesian.cli.sizes import parse_size
+from artesian.model.sizes import parse_size
 
 
 def _size(text: str) -> int:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from artesian.cli.sizes import format_duration, format_size
+from artesian.model.sizes import format_duration, format_size
 
 Document = dict[str, Any]
 _GOOD = {"normal", "running", "leads", "follows", "connected", "open", "alive"}

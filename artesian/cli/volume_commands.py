@@ -11,11 +11,11 @@ from artesian.attach.filesystem import FsType
 from artesian.cli import attachments, options
 from artesian.cli.lifecycle import status_document
 from artesian.cli.output import Output
-from artesian.cli.sizes import format_size
 from artesian.embedded.local import volumes
 from artesian.embedded.local.engine import LocalEngine
 from artesian.embedded.local.errors import NotRunning
 from artesian.embedded.local.layout import POOL
+from artesian.model.sizes import format_size
 
 volume = typer.Typer(no_args_is_help=True, help="Create, list, grow, rename and delete volumes.")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artesian.cli.sizes import format_duration, format_size, parse_size
+from artesian.model.sizes import format_duration, format_size, parse_size
 
 GIB = 1 << 30
 

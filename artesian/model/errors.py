@@ -1,0 +1,15 @@
+"""What can be wrong with what a user or a cluster says. Every message names the place and what to do."""
+
+from __future__ import annotations
+
+
+class ArtesianError(Exception):
+    """Something that the framework can explain."""
+
+
+class SpecError(ArtesianError):
+    """A spec, an attribute or a setting makes no sense."""
+
+
+class NotPossible(ArtesianError):
+    """What is asked for cannot be done as things are, and nothing was changed."""

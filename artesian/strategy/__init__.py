@@ -1,0 +1,1 @@
+"""How the wanted topology follows from what the user wants and what is seen: pure functions."""
