@@ -1,0 +1,88 @@
+"""Reading specs, and saying what is wrong with them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artesian.model.disk import Media, PoolName
+from artesian.model.errors import SpecError
+from artesian.model.spec import DiskSelector, ManagersSpec, NodeSelector, PoolSpec, Spec, Survives, Taking
+from artesian.strategy.spec_file import read_spec
+from tests.strategy.clusters import GIB, TIB
+
+WHOLE = """
+managers: {count: 5, nodes: {names: ["control-*"]}}
+global_pool: none
+new_disks: take
+minimum_disk: 10GiB
+fault_set_attribute: rack
+pools:
+  - name: engineering/gold
+    usable: 20TiB
+    survives: fault-set
+    spare: 20%
+    nodes: {names: db-*, attributes: {tier: fast}}
+    disks: {media: ssd, models: ["INTEL*"], at_least: 1TiB}
+  - name: scratch
+"""
+
+
+def test_everything_that_can_be_said() -> None:
+    gold = PoolSpec(
+        PoolName("engineering", "gold"), 20 * TIB, Survives.FAULT_SET,
+        NodeSelector(("db-*",), {"tier": "fast"}),
+        DiskSelector(Media.SSD, ("INTEL*",), at_least_bytes=TIB), 20,
+    )  # fmt: skip
+    assert read_spec(WHOLE) == Spec(
+        global_pool=None,
+        pools=(gold, PoolSpec(PoolName("default", "scratch"))),
+        managers=ManagersSpec(5, NodeSelector(("control-*",))),
+        fault_set_attribute="rack",
+        minimum_disk_bytes=10 * GIB,
+        new_disks=Taking.TAKE,
+    )
+
+
+def test_nothing_said_is_the_global_pool() -> None:
+    assert read_spec("") == read_spec("# nothing") == Spec()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("pols: []", "spec, line 1: pols is not known; is pools meant?"),
+        (
+            "pools:\n  - name: a\n    usabel: 1TiB",
+            "spec, line 3: pools: usabel is not known; is usable meant?",
+        ),
+        ("new_disks: maybe", "line 1: new_disks: 'maybe' is none of ask, take, never"),
+        ("managers:\n  count: 4", "line 2: managers.count: there can be 1, 3 or 5 managers, not 4"),
+        ("pools:\n- usable: 1TiB", "line 2: pools: a pool needs a name"),
+        ("pools:\n- name: a\n- name: default/a", "pool default/a is there twice"),
+        ("pools: {name: a}", "line 1: pools: a list is expected here"),
+        ("minimum_disk: big", "'big' is not a size"),
+        ("minimum_disk: 0", "a size is more than nothing"),
+        ("global_pool: a/b/c", "a pool is named pool, or domain/pool"),
+        ("pools:\n- name: a\n  spare: 95%", "from 0% to 90%"),
+        ("pools: [", "this is not YAML"),
+        ("- a", "here come keys and values"),
+        ("new_disks: ask\nnew_disks: take", "line 2: new_disks is there twice"),
+        ("pools:\n- name: a\n  nodes: {attributes: [x]}", "attributes and what they have to be"),
+        ("managers: {nodes: {names: [[a]]}}", "a word or a text"),
+        ("zzz: 1", "known here are managers"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, complaint: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        read_spec(text)
+    assert complaint in str(raised.value)
+
+
+@given(st.text(alphabet="pools: -name{}[]\n#&*!|>%@`'\"\t0129a,", max_size=60))
+def test_whatever_is_written_is_read_or_refused(text: str) -> None:
+    try:
+        read_spec(text)
+    except SpecError as error:
+        assert str(error).startswith("spec")
