@@ -153,8 +153,8 @@ class Space(Chunks):
 
     def end_sync(self, token: SyncToken) -> None:
         """The disk has been synced since `begin_sync`."""
-        self._fresh -= token.fresh
-        self._syncing -= token.dirty
+        self._fresh = self._fresh - token.fresh  # anew: a set that was large once stays large in memory
+        self._syncing = self._syncing - token.dirty
         for slot in token.freed:
             heapq.heappush(self._free, slot)
 
