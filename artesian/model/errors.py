@@ -13,3 +13,11 @@ class SpecError(ArtesianError):
 
 class NotPossible(ArtesianError):
     """What is asked for cannot be done as things are, and nothing was changed."""
+
+
+class NotThere(ArtesianError):
+    """What is named does not exist."""
+
+
+class Conflict(ArtesianError):
+    """What is asked for contradicts what is there."""

@@ -1,0 +1,67 @@
+"""Talking to the scheduler, with nothing but the standard library."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from artesian.model.errors import ArtesianError
+
+
+class SchedulerUnreachable(ArtesianError):
+    """The scheduler does not answer, or does not want this agent: go on with what was assigned last."""
+
+
+class SchedulerClient:
+    """One connection, made anew when it breaks. For one thread."""
+
+    def __init__(self, url: str, token: str, node: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._token = token
+        self._base = f"/v1/agents/{quote(node, safe='')}"
+        self._connection: http.client.HTTPConnection | None = None
+
+    def report(self, document: dict[str, Any]) -> None:
+        """Say how things are. Raises SchedulerUnreachable."""
+        self._request("PUT", f"{self._base}/report", document, timeout_s=10.0)
+
+    def assignment(self, have: str, wait_s: float) -> tuple[str, dict[str, Any]] | None:
+        """The assignment and its generation when it is not `have`; None if nothing has changed in `wait_s`.
+
+        Raises SchedulerUnreachable.
+        """
+        path = f"{self._base}/assignment?have={quote(have, safe='')}&wait_s={wait_s:g}"
+        answer = self._request("GET", path, None, timeout_s=wait_s + 10.0)
+        if not answer:
+            return None
+        return str(answer["generation"]), dict(answer["assignment"])
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        text = json.dumps(body).encode() if body is not None else None
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+            self._connection.timeout = timeout_s
+            if self._connection.sock is not None:
+                self._connection.sock.settimeout(timeout_s)
+            self._connection.request(method, path, text, headers)
+            response = self._connection.getresponse()
+            data = response.read()
+            if response.status >= 400:
+                words = data[:300].decode(errors="replace")
+                raise SchedulerUnreachable(f"the scheduler answers {response.status}: {words}")
+            return json.loads(data) if data else None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            reason = str(error) or type(error).__name__
+            raise SchedulerUnreachable(f"the scheduler at {self._host} cannot be reached: {reason}") from None
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,126 @@
+"""What blkid, wipefs, the kernel and our own superblock say of one disk. Only ever reads."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+from artesian.agent.disks.errors import DisksUnknown, ToolTrouble
+from artesian.agent.disks.facts import SOMEBODY, JsonObject, Probe
+from artesian.agent.disks.label import read_label
+from artesian.agent.disks.tools import RunTool, run_tool
+
+COLUMNS = (
+    "NAME,KNAME,PATH,MAJ:MIN,PKNAME,TYPE,SIZE,MODEL,WWN,SERIAL,ROTA,RO,MOUNTPOINTS,FSTYPE,PTTYPE,PARTTYPE"
+)
+AMBIVALENT = "ambivalent"  # the signature of a disk on which blkid finds several that contradict
+_BLKID_NOTHING_FOUND = 2
+_BLKID_AMBIVALENT = 8
+_SYS_BLOCK = Path("/sys/class/block")
+_DEV_DISK = Path("/dev/disk")
+
+
+def list_block_devices(run: RunTool = run_tool) -> JsonObject:
+    """What `lsblk --json` (util-linux 2.37 or newer) prints. Raises DisksUnknown."""
+    try:
+        answer = run(("lsblk", "--json", "--bytes", "--output", COLUMNS))
+        if answer.exit_code != 0:
+            raise DisksUnknown(f"lsblk cannot list the disks: {answer.complaint or answer.exit_code}")
+        document = json.loads(answer.output)
+    except ToolTrouble as trouble:
+        raise DisksUnknown(f"the disks cannot be listed: {trouble}") from trouble
+    except ValueError as error:
+        raise DisksUnknown(f"lsblk printed what is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise DisksUnknown("lsblk printed JSON without devices")
+    return document
+
+
+def links_to_devices(dev_disk: Path = _DEV_DISK) -> dict[str, tuple[str, ...]]:
+    """By path of a device, its links in /dev/disk/by-id and by-path, sorted."""
+    links: dict[str, list[str]] = {}
+    for folder in (dev_disk / "by-id", dev_disk / "by-path"):
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue  # without udev there are no such names
+        for name in names:
+            link = os.path.join(folder, name)
+            links.setdefault(os.path.realpath(link), []).append(link)
+    return {path: tuple(sorted(names)) for path, names in links.items()}
+
+
+def probe_disk(path: str, run: RunTool = run_tool, sys_block: Path = _SYS_BLOCK) -> Probe:
+    """What is on a file or block device, and who holds it. Never raises for trouble with the disk."""
+    reading = read_label(path)
+    troubles = [reading.unreadable] if reading.unreadable else []
+    signatures: list[str] = []
+    # A whole superblock of ours covers where others begin; behind it are volumes, whose contents may look
+    # like anything, at their writers' will.
+    tools = (_signatures_by_blkid, _signatures_by_wipefs) if reading.label is None else ()
+    for signatures_by in tools:
+        try:
+            signatures += signatures_by(path, run)
+        except ToolTrouble as trouble:
+            troubles.append(str(trouble))
+    holders: tuple[str, ...] = ()
+    try:
+        if stat.S_ISBLK(os.stat(path).st_mode):
+            holders = _holders_in_sys(path, sys_block)
+            # A disk of ours is not tried: its engine may be about to open it, and would find it busy.
+            if not holders and reading.label is None and _is_held_exclusively(path):
+                holders = (SOMEBODY,)
+    except OSError as error:
+        troubles.append(f"whether it is in use cannot be found out: {error.strerror}")
+    return Probe(
+        signatures=tuple(dict.fromkeys(signatures)),
+        label=reading.label,
+        label_uuid=reading.uuid,
+        holders=holders,
+        unreadable="; ".join(troubles),
+    )
+
+
+def _signatures_by_blkid(path: str, run: RunTool) -> list[str]:
+    answer = run(("blkid", "-p", "-o", "export", path))
+    if answer.exit_code == 0:
+        fields = dict(line.split("=", 1) for line in answer.output.splitlines() if "=" in line)
+        named = [fields[key] for key in ("TYPE", "PTTYPE") if fields.get(key)]
+        return named or [fields.get("USAGE") or "unknown"]
+    if answer.exit_code == _BLKID_AMBIVALENT:
+        return [AMBIVALENT]
+    # blkid has the same exit code for a disk that it could not open: then it complains.
+    if answer.exit_code == _BLKID_NOTHING_FOUND and not answer.complaint:
+        return []
+    raise ToolTrouble(f"blkid cannot examine it: {answer.complaint or f'exit code {answer.exit_code}'}")
+
+
+def _signatures_by_wipefs(path: str, run: RunTool) -> list[str]:
+    answer = run(("wipefs", "--json", "--no-act", path))
+    if answer.exit_code != 0:
+        raise ToolTrouble(f"wipefs cannot examine it: {answer.complaint or f'exit code {answer.exit_code}'}")
+    if not answer.output.strip():
+        return []  # what versions before 2.38 print for an empty disk
+    try:
+        return [str(entry.get("type") or "unknown") for entry in json.loads(answer.output)["signatures"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ToolTrouble(f"wipefs is not understood: {error!r}") from error
+
+
+def _holders_in_sys(path: str, sys_block: Path) -> tuple[str, ...]:
+    folder = sys_block / os.path.basename(os.path.realpath(path)) / "holders"
+    return tuple(f"/dev/{name}" for name in sorted(os.listdir(folder)))
+
+
+def _is_held_exclusively(path: str) -> bool:
+    """Whether the kernel refuses the disk: it is mounted, swapped to or a member, in any namespace."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return True
+        raise
+    return False

@@ -1,0 +1,171 @@
+"""The agent's loop: look, make the assignment so, report. It can be killed and started at any line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from artesian.agent.client import SchedulerClient, SchedulerUnreachable
+from artesian.agent.config import AgentConfig
+from artesian.agent.disks.errors import DisksUnknown
+from artesian.agent.disks.folder_disks import FolderDisks
+from artesian.agent.disks.system_disks import SystemDisks
+from artesian.agent.volumes import NodeVolumes
+from artesian.embedded.errors import EngineError
+from artesian.embedded.local.description import write_durably
+from artesian.engines.embedded_node import EmbeddedNode
+from artesian.engines.node_port import NodeEngine
+from artesian.model.assignment import Assignment, assignment_from_json
+from artesian.model.disk import Disk
+from artesian.model.report import AgentReport
+
+_LOOK_S = 1.0
+_LOOK_WHILE_WORKING_S = 0.05
+_DISKS_S = 2.0
+_HEARTBEAT_S = 2.0
+_POLL_S = 20.0
+_RETRY_S = 0.5
+_ASSIGNMENT = "assignment.json"
+
+log = structlog.get_logger()
+
+
+class Agent:
+    """The agent in one folder."""
+
+    def __init__(self, folder: Path, config: AgentConfig) -> None:
+        self._folder = folder
+        self._config = config
+        self._disks = FolderDisks(Path(config.dev)) if config.dev is not None else SystemDisks()
+        self._engine: NodeEngine = EmbeddedNode(folder / "engine", config.engine_secret)
+        self._volumes = NodeVolumes(folder / "volumes", config.node, self._engine.volume_address)
+        self._reporting = SchedulerClient(config.scheduler_url, config.token, config.node)
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._generation, self._assignment = self._load()
+        self._refused = ""
+        self._seen_disks: tuple[float, tuple[Disk, ...], str] = (float("-inf"), (), "")
+
+    def run(self) -> None:
+        """Until `stop`."""
+        threading.Thread(target=self._follow, name="assignment", daemon=True).start()
+        sent: tuple[float, dict[str, Any]] = (float("-inf"), {})
+        while not self._ended.is_set():
+            self._wake.clear()
+            with self._lock:
+                generation, assignment = self._generation, self._assignment
+            problem = self._make_so(assignment)
+            sent = self._send(self._report(generation, assignment, problem), sent)
+            busy = self._volumes.is_working or bool(problem)
+            self._wake.wait(_LOOK_WHILE_WORKING_S if busy else _LOOK_S)
+        self._volumes.close()
+
+    def stop(self) -> None:
+        """End the loop; what runs on the node goes on."""
+        self._ended.set()
+        self._wake.set()
+
+    # --- the assignment
+
+    def _load(self) -> tuple[str, Assignment]:
+        """What was assigned last; nothing at the very first start."""
+        try:
+            document = json.loads((self._folder / _ASSIGNMENT).read_bytes())
+            return str(document["generation"]), assignment_from_json(document["assignment"])
+        except FileNotFoundError:
+            return "", Assignment(self._config.node, self._config.address)
+
+    def _follow(self) -> None:
+        client = SchedulerClient(self._config.scheduler_url, self._config.token, self._config.node)
+        while not self._ended.is_set():
+            try:
+                answer = client.assignment(self._generation, _POLL_S)
+                if answer is not None:
+                    self._take(*answer)
+            except SchedulerUnreachable as error:
+                log.debug("the scheduler is away", reason=str(error))
+                self._ended.wait(_RETRY_S)
+
+    def _take(self, generation: str, document: dict[str, Any]) -> None:
+        """An assignment counts once it is on the disk: a restarted agent goes on with it."""
+        assignment = assignment_from_json(document)
+        known = self._assignment.system_id
+        if known and assignment.system_id != known:
+            self._refused = (
+                f"the scheduler assigns engine {assignment.system_id or 'none'}, but this node belongs to "
+                f"engine {known}: everything stays as it is"
+            )
+            log.error("assignment refused", reason=self._refused)
+            self._ended.wait(_RETRY_S)
+            return
+        self._refused = ""
+        text = json.dumps({"generation": generation, "assignment": dataclasses.asdict(assignment)})
+        write_durably(self._folder / _ASSIGNMENT, text + "\n", 0o600)
+        with self._lock:
+            self._generation, self._assignment = generation, assignment
+        log.info("assigned", generation=generation)
+        self._wake.set()
+
+    def _make_so(self, assignment: Assignment) -> str:
+        """One step towards the assignment; what went wrong with processes, empty if nothing did."""
+        self._volumes.ensure(assignment.volumes)
+        try:
+            if assignment.stop:
+                changed = [] if self._volumes.seen() else self._engine.stop()
+            else:
+                changed = self._engine.ensure(assignment)
+        except (EngineError, OSError) as error:
+            return " ".join(str(error).split())
+        if changed:
+            log.info("processes changed", names=changed)
+        return ""
+
+    # --- reporting
+
+    def _report(self, generation: str, assignment: Assignment, problem: str) -> AgentReport:
+        processes, attachments = self._engine.processes(), self._volumes.seen()
+        disks, unknown = self._look_at_disks()
+        problems = [one for one in (problem, self._refused, unknown) if one]
+        return AgentReport(
+            node=self._config.node,
+            generation=generation,
+            system_id=assignment.system_id,
+            disks=disks,
+            processes=processes,
+            attachments=attachments,
+            problems=(*problems, *self._volumes.problems()),
+            certificate=self._engine.certificate() if assignment.is_gateway else None,
+            idle=not attachments and not any(process.running for process in processes),
+        )
+
+    def _look_at_disks(self) -> tuple[tuple[Disk, ...], str]:
+        """The disks, and why they are not known, empty if they are."""
+        looked_at, disks, unknown = self._seen_disks
+        now = time.monotonic()
+        if now - looked_at >= _DISKS_S:
+            try:
+                disks, unknown = self._disks.find(), ""
+            except DisksUnknown as error:
+                disks, unknown = (), str(error)
+            self._seen_disks = (now, disks, unknown)
+        return disks, unknown
+
+    def _send(self, report: AgentReport, sent: tuple[float, dict[str, Any]]) -> tuple[float, dict[str, Any]]:
+        """Send a report that says something new, or is a sign of life; when, and what, was sent last."""
+        at, last = sent
+        document = dataclasses.asdict(report)
+        if document == last and time.monotonic() - at < _HEARTBEAT_S:
+            return sent
+        try:
+            self._reporting.report(document)
+        except SchedulerUnreachable as error:
+            log.debug("the scheduler is away", reason=str(error))
+            return sent
+        return time.monotonic(), document

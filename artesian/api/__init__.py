@@ -1,0 +1,1 @@
+"""The versioned REST API: all that the command line and the agents know of the scheduler."""

@@ -1,0 +1,84 @@
+"""`python -m artesian.api FOLDER`: the scheduler of the local cluster in a folder, and its API."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from artesian.api.application import make_application
+from artesian.clusters.local import LocalCluster
+from artesian.model.errors import ArtesianError
+from artesian.scheduler.loop import Scheduler
+from artesian.store.sqlite import SqliteStore
+
+PORT = 8700
+log = structlog.get_logger()
+
+
+def main(arguments: list[str]) -> int:
+    """Runs until SIGTERM or SIGINT. Storage, mounts and agents go on without it."""
+    if len(arguments) != 1:
+        print("usage: python -m artesian.api FOLDER", file=sys.stderr)
+        return 2
+    cluster = LocalCluster(Path(arguments[0]))
+    folder = cluster.folder / "scheduler"
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        address = cluster.scheduler_address
+        store = SqliteStore(folder / "store.sqlite")
+        url = f"http://{address}:{PORT}"
+        scheduler = Scheduler(store, cluster, folder, url)
+        listening = socket.create_server((address, PORT))
+    except (ArtesianError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    _write_access(folder / "api.json", url, scheduler.memory.secrets.api_token)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_application(scheduler),
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    thread = threading.Thread(target=scheduler.run, name="loop")
+    thread.start()
+    log.info("scheduler", url=url, process_id=os.getpid())
+    try:
+        server.run(sockets=[listening])
+    finally:
+        scheduler.stop()
+        thread.join(30.0)
+        store.close()
+    return 0
+
+
+def _write_access(path: Path, url: str, token: str) -> None:
+    """How the command line finds us; for the owner only."""
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"url": url, "token": token, "process_id": os.getpid()}, file)
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    sys.exit(main(sys.argv[1:]))

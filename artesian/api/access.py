@@ -1,0 +1,52 @@
+"""Who may ask: users by the API's token, agents each by its own."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from artesian.model.errors import NotPossible
+from artesian.scheduler.loop import Scheduler
+from artesian.scheduler.verdict import Verdict
+
+_bearer = HTTPBearer(auto_error=False)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def scheduler_of(request: Request) -> Scheduler:
+    """The scheduler that this application shows."""
+    found: Scheduler = request.app.state.scheduler
+    return found
+
+
+TheScheduler = Annotated[Scheduler, Depends(scheduler_of)]
+
+
+def require_user(scheduler: TheScheduler, credentials: Credentials) -> None:
+    """Raises HTTPException 401."""
+    _check(credentials, scheduler.memory.secrets.api_token)
+
+
+def require_agent(node: str, scheduler: TheScheduler, credentials: Credentials) -> None:
+    """Raises HTTPException 401: an agent speaks for its own node only."""
+    _check(credentials, scheduler.agent_token(node))
+
+
+def _check(credentials: HTTPAuthorizationCredentials | None, token: str) -> None:
+    given = credentials.credentials if credentials is not None else ""
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        raise HTTPException(401, "a valid token is needed: Authorization: Bearer …")
+
+
+def current_verdict(scheduler: TheScheduler) -> Verdict:
+    """How the last pass ended. Raises NotPossible before the first one."""
+    if scheduler.verdict is None:
+        raise NotPossible("the scheduler has just been started: ask again in a moment")
+    return scheduler.verdict
+
+
+TheVerdict = Annotated[Verdict, Depends(current_verdict)]

@@ -1,0 +1,50 @@
+"""The application that uvicorn serves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+from starlette.responses import Response
+
+from artesian.api import agent_routes, routes, volume_routes
+from artesian.api.changed import Changed
+from artesian.api.metrics import SchedulerCollector
+from artesian.api.problems import explain_problems
+from artesian.scheduler.loop import Scheduler
+
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def make_application(scheduler: Scheduler) -> FastAPI:
+    """Everything below /v1, /metrics and /healthz."""
+    changed = Changed()
+
+    @asynccontextmanager
+    async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
+        changed.bind()
+        yield
+        changed.close()
+
+    application = FastAPI(title="Artesian", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    application.state.scheduler = scheduler
+    application.state.changed = changed
+    scheduler.memory.listen(changed.tell)
+    explain_problems(application)
+    application.include_router(agent_routes.routes)
+    application.include_router(routes.routes)
+    application.include_router(volume_routes.routes)
+    registry = CollectorRegistry()
+    registry.register(SchedulerCollector(scheduler))
+
+    @application.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=_METRICS_TYPE)
+
+    @application.get("/healthz", include_in_schema=False)
+    def alive() -> dict[str, bool]:
+        return {"alive": True}
+
+    return application

@@ -1,0 +1,142 @@
+"""What users ask of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from artesian.api import views
+from artesian.api.access import TheScheduler, TheVerdict, require_user
+from artesian.model.errors import NotThere
+from artesian.model.event import Event
+from artesian.scheduler import requests
+
+Document = dict[str, Any]
+routes = APIRouter(prefix="/v1", tags=["cluster"], dependencies=[Depends(require_user)])
+
+
+class ApprovalRequest(BaseModel):
+    """Agreement to one plan."""
+
+    model_config = ConfigDict(extra="forbid")
+    plan_id: str
+    who: str = Field(default="", max_length=200)
+
+
+@routes.get("/status")
+def status(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """Everything on one page."""
+    return views.status_view(scheduler, verdict)
+
+
+@routes.get("/plan")
+def plan(verdict: TheVerdict) -> Document:
+    """What would be done, in order, and why; and what is held back."""
+    return views.plan_view(verdict)
+
+
+@routes.post("/approvals")
+def approve(wanted: ApprovalRequest, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """Agree to the plan with this id."""
+    event = Event("approved", wanted.plan_id, f"{wanted.who or 'somebody'} has agreed to the plan")
+    scheduler.memory.change(
+        lambda state: requests.approve(state, verdict.decision, wanted.plan_id, wanted.who), [event]
+    )
+    return {"plan_id": wanted.plan_id}
+
+
+@routes.get("/spec")
+def get_spec(scheduler: TheScheduler) -> Document:
+    """The spec as it was given."""
+    return {"text": scheduler.memory.state.spec_text}
+
+
+@routes.put("/spec")
+def put_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
+    """Take another spec; the plan shows what follows from it."""
+    event = Event("spec", "spec", "somebody has given another spec")
+    scheduler.memory.change(lambda state: requests.set_spec(state, text), [event])
+    return {"text": text}
+
+
+@routes.put("/paused")
+def put_paused(scheduler: TheScheduler, paused: Annotated[bool, Body(embed=True)]) -> Document:
+    """Hold every step back, or no longer."""
+    event = Event("paused" if paused else "resumed", "cluster", "somebody has asked for it")
+    scheduler.memory.change(lambda state: requests.pause(state, paused=paused), [event])
+    return {"paused": paused}
+
+
+@routes.put("/stopping")
+def put_stopping(scheduler: TheScheduler, stopping: Annotated[bool, Body(embed=True)]) -> Document:
+    """Let go of all volumes and end all processes; the data stays. Or start them again."""
+    event = Event("stopping" if stopping else "starting", "cluster", "somebody has asked for it")
+    scheduler.memory.change(lambda state: requests.stop_everything(state, stopping=stopping), [event])
+    return {"stopping": stopping}
+
+
+@routes.get("/nodes")
+def nodes(scheduler: TheScheduler, verdict: TheVerdict) -> list[Document]:
+    """Every node."""
+    return views.nodes_view(scheduler, verdict)
+
+
+@routes.post("/nodes/{node}/{action}")
+def act_on_node(node: str, action: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """`add`, `remove`, `maintain` or `unmaintain` a node."""
+    seen = verdict.seen
+    actions = {
+        "add": lambda state: requests.add_node(state, seen, node),
+        "remove": lambda state: requests.remove_node(state, seen, node),
+        "maintain": lambda state: requests.maintain_node(state, seen, node, in_maintenance=True),
+        "unmaintain": lambda state: requests.maintain_node(state, seen, node, in_maintenance=False),
+    }
+    if action not in actions:
+        raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
+    event = Event(action, node, f"somebody has asked to {action} node {node}")
+    scheduler.memory.change(actions[action], [event])
+    return {"node": node, "action": action}
+
+
+@routes.get("/disks")
+def disks(scheduler: TheScheduler, verdict: TheVerdict) -> list[Document]:
+    """Every disk, and why it may be taken or not."""
+    return views.disks_view(verdict, scheduler.memory.state)
+
+
+@routes.post("/nodes/{node}/disks/{action}")
+def act_on_disk(
+    node: str,
+    action: str,
+    scheduler: TheScheduler,
+    verdict: TheVerdict,
+    disk: Annotated[str, Body(embed=True)],
+) -> Document:
+    """`remove` a disk from its pool, or `return` one that was removed."""
+    seen = verdict.seen
+    actions = {
+        "remove": lambda state: requests.remove_disk(state, seen, node, disk),
+        "return": lambda state: requests.return_disk(state, seen, node, disk),
+    }
+    if action not in actions:
+        raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
+    event = Event(f"disk {action}", f"{node} {disk}", f"somebody has asked to {action} disk {disk}")
+    scheduler.memory.change(actions[action], [event])
+    return {"node": node, "disk": disk, "action": action}
+
+
+@routes.get("/pools")
+def pools(verdict: TheVerdict) -> list[Document]:
+    """The storage pools."""
+    return views.pools_view(verdict)
+
+
+@routes.get("/events")
+def events(
+    scheduler: TheScheduler, after: int = 0, limit: int = Query(1000, ge=1, le=10_000)
+) -> list[Document]:
+    """What has happened after event number `after`, the oldest first."""
+    return [asdict(event) for event in scheduler.memory.events(after, limit)]

@@ -1,0 +1,271 @@
+"""What the API shows, out of what the scheduler knows. Times are seconds, sizes bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from artesian.model.names import client_guid, device_name
+from artesian.model.plan import HeldStep, Step
+from artesian.model.state import FrameworkState
+from artesian.model.wishes import VolumeWish
+from artesian.scheduler.loop import Scheduler
+from artesian.scheduler.verdict import Verdict
+
+Document = dict[str, Any]
+
+
+def step_view(step: Step) -> Document:
+    """One step of a plan."""
+    return {
+        "id": step.id,
+        "change": type(step.change).__name__,
+        "arguments": _plain(asdict(step.change)),
+        "because": step.because,
+        "after": list(step.after),
+        "destructive": step.destructive,
+        "needs_approval": step.consent == "needed",
+    }
+
+
+def plan_view(verdict: Verdict) -> Document:
+    """The plan as it is now, and what becomes of each step."""
+    guarded = verdict.decision.guarded
+    held = {one.step.id: one.because for one in guarded.held}
+    waiting = {one.step.id: one.because for one in guarded.waiting}
+    taken = {one.step.id: f"{one.outcome}: {one.detail}".rstrip(": ") for one in verdict.taken}
+    steps = []
+    for step in guarded.plan.steps:
+        state = "held" if step.id in held else "waiting" if step.id in waiting else "ready"
+        detail = held.get(step.id) or waiting.get(step.id) or taken.get(step.id, "")
+        steps.append(step_view(step) | {"state": state, "detail": detail})
+    return {"id": guarded.plan.id, "steps": steps, "notes": list(guarded.plan.notes)}
+
+
+def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
+    """Everything on one page."""
+    state = scheduler.memory.state
+    engine = verdict.seen.engine
+    return {
+        "verdict": verdict.sentence,
+        "healthy": verdict.healthy,
+        "paused": state.paused,
+        "stopping": state.stopping,
+        "idle": scheduler.all_idle(),
+        "plan_id": verdict.decision.plan.id,
+        "notes": list(verdict.decision.plan.notes),
+        "held": [held_view(one) for one in verdict.held],
+        "engine": {
+            "kind": state.engine.kind,
+            "system_id": state.engine.system_id,
+            "answers": engine is not None,
+            "problem": verdict.seen.engine_problem,
+        }
+        if state.engine is not None
+        else None,
+        "managers": managers_view(state, verdict),
+        "nodes": nodes_view(scheduler, verdict),
+        "pools": pools_view(verdict),
+        "volumes": volumes_view(state, verdict),
+    }
+
+
+def held_view(held: HeldStep) -> Document:
+    """A step that is held back, and why."""
+    return {
+        "change": type(held.step.change).__name__,
+        "arguments": _plain(asdict(held.step.change)),
+        "because": held.because,
+    }
+
+
+def managers_view(state: FrameworkState, verdict: Verdict) -> list[Document]:
+    """The managers, with what the engine says of them."""
+    engine = verdict.seen.engine
+    seen = {manager.address.partition(":")[0]: manager for manager in engine.managers} if engine else {}
+    return [
+        {
+            "node": place.node,
+            "role": str(place.role),
+            "healthy": seen[place.address].healthy if place.address in seen else None,
+            "leads": seen[place.address].leads if place.address in seen else None,
+        }
+        for place in (state.engine.managers if state.engine is not None else ())
+    ]
+
+
+def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
+    """Every node of the cluster."""
+    state, heard = scheduler.memory.state, scheduler.reports.all()
+    shown = []
+    for node in verdict.seen.nodes:
+        record = state.node(node.name)
+        report = heard[node.name].report if node.name in heard else None
+        shown.append(
+            {
+                "name": node.name,
+                "address": node.address,
+                "state": str(node.state),
+                "joined": record.joined,
+                "leaving": record.leaving,
+                "in_maintenance": record.in_maintenance,
+                "roles": _roles(state, node.name),
+                "attributes": dict(node.attributes),
+                "disks": len(node.disks),
+                "processes": [asdict(one) for one in report.processes] if report is not None else [],
+                "attachments": [asdict(one) for one in report.attachments] if report is not None else [],
+                "problems": list(report.problems) if report is not None else [],
+            }
+        )
+    return shown
+
+
+def _roles(state: FrameworkState, node: str) -> list[str]:
+    places = state.engine.managers if state.engine is not None else ()
+    roles = [str(place.role) for place in places if place.node == node]
+    roles += [f"server of {domain}" for domain in state.node(node).domains]
+    return roles + (["client"] if state.node(node).is_client else [])
+
+
+def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
+    """Every disk with its verdict, and claimed disks that are not seen."""
+    engine = verdict.seen.engine
+    devices = {device.name: device for device in engine.devices} if engine is not None else {}
+    shown = []
+    seen = set()
+    for one in verdict.decision.topology.verdicts:
+        claim = state.claims.get(one.identity) if one.identity is not None else None
+        device = devices.get(device_name(one.identity)) if one.identity is not None else None
+        seen.add(one.identity)
+        shown.append(
+            {
+                "node": one.node,
+                "path": one.path,
+                "identity": one.identity,
+                "size_bytes": one.size_bytes,
+                "verdict": str(one.kind),
+                "because": one.because,
+                "pool": str(claim.pool) if claim is not None else None,
+                "device": "failed"
+                if device and device.failed
+                else "leaving"
+                if device and device.leaving
+                else "in use"
+                if device
+                else None,
+            }
+        )
+    for identity, claim in sorted(state.claims.items()):
+        if identity not in seen:
+            shown.append(
+                {
+                    "node": claim.node,
+                    "path": claim.path,
+                    "identity": identity,
+                    "size_bytes": claim.size_bytes,
+                    "verdict": "missing",
+                    "because": f"it was given to pool {claim.pool}, and is not seen now",
+                    "pool": str(claim.pool),
+                    "device": None,
+                }
+            )
+    return shown
+
+
+def pools_view(verdict: Verdict) -> list[Document]:
+    """The storage pools."""
+    engine = verdict.seen.engine
+    if engine is None:
+        return []
+    return [
+        asdict(pool)
+        | {
+            "name": str(pool.name),
+            "devices": sum(device.pool == pool.name for device in engine.devices),
+            "is_whole": pool.is_whole,
+            "is_settled": pool.is_settled,
+        }
+        for pool in engine.pools
+    ]
+
+
+def volumes_view(state: FrameworkState, verdict: Verdict) -> list[Document]:
+    """The volumes as wished, and how far they are."""
+    return [volume_view(state, verdict, wish) for _, wish in sorted(state.volumes.items())]
+
+
+def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Document:
+    """One volume. `ready`: it is as wished; else `because` says what it waits for."""
+    engine = verdict.seen.engine
+    volumes = engine.volumes if engine is not None else ()
+    seen = next((one for one in volumes if wish.engine_id is not None and one.id == wish.engine_id), None)
+    attached = next(
+        (
+            one
+            for one in verdict.seen.attachments
+            if one.volume_id == wish.engine_id and one.node == wish.node and wish.engine_id is not None
+        ),
+        None,
+    )
+    because = _why_not_ready(state, verdict, wish)
+    return {
+        "name": wish.name,
+        "id": wish.engine_id,
+        "pool": str(wish.pool),
+        "size_bytes": wish.size_bytes,
+        "thick": wish.thick,
+        "node": wish.node,
+        "mount_path": wish.mount_path,
+        "fstype": wish.fstype,
+        "deleted": wish.deleted,
+        "exists": seen is not None,
+        "device": attached.device if attached is not None else None,
+        "mounted_at": attached.mounted_at if attached is not None else None,
+        "ready": not because,
+        "because": because,
+    }
+
+
+def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> str:
+    """What a volume waits for; empty if it is as wished."""
+    guarded = verdict.decision.guarded
+    for held in (*guarded.held, *guarded.waiting):
+        if getattr(held.step.change, "volume", None) == wish.name:
+            return held.because
+    for taken in verdict.taken:
+        if getattr(taken.step.change, "volume", None) == wish.name and taken.outcome != "done":
+            return taken.detail or "it is under way"
+    engine = verdict.seen.engine
+    if engine is None:
+        return f"the engine does not answer: {verdict.seen.engine_problem}"
+    seen = next((one for one in engine.volumes if one.id == wish.engine_id), None)
+    if wish.deleted or seen is None or seen.name != wish.name:
+        return "it is under way"
+    if seen.size_bytes < wish.size_bytes:
+        return "it is being grown"
+    if wish.node is None:
+        return "" if not _ours(state, seen.mapped_to) else "it is still mapped to a node"
+    if client_guid(engine.system_id, wish.node) not in seen.mapped_to:
+        return f"it is not mapped to node {wish.node} yet"
+    for one in verdict.seen.attachments:
+        if one.volume_id == wish.engine_id and one.node == wish.node:
+            if one.problem:
+                return one.problem
+            if one.device is None or (wish.mount_path is not None and one.mounted_at != wish.mount_path):
+                return f"node {wish.node} is attaching it"
+            return ""
+    return f"node {wish.node} has not attached it yet"
+
+
+def _ours(state: FrameworkState, guids: tuple[str, ...]) -> bool:
+    system_id = state.engine.system_id if state.engine is not None else ""
+    return any(client_guid(system_id, node) in guids for node in state.nodes)
+
+
+def _plain(values: Document) -> Document:
+    """Arguments of a change as JSON people read: pools by name."""
+    if isinstance(values.get("pool"), dict):
+        values["pool"] = f"{values['pool']['domain']}/{values['pool']['pool']}"
+    if isinstance(values.get("managers"), tuple):
+        values["managers"] = [f"{one['node']} ({one['role']})" for one in values["managers"]]
+    return values

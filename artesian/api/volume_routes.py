@@ -1,0 +1,151 @@
+"""What users ask of volumes. A request is a wish: it is stored, and the answer says what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from artesian.api import views
+from artesian.api.access import TheScheduler, TheVerdict, require_user
+from artesian.model.disk import PoolName
+from artesian.model.errors import NotPossible
+from artesian.model.event import Event
+from artesian.model.wishes import VolumeWish
+from artesian.scheduler import requests
+
+Document = dict[str, Any]
+routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=[Depends(require_user)])
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewVolume(_Request):
+    """A volume to be made; attached and mounted too, if `node` and `mount_path` say where."""
+
+    name: str
+    size_bytes: int
+    pool: str | None = None
+    thick: bool = False
+    node: str | None = None
+    mount_path: str | None = None
+    fstype: str | None = Field(default=None, pattern="^(ext4|xfs)$")
+
+
+class VolumeChange(_Request):
+    """What is to be different."""
+
+    size_bytes: int | None = None
+    new_name: str | None = None
+
+
+class Attachment(_Request):
+    """Where a volume is to be. `force` cuts off a node that does not let go of it."""
+
+    node: str
+    mount_path: str | None = None
+    fstype: str | None = Field(default=None, pattern="^(ext4|xfs)$")
+    force: bool = False
+
+
+@routes.get("")
+def volumes(scheduler: TheScheduler, verdict: TheVerdict) -> list[Document]:
+    """Every volume of ours."""
+    return views.volumes_view(scheduler.memory.state, verdict)
+
+
+@routes.get("/{name}")
+def volume(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """One volume."""
+    state = scheduler.memory.state
+    return views.volume_view(state, verdict, requests.find_volume(state, name))
+
+
+@routes.post("", status_code=202)
+def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """Make a volume."""
+    pool = parse_pool(wanted.pool) if wanted.pool is not None else requests.default_pool(verdict.seen)
+    _check_mount(wanted.mount_path, wanted.node)
+    wish = VolumeWish(
+        wanted.name,
+        pool,
+        wanted.size_bytes,
+        wanted.thick,
+        node=wanted.node,
+        mount_path=wanted.mount_path,
+        fstype=wanted.fstype,
+    )
+    event = Event("volume", wanted.name, f"somebody wants volume {wanted.name}")
+    scheduler.memory.change(lambda state: requests.create_volume(state, verdict.seen, wish), [event])
+    return {"name": wanted.name}
+
+
+@routes.patch("/{name}", status_code=202)
+def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """Grow or rename a volume."""
+    if wanted.size_bytes is not None:
+        size_bytes = wanted.size_bytes
+        event = Event("grow", name, f"somebody wants volume {name} to be larger")
+        scheduler.memory.change(lambda state: requests.grow_volume(state, name, size_bytes), [event])
+    if wanted.new_name is not None:
+        new_name = wanted.new_name
+        event = Event("rename", name, f"somebody wants volume {name} to be called {new_name}")
+        scheduler.memory.change(lambda state: requests.rename_volume(state, name, new_name), [event])
+    return {"name": wanted.new_name or name}
+
+
+@routes.delete("/{name}", status_code=202)
+def delete(name: str, scheduler: TheScheduler) -> Document:
+    """Delete a volume that is nowhere, and all that is in it."""
+    event = Event("delete", name, f"somebody has asked to delete volume {name}")
+    scheduler.memory.change(lambda state: requests.delete_volume(state, name), [event])
+    return {"name": name}
+
+
+@routes.put("/{name}/attachment", status_code=202)
+def attach(name: str, wanted: Attachment, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """Bring a volume to a node, away from where it is."""
+    _check_mount(wanted.mount_path, wanted.node)
+    risk = "; what the node that had it has not flushed is lost" if wanted.force else ""
+    event = Event("attach", name, f"somebody wants volume {name} on node {wanted.node}{risk}")
+    scheduler.memory.change(
+        lambda state: requests.attach_volume(
+            state,
+            verdict.seen,
+            name,
+            wanted.node,
+            mount_path=wanted.mount_path,
+            fstype=wanted.fstype,
+            force=wanted.force,
+        ),
+        [event],
+    )
+    return {"name": name, "node": wanted.node}
+
+
+@routes.delete("/{name}/attachment", status_code=202)
+def detach(name: str, scheduler: TheScheduler, force: bool = False) -> Document:
+    """Let a volume be nowhere."""
+    event = Event("detach", name, f"somebody wants volume {name} to be detached")
+    scheduler.memory.change(lambda state: requests.detach_volume(state, name, force=force), [event])
+    return {"name": name}
+
+
+def parse_pool(text: str) -> PoolName:
+    """`domain/pool`, or one name for both. Raises NotPossible."""
+    domain, slash, pool = text.partition("/")
+    if not domain or (slash and not pool):
+        raise NotPossible(f"{text!r} is not a pool like domain/pool")
+    return PoolName(domain, pool or domain)
+
+
+def _check_mount(path: str | None, node: str | None) -> None:
+    if path is None:
+        return
+    if node is None:
+        raise NotPossible("a volume is mounted on a node: say which")
+    if not path.startswith("/"):
+        raise NotPossible(f"{path!r}: the path of a mount begins with /")

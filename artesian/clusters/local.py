@@ -1,0 +1,273 @@
+"""Nodes on one machine: a folder and a loopback address for each, processes for agents.
+
+DIR/cluster.json              the network of the addresses
+DIR/nodes/NAME/node.json      the node's address and when it was made
+DIR/nodes/NAME/dev/           its disks: files that stand for block devices
+DIR/nodes/NAME/attributes/    one file for each attribute
+DIR/nodes/NAME/off            it is switched off, if this is there
+DIR/nodes/NAME/agent/         what its agent keeps: assignment, logs, engine processes, attachments
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from artesian.attach import attaching
+from artesian.attach.errors import AttachError
+from artesian.clusters.port import AgentCredentials, SubstrateNode, SubstrateUnusable
+from artesian.embedded.errors import EngineError
+from artesian.embedded.local import processes
+from artesian.embedded.local.addresses import network_for
+from artesian.embedded.local.description import write_durably
+from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
+from artesian.model.errors import NotPossible
+
+MAX_NODES = 200
+SCHEDULER_HOST = 253  # the last number of its address
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
+_MAX_FOLDER_BYTES = 60  # sockets are made below it, and the kernel limits their paths
+_STOP_TIMEOUT_S = 20.0
+_MIN_DISK_BYTES = 64 << 20
+
+
+class LocalCluster:
+    """The cluster in one folder. Raises SubstrateUnusable for what cannot be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a cluster in the folder."""
+        return (self.folder / "cluster.json").exists()
+
+    @property
+    def scheduler_address(self) -> str:
+        """Where the scheduler listens."""
+        return f"{self._description()['network']}.{SCHEDULER_HOST}"
+
+    # --- the machines themselves
+
+    def create(self) -> bool:
+        """Make an empty cluster; False if there is one. Raises NotPossible."""
+        if self.exists:
+            return False
+        if len(str(self.folder).encode()) > _MAX_FOLDER_BYTES:
+            raise NotPossible(
+                f"{self.folder}: sockets are made in this folder, so its path has at most "
+                f"{_MAX_FOLDER_BYTES} bytes"
+            )
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise NotPossible(f"{self.folder} is not empty, and there is no cluster in it")
+        try:
+            (self.folder / "nodes").mkdir(parents=True)
+            network = network_for(self.folder, [CONTROL_PORT, RAFT_PORT])
+            write_durably(self.folder / "cluster.json", json.dumps({"network": network}) + "\n", 0o644)
+        except OSError as error:
+            raise NotPossible(f"{self.folder}: {error.strerror}") from None
+        except EngineError as error:
+            raise NotPossible(str(error)) from None
+        return True
+
+    def add_node(self, name: str) -> None:
+        """A bare machine without disks; nothing if it is there. Raises NotPossible."""
+        if _NAME.fullmatch(name) is None:
+            raise NotPossible(f"{name!r} is no name for a node: letters, digits and dashes, at most 30")
+        with self._changing():
+            folder = self.folder / "nodes" / name
+            if (folder / "node.json").exists():
+                return
+            used = {int(str(self._read(other)["address"]).rpartition(".")[2]) for other in self._names()}
+            host = next((one for one in range(1, MAX_NODES + 1) if one not in used), None)
+            if host is None:
+                raise NotPossible(f"a local cluster has at most {MAX_NODES} nodes")
+            (folder / "dev").mkdir(parents=True, exist_ok=True)
+            (folder / "attributes").mkdir(exist_ok=True)
+            address = f"{self._description()['network']}.{host}"
+            write_durably(folder / "node.json", json.dumps({"address": address}) + "\n", 0o644)
+
+    def add_disk(self, name: str, size_bytes: int, disk: str | None = None) -> Path:
+        """A new raw disk in a node: a sparse file. Raises NotPossible."""
+        self._node_folder(name)
+        if size_bytes < _MIN_DISK_BYTES:
+            raise NotPossible(f"a disk has at least {_MIN_DISK_BYTES >> 20} MiB")
+        folder = self.dev(name)
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        names = (
+            [disk] if disk else [f"sd{one}{two}" for one in ["", *letters] for two in letters[one == "" :]]
+        )
+        for one in names:
+            path = folder / one
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                try:
+                    os.ftruncate(descriptor, size_bytes)
+                finally:
+                    os.close(descriptor)
+                return path
+        raise NotPossible(f"node {name} has a disk named {disk or 'like all others'} already")
+
+    def dev(self, name: str) -> Path:
+        """The folder that stands for a node's /dev."""
+        return self.folder / "nodes" / name / "dev"
+
+    def agent_folder(self, name: str) -> Path:
+        """What a node's agent keeps."""
+        return self.folder / "nodes" / name / "agent"
+
+    def set_attributes(self, name: str, attributes: dict[str, str]) -> None:
+        """Give a node attributes: one file for each."""
+        folder = self._node_folder(name) / "attributes"
+        for key, value in attributes.items():
+            if "/" in key or key.startswith("."):
+                raise NotPossible(f"{key!r} is no name for an attribute")
+            write_durably(folder / key, value + "\n", 0o644)
+
+    def switch_off(self, name: str) -> int:
+        """As if its power went: everything that runs on it is killed; the number of processes."""
+        folder = self._node_folder(name)
+        (folder / "off").touch()
+        killed = 0
+        for pid_file in [self._agent_pid_file(name), *self._engine_pid_files(name)]:
+            identity = processes.running(pid_file)
+            if identity is not None and processes.send(identity, signal.SIGKILL):
+                processes.wait_until_ended([identity], 10.0)
+                killed += 1
+        for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
+            with contextlib.suppress(AttachError):
+                attaching.detach(attachment, force=True)  # a machine without power has no mounts
+        return killed
+
+    def switch_on(self, name: str) -> bool:
+        """Let a node run again; whether it was off."""
+        off = self._node_folder(name) / "off"
+        was_off = off.exists()
+        off.unlink(missing_ok=True)
+        return was_off
+
+    # --- what the scheduler asks
+
+    def nodes(self) -> tuple[SubstrateNode, ...]:
+        """Every node."""
+        cpus = float(os.cpu_count() or 1)
+        memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        found = []
+        for name in self._names():
+            folder = self.folder / "nodes" / name
+            found.append(
+                SubstrateNode(
+                    name,
+                    str(self._read(name)["address"]),
+                    MappingProxyType(_read_attributes(folder / "attributes")),
+                    gone=(folder / "off").exists(),
+                    cpus=cpus,
+                    memory_bytes=memory_bytes,
+                )
+            )
+        return tuple(found)
+
+    def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
+        """Start a node's agent as a process of its own; whether it was started."""
+        if (self._node_folder(node) / "off").exists():
+            return False
+        if processes.running(self._agent_pid_file(node)) is not None:
+            return False
+        folder = self.agent_folder(node)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        document = {
+            "node": node,
+            "address": self._read(node)["address"],
+            "dev": str(self.dev(node)),
+            "scheduler_url": credentials.scheduler_url,
+            "token": credentials.token,
+            "engine_secret": credentials.engine_secret,
+        }
+        write_durably(folder / "config.json", json.dumps(document) + "\n", 0o600)
+        with (folder / "agent.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "artesian.agent", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
+        processes.write_pid_file(self._agent_pid_file(node), processes.ProcessIdentity.of(process.pid))
+        return True
+
+    def stop_agent(self, node: str) -> bool:
+        """End a node's agent; what it started goes on."""
+        identity = processes.running(self._agent_pid_file(node))
+        if identity is None:
+            return False
+        processes.stop([identity], _STOP_TIMEOUT_S)
+        return True
+
+    def kill_agent(self, node: str) -> bool:
+        """End a node's agent as a crash does; whether it ran."""
+        identity = processes.running(self._agent_pid_file(node))
+        if identity is None or not processes.send(identity, signal.SIGKILL):
+            return False
+        processes.wait_until_ended([identity], 10.0)
+        return True
+
+    # --- files
+
+    def _agent_pid_file(self, name: str) -> Path:
+        return self.agent_folder(name) / "agent.pid"
+
+    def _engine_pid_files(self, name: str) -> list[Path]:
+        return sorted((self.agent_folder(name) / "engine" / "run").glob("*.pid"))
+
+    def _names(self) -> list[str]:
+        return sorted(path.parent.name for path in (self.folder / "nodes").glob("*/node.json"))
+
+    def _node_folder(self, name: str) -> Path:
+        folder = self.folder / "nodes" / name
+        if not (folder / "node.json").exists():
+            known = ", ".join(self._names()) or "none"
+            raise NotPossible(f"there is no node {name}; there are {known}")
+        return folder
+
+    def _read(self, name: str) -> dict[str, Any]:
+        return _read_json(self.folder / "nodes" / name / "node.json")
+
+    def _description(self) -> dict[str, Any]:
+        return _read_json(self.folder / "cluster.json")
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SubstrateUnusable(f"{path} cannot be read: {error}") from None
+    return found
+
+
+def _read_attributes(folder: Path) -> dict[str, str]:
+    """One file for each attribute, its content the value."""
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.is_file() and not path.name.startswith("."):
+            found[path.name] = path.read_text(errors="replace").strip()
+    return found

@@ -1,0 +1,48 @@
+"""What the scheduler asks of a cluster substrate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from artesian.model.errors import ArtesianError
+
+
+class SubstrateUnusable(ArtesianError):
+    """The substrate does not answer, or cannot be read: nothing new is known of its nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubstrateNode:
+    """A node that the substrate knows. `gone`: it is off for certain, and nothing of it writes any more."""
+
+    name: str
+    address: str
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    gone: bool = False
+    cpus: float = 0.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCredentials:
+    """What an agent needs to find the scheduler and to be believed. Never logged, never an argument."""
+
+    scheduler_url: str
+    token: str
+    engine_secret: str
+
+
+class Substrate(Protocol):
+    """Every verb may be repeated. All raise SubstrateUnusable."""
+
+    def nodes(self) -> tuple[SubstrateNode, ...]:
+        """Every node, also those that are gone."""
+
+    def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
+        """Start the agent of a node that is not gone, if it does not run; whether it was started."""
+
+    def stop_agent(self, node: str) -> bool:
+        """End a node's agent; what it started goes on. Whether it ran."""

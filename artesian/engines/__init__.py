@@ -1,0 +1,1 @@
+"""Storage engines behind one port: what the scheduler asks of them, and what runs on nodes for them."""

@@ -1,0 +1,107 @@
+"""The embedded engine as the scheduler sees it: PowerFlex's dialect, and the making of a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from artesian.embedded.errors import CommandRefused, ManagersUnavailable
+from artesian.embedded.gateway.passwords import hash_password
+from artesian.embedded.local import managers
+from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, server_port
+from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
+from artesian.engines.powerflex import PowerFlexEngine
+from artesian.model.changes import CreateEngine, EngineChange
+from artesian.model.engine import EngineSeen
+from artesian.model.state import EngineIdentity
+from artesian.model.topology import ManagerRole
+
+USER = "admin"
+_BOOTSTRAP_TIMEOUT_S = 2.0
+
+Answer = TypeVar("Answer")
+
+
+class EmbeddedEngine:
+    """One engine. `certificate_of` gives the file with the certificate of a node's gateway, once known."""
+
+    def __init__(
+        self,
+        identity: EngineIdentity,
+        secret: bytes,
+        password: str,
+        certificate_of: Callable[[str], Path | None],
+    ) -> None:
+        self._identity = identity
+        self._secret = secret
+        self._password = password
+        self._certificate_of = certificate_of
+        self._gateways: dict[str, PowerFlexEngine] = {}
+        self._last: str | None = None
+
+    def observe(self) -> EngineSeen:
+        """By the first gateway that answers. Raises EngineUnreachable."""
+        return self._ask(lambda gateway: gateway.observe())
+
+    def carry_out(self, change: EngineChange) -> None:
+        """Raises NotYet, ChangeRefused or EngineUnreachable."""
+        if isinstance(change, CreateEngine):
+            self._create(change)
+        else:
+            self._ask(lambda gateway: gateway.carry_out(change))
+
+    def close(self) -> None:
+        """Let go of connections."""
+        for gateway in self._gateways.values():
+            gateway.close()
+        self._gateways.clear()
+
+    def _create(self, change: CreateEngine) -> None:
+        """The same system id every time: a second attempt changes nothing."""
+        addresses = [(place.address, CONTROL_PORT) for place in change.managers]
+        body = {
+            "name": self._identity.name,
+            "user_name": USER,
+            "password_hash": hash_password(self._password),
+            "system_id": self._identity.system_id,
+        }
+        try:
+            managers.ask(addresses, self._secret, "bootstrap", body, _BOOTSTRAP_TIMEOUT_S)
+        except ManagersUnavailable:
+            raise NotYet("the managers have not elected a leader yet") from None
+        except CommandRefused as error:
+            raise ChangeRefused(f"the managers hold another engine: {error}") from None
+        self.observe()  # it is there once it can be managed
+
+    def _ask(self, question: Callable[[PowerFlexEngine], Answer]) -> Answer:
+        nodes = [place.node for place in self._identity.managers if place.role is ManagerRole.MANAGER]
+        problems = []
+        for node in sorted(nodes, key=lambda one: one != self._last):
+            gateway = self._gateway(node)
+            if gateway is None:
+                problems.append(f"the gateway on {node} has no certificate yet")
+                continue
+            try:
+                answer = question(gateway)
+            except EngineUnreachable as error:
+                problems.append(str(error))
+                continue
+            self._last = node
+            return answer
+        raise EngineUnreachable("; ".join(problems) or "the engine has no gateway")
+
+    def _gateway(self, node: str) -> PowerFlexEngine | None:
+        if node not in self._gateways:
+            certificate = self._certificate_of(node)
+            if certificate is None:
+                return None
+            address = next(place.address for place in self._identity.managers if place.node == node)
+            self._gateways[node] = PowerFlexEngine(
+                f"https://{address}:{GATEWAY_PORT}",
+                USER,
+                self._password,
+                certificate,
+                port_of=lambda _node, domain: server_port(domain),
+            )
+        return self._gateways[node]

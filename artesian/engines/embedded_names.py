@@ -1,0 +1,16 @@
+"""Where the embedded engine's processes listen on their nodes: the same for everybody who asks."""
+
+from __future__ import annotations
+
+from artesian.model.names import digest
+
+CONTROL_PORT, RAFT_PORT, GATEWAY_PORT = 6611, 6711, 8443
+DEFAULT_DOMAIN = "default"
+_DEFAULT_DOMAIN_PORT, _FIRST_PORT, _PORTS = 7072, 7100, 900
+
+
+def server_port(domain: str) -> int:
+    """The port of a node's server in a domain; a node may serve several."""
+    if domain == DEFAULT_DOMAIN:
+        return _DEFAULT_DOMAIN_PORT
+    return _FIRST_PORT + int(digest(domain)[:8], 16) % _PORTS

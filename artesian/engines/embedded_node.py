@@ -1,0 +1,185 @@
+"""The embedded engine on one node: its configs and processes, made as the assignment says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from artesian.embedded.config import GatewayConfig, ManagerPeer, MdmConfig, SdcConfig, SdsConfig
+from artesian.embedded.gateway.certificate import PUBLIC_FILE
+from artesian.embedded.local import processes, starter
+from artesian.embedded.local.description import write_durably
+from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
+from artesian.embedded.local.processes import ProcessIdentity
+from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, RAFT_PORT, server_port
+from artesian.model.assignment import Assignment
+from artesian.model.names import server_name
+from artesian.model.observation import SeenProcess
+from artesian.model.topology import ManagerRole
+
+_STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
+_STOP_TIMEOUT_S = 30.0
+_ROLES = {ManagerRole.MANAGER: "Manager", ManagerRole.TIEBREAKER: "TieBreaker"}
+
+Config = MdmConfig | SdsConfig | SdcConfig | GatewayConfig
+
+
+class EmbeddedNode:
+    """Everything of the engine on this node is below `folder`; `secret` is the engine's."""
+
+    def __init__(self, folder: Path, secret: str) -> None:
+        self._folder = folder
+        self._secret_file = folder / "secret"
+        for path in (folder, folder / "run", folder / "logs"):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._secret_file.exists() or self._secret_file.read_text().strip() != secret:
+            write_durably(self._secret_file, secret + "\n", 0o600)
+
+    # --- what runs
+
+    def ensure(self, assignment: Assignment) -> list[str]:
+        """Start what is missing, end what is not wanted; names of what was changed."""
+        configs = self._configs(assignment)
+        changed = self._stop([place for place in self._known() if place.name not in configs])
+        missing = []
+        for name, (role, config) in configs.items():
+            place = self._place(role, name)
+            self._write(place, config)
+            if processes.running(place.pid_file) is None:
+                rotate_log(place.log)
+                missing.append(place)
+        if missing:
+            starter.start(missing)
+        return changed + [place.name for place in missing]
+
+    def stop(self) -> list[str]:
+        """End all processes, clients first, managers last."""
+        return self._stop(self._known())
+
+    def _stop(self, places: Sequence[ProcessPlace]) -> list[str]:
+        ended = []
+        for role in _STOP_ORDER:
+            of_role = [place for place in places if place.role is role]
+            alive = [(place, processes.running(place.pid_file)) for place in of_role]
+            living: list[ProcessIdentity] = [identity for _, identity in alive if identity is not None]
+            processes.stop(living, _STOP_TIMEOUT_S)
+            ended += [place.name for place, identity in alive if identity is not None]
+            for place in of_role:
+                place.pid_file.unlink(missing_ok=True)
+                place.config.unlink(missing_ok=True)
+        return ended
+
+    def processes(self) -> tuple[SeenProcess, ...]:
+        """Those that have a config here."""
+        seen = []
+        for place in self._known():
+            identity = processes.running(place.pid_file)
+            process_id = identity.process_id if identity is not None else None
+            seen.append(SeenProcess(place.name, identity is not None, process_id))
+        return tuple(seen)
+
+    def volume_address(self, volume_id: str) -> str:
+        """By id, so that a volume may be renamed while it is in use."""
+        return f"nbd+unix:///{volume_id}?socket={self._socket}"
+
+    def certificate(self) -> str | None:
+        """The gateway's, once it has made one."""
+        try:
+            return (self._folder / "gateway" / PUBLIC_FILE).read_text()
+        except OSError:
+            return None
+
+    @property
+    def _socket(self) -> Path:
+        return self._folder / "nbd.sock"
+
+    def _place(self, role: Role, name: str) -> ProcessPlace:
+        return ProcessPlace(
+            role,
+            name,
+            None,
+            config=self._folder / f"{role}~{name}.yaml",
+            log=self._folder / "logs" / f"{name}.log",
+            pid_file=self._folder / "run" / f"{name}.pid",
+        )
+
+    def _known(self) -> list[ProcessPlace]:
+        """Those whose config is here, assigned by whomever."""
+        places = []
+        for path in sorted(self._folder.glob("*~*.yaml")):
+            role, _, name = path.stem.partition("~")
+            places.append(self._place(Role(role), name))
+        return places
+
+    def _write(self, place: ProcessPlace, config: Config) -> None:
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        if not place.config.exists() or place.config.read_text() != text:
+            write_durably(place.config, text, 0o600)
+
+    # --- configs
+
+    def _configs(self, assignment: Assignment) -> dict[str, tuple[Role, Config]]:
+        """By the names of the processes."""
+        managers = [f"{place.address}:{CONTROL_PORT}" for place in assignment.managers]
+        configs: dict[str, tuple[Role, Config]] = {}
+        if assignment.manages:
+            config = self._manager(assignment)
+            configs[config.name] = (Role.MDM, config)
+        if assignment.is_gateway:
+            configs["gateway"] = (
+                Role.GATEWAY,
+                GatewayConfig(
+                    ip=assignment.address,
+                    port=GATEWAY_PORT,
+                    managers=managers,
+                    secret_file=self._secret_file,
+                    certificate_dir=self._folder / "gateway",
+                ),
+            )
+        for domain in assignment.domains:
+            name = server_name(assignment.node, domain)
+            configs[f"sds-{name}"] = (
+                Role.SDS,
+                SdsConfig(
+                    name=name,
+                    ip=assignment.address,
+                    port=server_port(domain),
+                    managers=managers,
+                    secret_file=self._secret_file,
+                ),
+            )
+        if assignment.is_client:
+            configs["sdc"] = (Role.SDC, self._client(assignment, managers))
+        return configs
+
+    def _manager(self, assignment: Assignment) -> MdmConfig:
+        peers = [
+            ManagerPeer(
+                name=f"mdm-{place.node}"[:31],
+                ip=place.address,
+                raft_port=RAFT_PORT,
+                control_port=CONTROL_PORT,
+                role=_ROLES[place.role],  # type: ignore[arg-type]
+            )
+            for place in assignment.managers
+        ]
+        mine = next(peer for peer in peers if peer.ip == assignment.address)
+        return MdmConfig(
+            **mine.model_dump(),
+            secret_file=self._secret_file,
+            data_dir=self._folder / "mdm",
+            peers=peers,
+        )
+
+    def _client(self, assignment: Assignment, managers: list[str]) -> SdcConfig:
+        return SdcConfig(
+            name=assignment.node[:31],
+            ip=assignment.address,
+            guid=assignment.client_guid,
+            managers=managers,
+            secret_file=self._secret_file,
+            nbd_socket=self._socket,
+            state_dir=self._folder / "sdc",
+        )

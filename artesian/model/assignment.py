@@ -1,0 +1,54 @@
+"""What one node has to run, attach and mount: a whole, which its agent makes so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from artesian.model.engine import ManagerPlace
+from artesian.model.topology import ManagerRole
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedVolume:
+    """A volume that is to be a block device here, and mounted if `mount_path` says where."""
+
+    volume_id: str
+    name: str
+    size_bytes: int
+    mount_path: str | None = None
+    fstype: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Everything that a node does for the engine `system_id`; an empty one: for none.
+
+    `domains` are those in which it is a server. `managers` are all of the engine's: clients and
+    servers have to find them.
+    """
+
+    node: str
+    address: str
+    engine_kind: str = ""
+    system_id: str = ""
+    engine_name: str = ""
+    managers: tuple[ManagerPlace, ...] = ()
+    manages: bool = False
+    is_gateway: bool = False
+    domains: tuple[str, ...] = ()
+    is_client: bool = False
+    client_guid: str = ""
+    volumes: tuple[AssignedVolume, ...] = ()
+    stop: bool = False  # everything is to be let go of and ended, in good order
+
+
+def assignment_from_json(document: dict[str, Any]) -> Assignment:
+    """What `dataclasses.asdict` made. Raises TypeError, KeyError or ValueError for anything else."""
+    values = dict(document)
+    values["managers"] = tuple(
+        ManagerPlace(one["node"], one["address"], ManagerRole(one["role"])) for one in values["managers"]
+    )
+    values["volumes"] = tuple(AssignedVolume(**one) for one in values["volumes"])
+    values["domains"] = tuple(values["domains"])
+    return Assignment(**values)

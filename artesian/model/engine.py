@@ -1,0 +1,126 @@
+"""A storage engine as it was seen at one moment, in the words that all engines share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artesian.model.disk import PoolName
+from artesian.model.topology import ManagerRole
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerPlace:
+    """A manager of the engine: on which node, at which address, and what it does."""
+
+    node: str
+    address: str
+    role: ManagerRole
+
+
+@dataclass(frozen=True, slots=True)
+class SeenManager:
+    """A manager as the engine reports it; `name` is the engine's."""
+
+    name: str
+    address: str
+    role: ManagerRole
+    healthy: bool
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPool:
+    """A storage pool and what is in it. `moving_bytes`: still to be copied by rebuilds and rebalancing."""
+
+    id: str
+    name: PoolName
+    size_bytes: int = 0
+    used_bytes: int = 0
+    free_bytes: int = 0  # for volumes, one copy counted
+    spare_percentage: int = 10
+    degraded_bytes: int = 0
+    failed_bytes: int = 0
+    moving_bytes: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything in it has as many good copies as it should."""
+        return not self.degraded_bytes and not self.failed_bytes
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is whole, and nothing moves."""
+        return self.is_whole and not self.moving_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SeenServer:
+    """A server: `name` is the engine's name for it, `server_name` of its node and domain."""
+
+    id: str
+    name: str
+    domain: str
+    fault_set: str | None
+    connected: bool
+    in_maintenance: bool = False
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDevice:
+    """A device. `name` is the engine's name for it: `device_name` of its disk's identity, when it is ours."""
+
+    id: str
+    name: str
+    server: str  # the server's name
+    path: str
+    pool: PoolName
+    size_bytes: int
+    failed: bool = False
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenClient:
+    """A client. `guid` stays with the node's client for ever."""
+
+    id: str
+    guid: str
+    name: str
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVolume:
+    """A volume; `mapped_to` are the guids of its clients that may write."""
+
+    id: str
+    name: str
+    pool: PoolName
+    size_bytes: int
+    thick: bool = False
+    mapped_to: tuple[str, ...] = ()
+    mapped_read_only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSeen:
+    """The engine at one moment. `fault_sets` are pairs of domain and name."""
+
+    system_id: str
+    managers: tuple[SeenManager, ...] = ()
+    domains: tuple[str, ...] = ()
+    fault_sets: tuple[tuple[str, str], ...] = ()
+    pools: tuple[SeenPool, ...] = ()
+    servers: tuple[SeenServer, ...] = ()
+    devices: tuple[SeenDevice, ...] = ()
+    clients: tuple[SeenClient, ...] = ()
+    volumes: tuple[SeenVolume, ...] = ()
+
+    def pool(self, name: PoolName) -> SeenPool | None:
+        """The pool of this name."""
+        return next((pool for pool in self.pools if pool.name == name), None)
+
+    def volume(self, name: str) -> SeenVolume | None:
+        """The volume of this name."""
+        return next((volume for volume in self.volumes if volume.name == name), None)

@@ -1,0 +1,44 @@
+"""Everything that was seen at one moment, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artesian.model.engine import EngineSeen
+from artesian.model.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class SeenProcess:
+    """An engine process on a node; `name` is as in the node's assignment."""
+
+    name: str
+    running: bool
+    process_id: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAttachment:
+    """A volume that is a block device on a node, or what is left of that. `problem`: empty if all is well."""
+
+    volume_id: str
+    node: str
+    device: str | None
+    mounted_at: str | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One moment. `engine` is None when there is none, or it does not answer (`engine_problem` says why)."""
+
+    nodes: tuple[Node, ...] = ()
+    engine: EngineSeen | None = None
+    engine_problem: str = ""
+    processes: tuple[tuple[str, tuple[SeenProcess, ...]], ...] = ()  # by node
+    attachments: tuple[SeenAttachment, ...] = ()
+
+    def node(self, name: str) -> Node | None:
+        """The node of this name."""
+        return next((node for node in self.nodes if node.name == name), None)

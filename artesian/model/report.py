@@ -1,0 +1,26 @@
+"""What an agent tells the scheduler of its node, as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artesian.model.disk import Disk
+from artesian.model.observation import SeenAttachment, SeenProcess
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReport:
+    """`generation` is that of the assignment which was made so last; `problems` are sentences.
+
+    `idle`: nothing of ours runs or is attached on the node. `certificate` is the gateway's (PEM).
+    """
+
+    node: str
+    generation: str = ""
+    system_id: str = ""
+    disks: tuple[Disk, ...] = ()
+    processes: tuple[SeenProcess, ...] = ()
+    attachments: tuple[SeenAttachment, ...] = ()
+    problems: tuple[str, ...] = ()
+    certificate: str | None = None
+    idle: bool = True

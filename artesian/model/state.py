@@ -1,0 +1,76 @@
+"""What the framework remembers between passes: nothing that can be seen, only what was decided or asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from artesian.model.disk import Claim, Tombstone
+from artesian.model.engine import ManagerPlace
+from artesian.model.wishes import VolumeWish
+
+
+class Role(StrEnum):
+    """What a node does for the engine."""
+
+    MANAGER = "manager"
+    GATEWAY = "gateway"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """The engine that was made, or is to be made. `managers` are the members of its quorum.
+
+    `adopted`: it was there before us, and its managers and gateway are not ours to run.
+    """
+
+    kind: str
+    system_id: str
+    name: str
+    managers: tuple[ManagerPlace, ...] = ()
+    gateway_url: str | None = None
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """What was decided about a node. `domains` are those in which it is a server."""
+
+    joined: bool = False
+    in_maintenance: bool = False
+    leaving: bool = False
+    is_client: bool = False
+    domains: tuple[str, ...] = ()
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody has agreed to a plan: to these of its steps, which are not done yet, and to no others."""
+
+    plan_id: str
+    step_ids: tuple[str, ...]
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkState:
+    """Everything that is stored. `engine_seen_once`: it has answered, so it is never made anew."""
+
+    spec_text: str = ""
+    engine: EngineIdentity | None = None
+    engine_seen_once: bool = False
+    paused: bool = False
+    stopping: bool = False  # everything is to be let go of and ended; the data stays
+    nodes: Mapping[str, NodeRecord] = field(default_factory=lambda: MappingProxyType({}))
+    claims: Mapping[str, Claim] = field(default_factory=lambda: MappingProxyType({}))
+    tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
+    volumes: Mapping[str, VolumeWish] = field(default_factory=lambda: MappingProxyType({}))
+    approval: Approval | None = None
+
+    def node(self, name: str) -> NodeRecord:
+        """What was decided about a node; nothing if it is not known."""
+        return self.nodes.get(name, NodeRecord())

@@ -1,0 +1,29 @@
+"""What users ask of volumes: stored, and made so pass by pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artesian.model.disk import PoolName
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeWish:
+    """A volume as it should be.
+
+    `node`: where it is attached, by a writer; None: nowhere. `mount_path`: where its file system is mounted
+    there; None: it is a bare block device. `forced_from`: a node that may be cut off from it although it has
+    not let go of it; what it had not flushed is lost. `engine_id` is the volume's in the engine, once known;
+    it survives a new name.
+    """
+
+    name: str
+    pool: PoolName
+    size_bytes: int
+    thick: bool = False
+    node: str | None = None
+    mount_path: str | None = None
+    fstype: str | None = None
+    forced_from: str | None = None
+    engine_id: str | None = None
+    deleted: bool = False

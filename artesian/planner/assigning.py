@@ -1,0 +1,42 @@
+"""What each node has to do, out of what was decided: never out of what is seen.
+
+An engine that does not answer, or an observation that is short of something, takes nothing away from anybody.
+"""
+
+from __future__ import annotations
+
+from artesian.model.assignment import AssignedVolume, Assignment
+from artesian.model.names import client_guid
+from artesian.model.state import FrameworkState
+from artesian.model.topology import ManagerRole
+
+
+def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
+    """The assignment of one node."""
+    engine, record = state.engine, state.node(node)
+    if engine is None:
+        return Assignment(node, address)
+    own = [place for place in engine.managers if place.node == node and not engine.adopted]
+    return Assignment(
+        node=node,
+        address=address,
+        engine_kind=engine.kind,
+        system_id=engine.system_id,
+        engine_name=engine.name,
+        managers=engine.managers,
+        manages=bool(own),
+        is_gateway=any(place.role is ManagerRole.MANAGER for place in own),
+        domains=record.domains,
+        is_client=record.is_client,
+        client_guid=client_guid(engine.system_id, node),
+        volumes=() if state.stopping else _volumes(state, node),
+        stop=state.stopping,
+    )
+
+
+def _volumes(state: FrameworkState, node: str) -> tuple[AssignedVolume, ...]:
+    return tuple(
+        AssignedVolume(wish.engine_id, wish.name, wish.size_bytes, wish.mount_path, wish.fstype)
+        for _, wish in sorted(state.volumes.items())
+        if wish.node == node and wish.engine_id is not None and not wish.deleted
+    )

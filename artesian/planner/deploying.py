@@ -1,0 +1,181 @@
+"""Steps that bring what is missing: nodes, the engine, domains, pools, servers, devices, clients."""
+
+from __future__ import annotations
+
+from artesian.model.changes import (
+    AddClient,
+    AddDevice,
+    AddDomain,
+    AddFaultSet,
+    AddPool,
+    AddServer,
+    CreateEngine,
+    JoinNode,
+    SetSpare,
+)
+from artesian.model.disk import PoolName
+from artesian.model.engine import ManagerPlace, SeenPool
+from artesian.model.names import device_name, server_name
+from artesian.model.node import Node, NodeState
+from artesian.model.plan import Consent
+from artesian.model.spec import Taking
+from artesian.model.topology import WantedDevice, WantedServer
+from artesian.planner.facts import Facts, Steps
+
+DEFAULT_SPARE_PERCENTAGE = 10
+
+
+def plan_joining(facts: Facts, steps: Steps) -> None:
+    """Nodes that are there and are not used yet."""
+    consent = Consent.NEEDED if facts.spec.new_nodes is Taking.ASK else Consent.NONE
+    for node in facts.seen.nodes:
+        if _is_new(facts, node):
+            steps.add(JoinNode(node.name), f"node {node.name} is there, and is not used yet", consent=consent)
+
+
+def _is_new(facts: Facts, node: Node) -> bool:
+    record = facts.state.node(node.name)
+    return (
+        node.state is NodeState.ALIVE
+        and not record.joined
+        and not record.leaving
+        and facts.spec.new_nodes is not Taking.NEVER
+    )
+
+
+def plan_engine(facts: Facts, steps: Steps) -> CreateEngine | None:
+    """The step that makes the engine, if it has never answered; None if it has."""
+    if facts.state.engine_seen_once or (facts.state.engine is not None and facts.state.engine.adopted):
+        return None
+    if facts.state.engine is not None:
+        change = CreateEngine(facts.state.engine.managers)
+        steps.add(change, "its managers have been started, and do not answer yet")
+        return change
+    if not facts.topology.managers:
+        steps.note("there is no node on which a manager can run, so there is no engine")
+        return None
+    places = []
+    for manager in facts.topology.managers:
+        node = facts.seen.node(manager.node)
+        places.append(ManagerPlace(manager.node, node.address if node is not None else "", manager.role))
+    reasons = "; ".join(f"{manager.node}: {manager.because}" for manager in facts.topology.managers)
+    change = CreateEngine(tuple(places))
+    steps.add(change, f"there is no engine yet ({reasons})", *(JoinNode(place.node) for place in places))
+    return change
+
+
+def plan_structure(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:
+    """Domains, fault sets and pools."""
+    for domain in sorted({server.domain for server in facts.topology.servers}):
+        if domain not in facts.engine.domains:
+            steps.add(AddDomain(domain), f"nodes serve domain {domain}, which is not there", created)
+    for server in facts.topology.servers:
+        pair = (server.domain, server.fault_set or "")
+        if server.fault_set is not None and pair not in facts.engine.fault_sets:
+            change = AddFaultSet(server.domain, server.fault_set)
+            because = f"nodes of domain {server.domain} are in fault set {server.fault_set}"
+            steps.add(change, because, created, AddDomain(server.domain))
+    for pool in facts.topology.pools:
+        seen = facts.engine.pool(pool.name)
+        spare = _spare_percentage(facts, pool.name)
+        if seen is None:
+            steps.add(AddPool(pool.name, spare), pool.because, created, AddDomain(pool.name.domain))
+        elif _should_change_spare(seen, spare):
+            because = f"{spare} % are what the largest part of pool {pool.name} that may fail holds"
+            steps.add(SetSpare(pool.name, spare), because)
+
+
+def _spare_percentage(facts: Facts, pool: PoolName) -> int:
+    """Enough to remake what the largest node or fault set holds, where there is elsewhere to remake it."""
+    asked = next((one.spare_percentage for one in facts.spec.pools if one.name == pool), None)
+    fault_sets = {(server.node, server.domain): server.fault_set for server in facts.topology.servers}
+    sizes: dict[str, int] = {}
+    for device in facts.topology.devices:
+        if device.pool == pool:
+            unit = fault_sets.get((device.node, pool.domain)) or f"node {device.node}"
+            sizes[unit] = sizes.get(unit, 0) + device.size_bytes
+    least = asked if asked is not None else DEFAULT_SPARE_PERCENTAGE
+    if len(sizes) <= 2:
+        return least
+    return max(least, -(-100 * max(sizes.values()) // sum(sizes.values())))
+
+
+def _should_change_spare(seen: SeenPool, spare: int) -> bool:
+    """Only while nothing moves, and never at the price of space that is in use."""
+    if spare == seen.spare_percentage or not seen.is_settled:
+        return False
+    more_bytes = (spare - seen.spare_percentage) * seen.size_bytes // 200  # of one copy
+    return more_bytes <= seen.free_bytes
+
+
+def plan_servers(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:
+    """Nodes that give disks."""
+    servers = {server.name: server for server in facts.engine.servers}
+    for wanted in facts.topology.servers:
+        seen = servers.get(server_name(wanted.node, wanted.domain))
+        if seen is not None and seen.fault_set != wanted.fault_set:
+            steps.note(
+                f"node {wanted.node} serves in fault set {seen.fault_set or 'none'}, not "
+                f"{wanted.fault_set or 'none'}: remove the node and let it join again to move it"
+            )
+        known = wanted.domain in facts.state.node(wanted.node).domains
+        if seen is None or not known:
+            change = _server_change(facts, wanted)
+            if change is not None:
+                steps.add(change, wanted.because, created, *_server_needs(change))
+
+
+def _server_change(facts: Facts, wanted: WantedServer) -> AddServer | None:
+    node = facts.seen.node(wanted.node)
+    address = node.address if node is not None else facts.state.node(wanted.node).address
+    if not address:
+        return None
+    return AddServer(wanted.node, address, wanted.domain, wanted.fault_set)
+
+
+def _server_needs(change: AddServer) -> list[JoinNode | AddDomain | AddFaultSet]:
+    needs: list[JoinNode | AddDomain | AddFaultSet] = [JoinNode(change.node), AddDomain(change.domain)]
+    if change.fault_set is not None:
+        needs.append(AddFaultSet(change.domain, change.fault_set))
+    return needs
+
+
+def plan_devices(facts: Facts, steps: Steps) -> None:
+    """Disks for pools. A disk that was never claimed is asked for, unless the policy takes all."""
+    known = {device.name for device in facts.engine.devices}
+    servers = {(server.node, server.domain): server for server in facts.topology.servers}
+    for device in facts.topology.devices:
+        if device_name(device.identity) in known:
+            continue
+        claimed = device.identity in facts.state.claims
+        if not claimed and facts.spec.new_disks is Taking.NEVER:
+            steps.note(f"disk {device.path} of node {device.node} is free, and new disks are never taken")
+            continue
+        change = _device_change(device)
+        wanted_server = servers.get((device.node, device.pool.domain))
+        server = _server_change(facts, wanted_server) if wanted_server is not None else None
+        spare = _spare_percentage(facts, device.pool)
+        ask = facts.spec.new_disks is Taking.ASK and not claimed
+        steps.add(
+            change,
+            f"{device.path} of node {device.node} belongs into pool {device.pool}: {device.because}",
+            JoinNode(device.node),
+            AddPool(device.pool, spare),
+            server,
+            destructive=True,
+            consent=Consent.NEEDED if ask else Consent.NONE,
+        )
+
+
+def _device_change(device: WantedDevice) -> AddDevice:
+    return AddDevice(device.node, device.identity, device.path, device.pool, device.size_bytes)
+
+
+def plan_clients(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:
+    """Nodes that use volumes."""
+    known = {client.guid for client in facts.engine.clients}
+    for wanted in facts.topology.clients:
+        if facts.alive(wanted.node) is None:
+            continue
+        if facts.guid(wanted.node) not in known or not facts.state.node(wanted.node).is_client:
+            steps.add(AddClient(wanted.node), wanted.because, created, JoinNode(wanted.node))

@@ -1,0 +1,96 @@
+"""The plan: ordered differences between what is wanted and what is seen.
+
+The same observation and state give the same plan, whatever the order in which things were reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from artesian.model.engine import EngineSeen
+from artesian.model.node import Node
+from artesian.model.observation import Observation
+from artesian.model.plan import GuardedPlan, Plan
+from artesian.model.spec import Spec, Taking
+from artesian.model.state import FrameworkState
+from artesian.model.topology import Topology
+from artesian.planner.deploying import (
+    plan_clients,
+    plan_devices,
+    plan_engine,
+    plan_joining,
+    plan_servers,
+    plan_structure,
+)
+from artesian.planner.facts import Facts, Steps
+from artesian.planner.guard import guard
+from artesian.planner.removing import plan_maintenance, plan_removals
+from artesian.planner.volumes import plan_volumes
+from artesian.strategy.deriving import derive
+from artesian.strategy.verdicts import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one look leads to."""
+
+    topology: Topology
+    guarded: GuardedPlan
+
+    @property
+    def plan(self) -> Plan:
+        """All steps."""
+        return self.guarded.plan
+
+
+def decide(spec: Spec, seen: Observation, state: FrameworkState) -> Decision:
+    """What is wanted, the steps towards it, and which of them may be taken now."""
+    topology = wanted_topology(spec, seen, state)
+    facts = Facts(spec, topology, seen, state, seen.engine or EngineSeen(_system_id(state)))
+    plan = make_plan(facts)
+    return Decision(topology, guard(plan, facts))
+
+
+def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState) -> Topology:
+    """What the strategy wants, new nodes included: the plan shows where they lead."""
+    nodes = [_as_recorded(spec, node, state) for node in seen.nodes if not state.node(node.name).leaving]
+    claims = {
+        identity: claim
+        for identity, claim in state.claims.items()
+        if identity not in state.tombstones and not state.node(claim.node).leaving
+    }
+    system_id = state.engine.system_id if state.engine is not None else None
+    managers = tuple(place.node for place in state.engine.managers) if state.engine is not None else ()
+    return derive(spec, nodes, Memory(claims, state.tombstones), system_id=system_id, managers=managers)
+
+
+def _as_recorded(spec: Spec, node: Node, state: FrameworkState) -> Node:
+    record = state.node(node.name)
+    joined = record.joined or spec.new_nodes is not Taking.NEVER
+    return replace(node, joined=joined, in_maintenance=record.in_maintenance)
+
+
+def _system_id(state: FrameworkState) -> str:
+    return state.engine.system_id if state.engine is not None else ""
+
+
+def make_plan(facts: Facts) -> Plan:
+    """All steps that lead from what is seen to what is wanted."""
+    steps = Steps()
+    for shortfall in facts.topology.shortfalls:
+        steps.note(shortfall)
+    plan_joining(facts, steps)
+    if facts.seen.engine is None and facts.state.engine_seen_once:
+        steps.note(f"the engine does not answer, so nothing is changed in it: {facts.seen.engine_problem}")
+        return steps.plan()
+    created = plan_engine(facts, steps)
+    if created is None and facts.seen.engine is None:
+        return steps.plan()
+    plan_structure(facts, steps, created)
+    plan_servers(facts, steps, created)
+    plan_devices(facts, steps)
+    plan_clients(facts, steps, created)
+    plan_maintenance(facts, steps)
+    plan_removals(facts, steps)
+    plan_volumes(facts, steps)
+    return steps.plan()

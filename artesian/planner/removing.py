@@ -1,0 +1,66 @@
+"""Steps that take nodes and disks out, with their data moved first, and steps of maintenance."""
+
+from __future__ import annotations
+
+from artesian.model.changes import (
+    Change,
+    EnterMaintenance,
+    ExitMaintenance,
+    RemoveClient,
+    RemoveDevice,
+    RemoveServer,
+)
+from artesian.model.disk import Claim
+from artesian.model.names import server_name
+from artesian.model.plan import Consent
+from artesian.planner.facts import Facts, Steps
+
+
+def plan_removals(facts: Facts, steps: Steps) -> None:
+    """Disks with a tombstone, and whatever is on nodes that leave."""
+    removed: dict[str, list[Change]] = {}
+    for claim in sorted(facts.state.claims.values(), key=lambda one: (one.node, one.path, one.identity)):
+        because = _reason_to_remove(facts, claim)
+        if because is not None:
+            change = RemoveDevice(claim.node, claim.identity, claim.pool)
+            removed.setdefault(claim.node, []).append(change)
+            steps.add(change, because, destructive=True, consent=Consent.GIVEN)
+    wanted = {(server.node, server.domain) for server in facts.topology.servers}
+    for name, record in sorted(facts.state.nodes.items()):
+        servers: list[Change] = [
+            RemoveServer(name, domain) for domain in record.domains if (name, domain) not in wanted
+        ]
+        for server in servers:
+            because = f"node {name} has no disk for it any more"
+            steps.add(server, because, *removed.get(name, ()), consent=Consent.GIVEN)
+        if record.leaving and record.is_client:
+            steps.add(
+                RemoveClient(name),
+                f"node {name} is to be removed",
+                *removed.get(name, ()),
+                *servers,
+                consent=Consent.GIVEN,
+            )
+
+
+def _reason_to_remove(facts: Facts, claim: Claim) -> str | None:
+    tombstone = facts.state.tombstones.get(claim.identity)
+    if tombstone is not None:
+        return f"{claim.path} of node {claim.node} is to be removed: {tombstone.because}"
+    if facts.state.node(claim.node).leaving:
+        return f"node {claim.node} is to be removed, so {claim.path} gives its data away"
+    return None
+
+
+def plan_maintenance(facts: Facts, steps: Steps) -> None:
+    """Servers whose node is about to be away, or is back."""
+    servers = {server.name: server for server in facts.engine.servers}
+    for name, record in sorted(facts.state.nodes.items()):
+        for domain in record.domains:
+            seen = servers.get(server_name(name, domain))
+            if seen is None or seen.in_maintenance == record.in_maintenance:
+                continue
+            if record.in_maintenance:
+                steps.add(EnterMaintenance(name, domain), f"node {name} is in maintenance")
+            else:
+                steps.add(ExitMaintenance(name, domain), f"node {name} is no longer in maintenance")

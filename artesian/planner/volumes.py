@@ -1,0 +1,94 @@
+"""Steps that make volumes as users wish them: there, of a size, writable on one node at a time."""
+
+from __future__ import annotations
+
+from artesian.model.changes import (
+    AddClient,
+    AddPool,
+    CreateVolume,
+    DeleteVolume,
+    GrowVolume,
+    MapVolume,
+    RenameVolume,
+    UnmapVolume,
+)
+from artesian.model.engine import SeenVolume
+from artesian.model.plan import Consent
+from artesian.model.wishes import VolumeWish
+from artesian.planner.facts import Facts, Steps
+
+
+def find_volume(facts: Facts, wish: VolumeWish) -> SeenVolume | None:
+    """The volume in the engine; by its id as soon as that is known."""
+    if wish.engine_id is None:
+        return facts.engine.volume(wish.name)
+    return next((one for one in facts.engine.volumes if one.id == wish.engine_id), None)
+
+
+def plan_volumes(facts: Facts, steps: Steps) -> None:
+    """Everything that differs from the wishes. Volumes of which no wish speaks are left alone."""
+    for name in sorted(facts.state.volumes):
+        wish = facts.state.volumes[name]
+        seen = find_volume(facts, wish)
+        if wish.deleted:
+            _plan_deletion(facts, steps, wish, seen)
+        elif seen is None and wish.engine_id is not None:
+            steps.note(f"volume {name} is not in the engine any more, and is not made anew without its data")
+        else:
+            _plan_volume(facts, steps, wish, seen)
+
+
+def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None) -> None:
+    if seen is None:
+        change = CreateVolume(wish.name, wish.pool, wish.size_bytes, wish.thick)
+        pool = next((one for one in steps.plan().steps if _makes_pool(one.change, wish)), None)
+        because = f"somebody wants volume {wish.name}"
+        steps.add(change, because, pool.change if pool is not None else None, consent=Consent.GIVEN)
+        if wish.node is not None:
+            _plan_mapping(facts, steps, wish, None, change)
+        return
+    if seen.name != wish.name:
+        steps.add(RenameVolume(seen.name, wish.name), f"volume {seen.name} is to be called {wish.name}")
+    if seen.size_bytes < wish.size_bytes:
+        steps.add(GrowVolume(wish.name, wish.size_bytes), f"volume {wish.name} is to be larger")
+    _plan_mapping(facts, steps, wish, seen, None)
+
+
+def _makes_pool(change: object, wish: VolumeWish) -> bool:
+    return isinstance(change, AddPool) and change.pool == wish.pool
+
+
+def _plan_mapping(
+    facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None, created: CreateVolume | None
+) -> None:
+    wanted = facts.guid(wish.node) if wish.node is not None else None
+    unmapped = _plan_unmapping(facts, steps, wish, seen, keep=wanted)
+    if wish.node is not None and (seen is None or wanted not in seen.mapped_to):
+        because = f"volume {wish.name} is to be on node {wish.node}"
+        client = AddClient(wish.node)
+        steps.add(MapVolume(wish.name, wish.node), because, created, client, *unmapped)
+
+
+def _plan_unmapping(
+    facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None, keep: str | None
+) -> list[UnmapVolume]:
+    """End the mappings of all nodes of ours but one; those of other clients are none of our business."""
+    names = {facts.guid(name): name for name in facts.state.nodes}
+    changes = []
+    for guid in seen.mapped_to if seen is not None else ():
+        if guid == keep:
+            continue
+        if guid not in names:
+            steps.note(f"volume {wish.name} is mapped to a client that is not ours, {guid}: it is left alone")
+            continue
+        change = UnmapVolume(wish.name, names[guid])
+        where = f"on node {wish.node}" if wish.node is not None else "attached nowhere"
+        steps.add(change, f"volume {wish.name} is to be {where}, not on node {names[guid]}")
+        changes.append(change)
+    return changes
+
+
+def _plan_deletion(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None) -> None:
+    unmapped = _plan_unmapping(facts, steps, wish, seen, keep=None)
+    because = f"somebody has asked to delete volume {wish.name}"
+    steps.add(DeleteVolume(wish.name), because, *unmapped, destructive=True, consent=Consent.GIVEN)

@@ -1,0 +1,1 @@
+"""The loop: observe, decide, guard, act; and what users ask of it."""

@@ -1,0 +1,123 @@
+"""Taking steps: the intent is stored, then the effect is made, then it is stored that it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotYet
+from artesian.model.changes import JoinNode
+from artesian.model.event import Event
+from artesian.model.plan import Step
+from artesian.model.state import EngineIdentity, FrameworkState
+from artesian.planner.recording import complete, intend
+from artesian.scheduler.memory import Memory
+
+_AT_ONCE = 8
+_PAUSE_AFTER_REFUSAL_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Outcome(StrEnum):
+    """How far a step has come."""
+
+    DONE = "done"
+    UNDER_WAY = "under way"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A step that was taken in a pass, how far it came, and what is said of it."""
+
+    step: Step
+    outcome: Outcome
+    detail: str = ""
+
+
+class Actor:
+    """Takes steps. One that was refused is tried again, but not at every pass."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._announced: set[str] = set()
+        self._refused: dict[str, tuple[float, str]] = {}
+
+    def act(
+        self,
+        steps: Iterable[Step],
+        engine: Engine | None,
+        new_engine: EngineIdentity,
+        addresses: Mapping[str, str],
+    ) -> list[Taken]:
+        """Take every step as far as it goes now; the engine is told of several at once."""
+        steps = list(steps)
+        if not steps:
+            self._refused.clear()
+            return []
+        self._store_intents(steps, new_engine, addresses)
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="step") as pool:
+            taken = list(pool.map(lambda step: self._take(step, engine), steps))
+        done = [one.step for one in taken if one.outcome is Outcome.DONE]
+        if done:
+            self._memory.change(
+                lambda state: _completed(state, done),
+                [Event("done", type(step.change).__name__, step.because) for step in done],
+            )
+            self._announced -= {step.id for step in done}
+        return taken
+
+    def _store_intents(
+        self, steps: list[Step], new_engine: EngineIdentity, addresses: Mapping[str, str]
+    ) -> None:
+        new = [step for step in steps if step.id not in self._announced]
+        self._memory.change(
+            lambda state: _intended(state, steps, new_engine, addresses),
+            [Event("step", type(step.change).__name__, step.because) for step in new],
+        )
+        for step in new:
+            log.info("step", id=step.id, change=repr(step.change), because=step.because)
+        self._announced |= {step.id for step in new}
+
+    def _take(self, step: Step, engine: Engine | None) -> Taken:
+        if isinstance(step.change, JoinNode):
+            return Taken(step, Outcome.DONE)
+        refused = self._refused.get(step.id)
+        if refused is not None and time.monotonic() - refused[0] < _PAUSE_AFTER_REFUSAL_S:
+            return Taken(step, Outcome.REFUSED, refused[1])
+        if engine is None:
+            return Taken(step, Outcome.UNDER_WAY, "the engine is being made")
+        try:
+            engine.carry_out(step.change)
+        except (NotYet, EngineUnreachable) as error:
+            return Taken(step, Outcome.UNDER_WAY, str(error))
+        except ChangeRefused as error:
+            if refused is None or refused[1] != str(error):
+                log.warning("step refused", id=step.id, because=str(error))
+                self._memory.tell("refused", type(step.change).__name__, str(error))
+            self._refused[step.id] = (time.monotonic(), str(error))
+            return Taken(step, Outcome.REFUSED, str(error))
+        self._refused.pop(step.id, None)
+        log.info("step done", id=step.id)
+        return Taken(step, Outcome.DONE)
+
+
+def _intended(
+    state: FrameworkState, steps: list[Step], new_engine: EngineIdentity, addresses: Mapping[str, str]
+) -> FrameworkState:
+    for step in steps:
+        node = getattr(step.change, "node", "")
+        state = intend(state, step, new_engine, addresses.get(node, ""))
+    return state
+
+
+def _completed(state: FrameworkState, steps: list[Step]) -> FrameworkState:
+    for step in steps:
+        state = complete(state, step)
+    return state

@@ -1,0 +1,210 @@
+"""The loop at our own pace: every pass looks anew at everything, and takes what steps it may.
+
+Nothing acts on an event; an event only makes the next pass come sooner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import structlog
+
+from artesian.clusters.port import AgentCredentials, Substrate, SubstrateUnusable
+from artesian.engines.embedded import EmbeddedEngine
+from artesian.engines.port import Engine
+from artesian.model.assignment import Assignment
+from artesian.model.errors import ArtesianError
+from artesian.model.node import NodeState
+from artesian.model.report import AgentReport
+from artesian.model.spec import Spec
+from artesian.model.state import EngineIdentity
+from artesian.planner.assigning import assignment_of
+from artesian.planner.planning import decide
+from artesian.planner.recording import learn
+from artesian.scheduler.acting import Actor
+from artesian.scheduler.memory import Memory
+from artesian.scheduler.observing import observe
+from artesian.scheduler.reports import Reports
+from artesian.scheduler.verdict import Verdict, pass_verdict
+from artesian.store.port import Store
+from artesian.strategy.spec_file import read_spec
+
+_IDLE_S = 2.0
+_BUSY_S = 0.1
+_DEBOUNCE_S = 0.02
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """One cluster's scheduler. `folder` holds what can be made again: certificates of gateways."""
+
+    def __init__(
+        self,
+        store: Store,
+        substrate: Substrate,
+        folder: Path,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises NotLeading, StoreUnusable."""
+        self.memory = Memory(store)
+        self.reports = Reports(clock)
+        self._store = store
+        self._substrate = substrate
+        self._folder = folder
+        self._url = url
+        self._actor = Actor(self.memory)
+        self._engine: Engine | None = None
+        self._engine_of: EngineIdentity | None = None
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._spec: tuple[str, Spec] = ("", read_spec(""))
+        self.verdict: Verdict | None = None
+        self.pass_seconds = 0.0
+        self.passes = 0
+        self.memory.listen(self.wake)
+
+    # --- the loop
+
+    def run(self) -> None:
+        """Pass after pass, until `stop`."""
+        while not self._ended.is_set():
+            self._wake.clear()
+            before = self.verdict
+            try:
+                self.verdict = self.one_pass()
+            except ArtesianError as error:
+                log.error("a pass has failed", reason=str(error))
+            verdict = self.verdict
+            if verdict is not None and (before is None or before.sentence != verdict.sentence):
+                log.info("verdict", sentence=verdict.sentence)
+            self._wake.wait(_BUSY_S if verdict is not None and verdict.taken else _IDLE_S)
+            self._ended.wait(_DEBOUNCE_S)
+        if self._engine is not None:
+            self._engine.close()
+
+    def one_pass(self) -> Verdict:
+        """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
+        began = time.monotonic()
+        nodes = self._substrate.nodes()
+        if not self.memory.state.stopping:
+            self._ensure_agents([node.name for node in nodes if not node.gone])
+        seen = observe(nodes, self.reports, self._current_engine())
+        if learn(self.memory.state, seen) is not self.memory.state:
+            self.memory.change(lambda state: learn(state, seen))
+        state = self.memory.state
+        decision = decide(self.spec, seen, state)
+        addresses = {node.name: node.address for node in nodes}
+        ready = () if state.stopping else decision.guarded.ready
+        taken = self._actor.act(ready, self._engine_for(ready), self._new_engine(), addresses)
+        self.pass_seconds = time.monotonic() - began
+        self.passes += 1
+        return pass_verdict(seen, decision, taken)
+
+    def stop(self) -> None:
+        """End the loop after the present pass. Everything goes on without it."""
+        self._ended.set()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Let the next pass come soon."""
+        self._wake.set()
+
+    @property
+    def spec(self) -> Spec:
+        """The spec as it is stored; it was checked before."""
+        text = self.memory.state.spec_text
+        if text != self._spec[0]:
+            self._spec = (text, read_spec(text))
+        return self._spec[1]
+
+    # --- agents
+
+    def hear(self, report: AgentReport) -> None:
+        """Take an agent's report."""
+        if report.certificate is not None:
+            self._keep_certificate(report.node, report.certificate)
+        if self.reports.hear(report):
+            self.wake()
+
+    def assignment(self, node: str) -> tuple[str, Assignment] | None:
+        """A node's assignment and its generation; None if there is no such node."""
+        try:
+            found = next((one for one in self._substrate.nodes() if one.name == node), None)
+        except SubstrateUnusable:
+            return None
+        if found is None:
+            return None
+        assignment = assignment_of(self.memory.state, node, found.address)
+        text = json.dumps(asdict(assignment), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16], assignment
+
+    def agent_token(self, node: str) -> str:
+        """What a node's agent shows; it is worth nothing for other nodes."""
+        key = self.memory.secrets.agents_key.encode()
+        return hmac.new(key, node.encode(), hashlib.sha256).hexdigest()
+
+    def _ensure_agents(self, nodes: list[str]) -> None:
+        for node in nodes:
+            credentials = AgentCredentials(
+                self._url, self.agent_token(node), self.memory.secrets.engine_secret
+            )
+            if self._substrate.ensure_agent(node, credentials):
+                log.info("agent started", node=node)
+
+    def stop_agents(self) -> list[str]:
+        """End the agents of all nodes; those that ran."""
+        return [node.name for node in self._substrate.nodes() if self._substrate.stop_agent(node.name)]
+
+    def all_idle(self) -> bool:
+        """Whether nothing of ours runs on any node that reports."""
+        heard = self.reports.all()
+        return all(
+            heard[node.name].report.idle
+            for node in (self.verdict.seen.nodes if self.verdict is not None else ())
+            if node.state is NodeState.ALIVE and node.name in heard
+        )
+
+    # --- the engine
+
+    def _new_engine(self) -> EngineIdentity:
+        return EngineIdentity("embedded", secrets.token_hex(8), "artesian")
+
+    def _current_engine(self) -> Engine | None:
+        identity = self.memory.state.engine
+        if identity != self._engine_of:
+            if self._engine is not None:
+                self._engine.close()
+            self._engine_of = identity
+            self._engine = self._connect(identity) if identity is not None else None
+        return self._engine
+
+    def _engine_for(self, ready: object) -> Engine | None:
+        return self._current_engine() if ready else None
+
+    def _connect(self, identity: EngineIdentity) -> Engine:
+        known = self.memory.secrets
+        return EmbeddedEngine(
+            identity, known.engine_secret.encode(), known.engine_password, self._certificate_file
+        )
+
+    def _certificate_file(self, node: str) -> Path | None:
+        path = self._folder / "certificates" / f"{node}.crt"
+        return path if path.exists() else None
+
+    def _keep_certificate(self, node: str, text: str) -> None:
+        path = self._folder / "certificates" / f"{node}.crt"
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".new")
+            temporary.write_text(text)
+            temporary.replace(path)

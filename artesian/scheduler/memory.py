@@ -1,0 +1,78 @@
+"""The framework's state while a scheduler runs: always as it is in the store."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from artesian.model.event import Event
+from artesian.model.state import FrameworkState
+from artesian.store.codec import changed_documents, state_from_documents
+from artesian.store.port import Store
+
+Change = Callable[[FrameworkState], FrameworkState]
+_SECRETS = ("engine_secret", "engine_password", "agents_key", "api_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Made once, kept in the store, never shown."""
+
+    engine_secret: str
+    engine_password: str
+    agents_key: str
+    api_token: str
+
+
+class Memory:
+    """The state. A change counts when it is stored; then everybody is told."""
+
+    def __init__(self, store: Store) -> None:
+        """Raises NotLeading, StoreUnusable."""
+        store.lead()
+        self._store = store
+        self._lock = threading.RLock()
+        documents = store.load()
+        self._state = state_from_documents(documents)
+        self._listeners: list[Callable[[], None]] = []
+        self.was_empty = not documents
+        self.secrets = self._secrets(documents)
+
+    def _secrets(self, documents: dict[str, str]) -> Secrets:
+        values = {name: documents.get(f"secrets/{name}") or secrets.token_hex(24) for name in _SECRETS}
+        self._store.commit(
+            {f"secrets/{name}": value for name, value in values.items() if f"secrets/{name}" not in documents}
+        )
+        return Secrets(**values)
+
+    @property
+    def state(self) -> FrameworkState:
+        """As it is stored now."""
+        return self._state
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Be called after each change, by whoever made it."""
+        self._listeners.append(listener)
+
+    def change(self, change: Change, events: Iterable[Event] = ()) -> FrameworkState:
+        """Store a changed state. Whatever `change` raises changes nothing."""
+        with self._lock:
+            after = change(self._state)
+            documents = changed_documents(self._state, after)
+            self._store.commit(documents, [replace(event, at_s=time.time()) for event in events])
+            self._state = after
+        if documents:
+            for listener in self._listeners:
+                listener()
+        return after
+
+    def tell(self, kind: str, subject: str, because: str) -> None:
+        """Keep an event."""
+        self._store.commit({}, [Event(kind, subject, because, time.time())])
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """Events with greater numbers, the oldest first."""
+        return self._store.events(after, limit)

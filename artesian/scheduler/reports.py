@@ -1,0 +1,45 @@
+"""What agents have said last, and when."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from artesian.model.report import AgentReport
+
+SILENT_AFTER_S = 8.0  # four heartbeats
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A report and when it came (the scheduler's own clock)."""
+
+    report: AgentReport
+    at_s: float
+
+
+class Reports:
+    """The newest report of each node. Only what was heard by this scheduler counts: nothing is kept."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._heard: dict[str, Heard] = {}
+
+    def hear(self, report: AgentReport) -> bool:
+        """Take a report; whether it says something new."""
+        with self._lock:
+            before = self._heard.get(report.node)
+            self._heard[report.node] = Heard(report, self._clock())
+        silent = before is not None and self._clock() - before.at_s > SILENT_AFTER_S
+        return before is None or silent or before.report != report
+
+    def all(self) -> dict[str, Heard]:
+        """By node."""
+        with self._lock:
+            return dict(self._heard)
+
+    def is_silent(self, heard: Heard) -> bool:
+        """Whether nothing was heard since for too long."""
+        return self._clock() - heard.at_s > SILENT_AFTER_S

@@ -1,0 +1,251 @@
+"""What users ask for, as changes of the state: checked, stored, and made so by the loop.
+
+Every function gives a state out of a state, or raises NotThere, Conflict, NotPossible or SpecError, and then
+nothing has changed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from types import MappingProxyType
+
+from artesian.model.disk import PoolName, Tombstone
+from artesian.model.errors import Conflict, NotPossible, NotThere
+from artesian.model.observation import Observation
+from artesian.model.plan import Consent
+from artesian.model.state import Approval, FrameworkState
+from artesian.model.wishes import VolumeWish
+from artesian.planner.planning import Decision
+from artesian.planner.recording import with_item
+from artesian.strategy.spec_file import read_spec
+
+_VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
+_GIB = 1 << 30
+
+
+def approve(state: FrameworkState, decision: Decision, plan_id: str, who: str) -> FrameworkState:
+    """Agree to the plan as it is now, and to no other."""
+    if plan_id != decision.plan.id:
+        raise Conflict(
+            f"the plan is not {plan_id} any more, it is {decision.plan.id}: look at it again and approve that"
+        )
+    asked = tuple(step.id for step in decision.plan.steps if step.consent is Consent.NEEDED)
+    if not asked:
+        return state
+    return replace(state, approval=Approval(plan_id, asked, who))
+
+
+def set_spec(state: FrameworkState, text: str) -> FrameworkState:
+    """Take another spec. What is claimed stays claimed."""
+    read_spec(text)
+    return replace(state, spec_text=text)
+
+
+def pause(state: FrameworkState, *, paused: bool) -> FrameworkState:
+    """Hold every step back, or no longer."""
+    return replace(state, paused=paused)
+
+
+def stop_everything(state: FrameworkState, *, stopping: bool) -> FrameworkState:
+    """Let go of all volumes and end all processes, or start them again."""
+    return replace(state, stopping=stopping)
+
+
+# --- nodes and disks
+
+
+def remove_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
+    """Take a node out: its data moves away first."""
+    _known_node(state, seen, name)
+    if state.engine is not None and any(place.node == name for place in state.engine.managers):
+        raise NotPossible(f"node {name} has a manager, and managers cannot be moved yet: it has to stay")
+    users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
+    if users:
+        raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
+    return _with_node(state, name, leaving=True)
+
+
+def add_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
+    """Use a node (again)."""
+    if seen.node(name) is None:
+        raise NotThere(f"there is no node {name}; there are {_names(seen)}")
+    return _with_node(state, name, leaving=False)
+
+
+def maintain_node(
+    state: FrameworkState, seen: Observation, name: str, *, in_maintenance: bool
+) -> FrameworkState:
+    """Put a node in maintenance, or take it out."""
+    _known_node(state, seen, name)
+    return _with_node(state, name, in_maintenance=in_maintenance)
+
+
+def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
+    """Take a disk out of its pool, named by its path, its last part, or its identity; it does not come back
+    by itself."""
+    identity = find_disk(state, seen, node, disk)
+    if identity in state.tombstones:
+        return state
+    tombstone = Tombstone(identity, "somebody has removed it")
+    return replace(state, tombstones=with_item(state.tombstones, identity, tombstone))
+
+
+def return_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
+    """Let a disk that was removed be taken again, if it is free."""
+    identity = find_disk(state, seen, node, disk)
+    if identity in state.claims:
+        raise Conflict(f"{disk} of node {node} is still being removed")
+    left = {key: value for key, value in state.tombstones.items() if key != identity}
+    return replace(state, tombstones=MappingProxyType(left))
+
+
+def find_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> str:
+    """The identity of a node's disk. Raises NotThere."""
+    found = seen.node(node)
+    for one in found.disks if found is not None else ():
+        if one.identity is not None and (
+            disk == one.identity or one.is_called(disk) or one.path.endswith(f"/{disk}")
+        ):
+            return one.identity
+    for identity, claim in state.claims.items():
+        if claim.node == node and disk in (identity, claim.path, claim.path.rpartition("/")[2]):
+            return identity
+    raise NotThere(f"node {node} has no disk {disk}; look at: artesian disk list")
+
+
+# --- volumes
+
+
+def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) -> FrameworkState:
+    """A new volume."""
+    if _VOLUME_NAME.fullmatch(wish.name) is None:
+        raise NotPossible(
+            f"{wish.name!r} is no name for a volume: up to 31 letters, digits, dots, dashes and underscores"
+        )
+    if wish.name in state.volumes:
+        raise Conflict(f"there is a volume {wish.name} already")
+    if seen.engine is not None and seen.engine.volume(wish.name) is not None:
+        raise Conflict(f"the engine has a volume {wish.name} that is not ours")
+    if seen.engine is not None and seen.engine.pool(wish.pool) is None:
+        known = ", ".join(str(pool.name) for pool in seen.engine.pools) or "none"
+        raise NotThere(f"there is no pool {wish.pool}; there are {known}")
+    _check_size(wish.size_bytes)
+    if wish.node is not None:
+        _attachable(state, seen, wish.node)
+    return _with_volume(state, wish)
+
+
+def grow_volume(state: FrameworkState, name: str, size_bytes: int) -> FrameworkState:
+    """Make a volume larger. It never becomes smaller."""
+    wish = find_volume(state, name)
+    _check_size(size_bytes)
+    if size_bytes < wish.size_bytes:
+        raise NotPossible(
+            f"volume {name} has {wish.size_bytes // _GIB} GiB, and volumes do not shrink: data would be lost"
+        )
+    return _with_volume(state, replace(wish, size_bytes=size_bytes))
+
+
+def rename_volume(state: FrameworkState, name: str, new_name: str) -> FrameworkState:
+    """Give a volume another name; whoever uses it is not disturbed."""
+    wish = find_volume(state, name)
+    if wish.engine_id is None:
+        raise Conflict(f"volume {name} is still being made")
+    if new_name in state.volumes:
+        raise Conflict(f"there is a volume {new_name} already")
+    if _VOLUME_NAME.fullmatch(new_name) is None:
+        raise NotPossible(f"{new_name!r} is no name for a volume")
+    volumes = {key: value for key, value in state.volumes.items() if key != name}
+    renamed = replace(wish, name=new_name)
+    return replace(state, volumes=MappingProxyType({**volumes, new_name: renamed}))
+
+
+def delete_volume(state: FrameworkState, name: str) -> FrameworkState:
+    """Delete a volume that nobody uses, and all that is in it."""
+    wish = find_volume(state, name)
+    if wish.node is not None:
+        raise Conflict(f"volume {name} is on node {wish.node}: detach it first")
+    return _with_volume(state, replace(wish, deleted=True))
+
+
+def attach_volume(
+    state: FrameworkState,
+    seen: Observation,
+    name: str,
+    node: str,
+    *,
+    mount_path: str | None,
+    fstype: str | None,
+    force: bool,
+) -> FrameworkState:
+    """Bring a volume to a node; away from where it is. `force` cuts a node off that does not let go."""
+    wish = find_volume(state, name)
+    _attachable(state, seen, node)
+    forced_from = wish.node if force and wish.node != node else wish.forced_from
+    if wish.node == node and mount_path is None:
+        mount_path = wish.mount_path
+    wanted = replace(
+        wish,
+        node=node,
+        mount_path=mount_path,
+        fstype=fstype or wish.fstype,
+        forced_from=forced_from if forced_from != node else None,
+    )
+    return _with_volume(state, wanted)
+
+
+def detach_volume(state: FrameworkState, name: str, *, force: bool) -> FrameworkState:
+    """Let a volume be nowhere."""
+    wish = find_volume(state, name)
+    forced_from = wish.node if force else wish.forced_from
+    return _with_volume(state, replace(wish, node=None, mount_path=None, forced_from=forced_from))
+
+
+def find_volume(state: FrameworkState, name: str) -> VolumeWish:
+    """Raises NotThere."""
+    wish = state.volumes.get(name)
+    if wish is None or wish.deleted:
+        known = ", ".join(sorted(one for one, it in state.volumes.items() if not it.deleted)) or "none"
+        raise NotThere(f"there is no volume {name}; there are {known}")
+    return wish
+
+
+def default_pool(seen: Observation) -> PoolName:
+    """The only pool. Raises NotThere or Conflict."""
+    pools = seen.engine.pools if seen.engine is not None else ()
+    if not pools:
+        raise NotThere("there is no storage pool yet")
+    if len(pools) > 1:
+        raise Conflict(f"say which pool: {', '.join(str(pool.name) for pool in pools)}")
+    return pools[0].name
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes <= 0 or size_bytes % _GIB:
+        above = max(1, -(-size_bytes // _GIB))
+        raise NotPossible(f"the size of a volume is a multiple of 1 GiB; the next one is {above}GiB")
+
+
+def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:
+    _known_node(state, seen, node)
+    if not state.node(node).is_client:
+        raise Conflict(f"node {node} has no client yet, so it cannot use volumes")
+
+
+def _known_node(state: FrameworkState, seen: Observation, name: str) -> None:
+    if name not in state.nodes:
+        raise NotThere(f"there is no node {name} in use; there are {_names(seen)}")
+
+
+def _names(seen: Observation) -> str:
+    return ", ".join(node.name for node in seen.nodes) or "none"
+
+
+def _with_volume(state: FrameworkState, wish: VolumeWish) -> FrameworkState:
+    return replace(state, volumes=with_item(state.volumes, wish.name, wish))
+
+
+def _with_node(state: FrameworkState, name: str, **values: bool) -> FrameworkState:
+    record = replace(state.node(name), **values)  # type: ignore[arg-type]
+    return replace(state, nodes=with_item(state.nodes, name, record))

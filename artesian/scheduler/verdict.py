@@ -1,0 +1,79 @@
+"""How a pass ended, in one sentence and in all steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from artesian.model.node import NodeState
+from artesian.model.observation import Observation
+from artesian.model.plan import HeldStep
+from artesian.planner.planning import Decision
+from artesian.scheduler.acting import Outcome, Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One pass: what was seen and decided, and what became of it. `healthy`: there is nothing left to do, and
+    everything that is stored is there as often as it should be."""
+
+    sentence: str
+    healthy: bool
+    seen: Observation
+    decision: Decision
+    taken: tuple[Taken, ...] = ()
+
+    @property
+    def held(self) -> tuple[HeldStep, ...]:
+        """Steps that something speaks against."""
+        return self.decision.guarded.held
+
+
+def pass_verdict(seen: Observation, decision: Decision, taken: list[Taken]) -> Verdict:
+    """Say how a pass has ended."""
+    done = sum(one.outcome is Outcome.DONE for one in taken)
+    refused = [one for one in taken if one.outcome is Outcome.REFUSED]
+    under_way = [one for one in taken if one.outcome is Outcome.UNDER_WAY]
+    held, waiting = decision.guarded.held, decision.guarded.waiting
+    trouble = _trouble(seen)
+    parts = []
+    if done:
+        parts.append(f"{_steps(done)} done")
+    if under_way:
+        parts.append(f"{_steps(len(under_way))} under way ({under_way[0].detail})")
+    if waiting:
+        parts.append(f"{_steps(len(waiting))} to follow")
+    if refused:
+        parts.append(f"{_steps(len(refused))} refused ({refused[0].detail})")
+    if held:
+        parts.append(f"{_steps(len(held))} held back ({held[0].because})")
+    parts += trouble
+    if not parts:
+        parts.append(_all_is_well(seen, decision))
+    healthy = not (taken or held or waiting or trouble)
+    sentence = "; ".join(parts)
+    return Verdict(f"{sentence[0].upper()}{sentence[1:]}.", healthy, seen, decision, tuple(taken))
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
+
+
+def _trouble(seen: Observation) -> list[str]:
+    """What is wrong and not for us to mend in this pass."""
+    found = []
+    for node in seen.nodes:
+        if node.state is not NodeState.ALIVE:
+            found.append(f"node {node.name} is {node.state}")
+    if seen.engine is None:
+        return found
+    found += [f"pool {pool.name} is degraded" for pool in seen.engine.pools if not pool.is_whole]
+    found += [f"device {device.path} has failed" for device in seen.engine.devices if device.failed]
+    found += [f"manager {manager.name} is away" for manager in seen.engine.managers if not manager.healthy]
+    return found
+
+
+def _all_is_well(seen: Observation, decision: Decision) -> str:
+    if decision.plan.notes:
+        return f"nothing to do: {decision.plan.notes[0]}"
+    pools = len(seen.engine.pools) if seen.engine is not None else 0
+    return f"all is as it should be: {len(seen.nodes)} nodes, {pools} pool{'' if pools == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Where the framework's memory is kept, behind a small port."""
