@@ -32,10 +32,14 @@ class NodeVolumes:
         """Begin whatever is missing; nothing waits for a volume that hangs."""
         assigned = {volume.volume_id: volume for volume in volumes}
         self._collect()
+        attached = self._attached_ids()
+        for volume_id in list(self._problems):
+            if volume_id not in assigned and volume_id not in attached:
+                del self._problems[volume_id]
         for volume_id, volume in assigned.items():
             if volume_id not in self._working and not self._is_done(volume):
                 self._working[volume_id] = self._pool.submit(self._bring, volume)
-        for volume_id in self._attached_ids():
+        for volume_id in attached:
             if volume_id not in assigned and volume_id not in self._working:
                 self._working[volume_id] = self._pool.submit(self._let_go, volume_id)
 

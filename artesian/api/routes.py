@@ -12,6 +12,7 @@ from artesian.api import views
 from artesian.api.access import TheScheduler, TheVerdict, require_user
 from artesian.model.errors import NotThere
 from artesian.model.event import Event
+from artesian.model.state import Stopping
 from artesian.scheduler import requests
 
 Document = dict[str, Any]
@@ -71,10 +72,10 @@ def put_paused(scheduler: TheScheduler, paused: Annotated[bool, Body(embed=True)
 
 
 @routes.put("/stopping")
-def put_stopping(scheduler: TheScheduler, stopping: Annotated[bool, Body(embed=True)]) -> Document:
-    """Let go of all volumes and end all processes; the data stays. Or start them again."""
-    event = Event("stopping" if stopping else "starting", "cluster", "somebody has asked for it")
-    scheduler.memory.change(lambda state: requests.stop_everything(state, stopping=stopping), [event])
+def put_stopping(scheduler: TheScheduler, stopping: Annotated[Stopping, Body(embed=True)]) -> Document:
+    """Let go of all volumes (`volumes`), end all processes too (`all`), or begin again (`no`)."""
+    event = Event("stopping", stopping, "somebody has asked for it")
+    scheduler.memory.change(lambda state: requests.stop_everything(state, stopping), [event])
     return {"stopping": stopping}
 
 

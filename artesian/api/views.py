@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from artesian.model.names import client_guid, device_name
+from artesian.model.node import NodeState
 from artesian.model.plan import HeldStep, Step
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
@@ -58,6 +59,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "engine": {
             "kind": state.engine.kind,
             "system_id": state.engine.system_id,
+            "made": state.engine_seen_once,
             "answers": engine is not None,
             "problem": verdict.seen.engine_problem,
         }
@@ -247,6 +249,9 @@ def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) ->
         return "" if not _ours(state, seen.mapped_to) else "it is still mapped to a node"
     if client_guid(engine.system_id, wish.node) not in seen.mapped_to:
         return f"it is not mapped to node {wish.node} yet"
+    node = verdict.seen.node(wish.node)
+    if node is None or node.state is not NodeState.ALIVE:
+        return f"node {wish.node} is {node.state if node is not None else 'not there'}"
     for one in verdict.seen.attachments:
         if one.volume_id == wish.engine_id and one.node == wish.node:
             if one.problem:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
 from artesian.cli import lifecycle, node_commands, volume_commands
+from artesian.cli.cluster import lifecycle as cluster_lifecycle
+from artesian.cli.cluster import nodes, plans, volumes
 from artesian.cli.outcome import ExitCode, code_of, sentence
 from artesian.embedded.local.layout import Role
 
 app = typer.Typer(
     name="artesian",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Highly available block storage out of the raw disks of a bare cluster.",
 )
@@ -36,6 +37,24 @@ engine.add_typer(node_commands.node, name="node")
 engine.add_typer(node_commands.disk, name="disk")
 for _role in Role:
     engine.command(_role.value)(node_commands.foreground(_role))
+
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    cluster_lifecycle.up,
+    cluster_lifecycle.down,
+    cluster_lifecycle.status,
+    plans.plan,
+    plans.apply,
+    plans.events,
+    plans.pause,
+    plans.resume,
+)
+for _command in _COMMANDS:
+    app.command()(_command)
+app.add_typer(nodes.node, name="node")
+app.add_typer(nodes.disk, name="disk")
+app.add_typer(nodes.pool, name="pool")
+app.add_typer(volumes.volume, name="volume")
+app.add_typer(nodes.local, name="local")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,8 @@ from enum import IntEnum
 from artesian.attach import errors as attach_errors
 from artesian.embedded import errors as engine_errors
 from artesian.embedded.local import errors as local_errors
+from artesian.model import errors as model_errors
+from artesian.model.errors import NeedsApproval
 
 
 class ExitCode(IntEnum):
@@ -19,6 +21,7 @@ class ExitCode(IntEnum):
     TOOK_TOO_LONG = 6
     NOT_POSSIBLE_HERE = 7  # a tool, a right or a kernel feature is missing on this machine
     REFUSED = 8  # the engine said no
+    NEEDS_APPROVAL = 9  # somebody has to agree to the plan first
     INTERNAL = 70  # a mistake of ours
     INTERRUPTED = 130
 
@@ -42,6 +45,12 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
     (local_errors.RestRefused, ExitCode.REFUSED),
     (engine_errors.CommandRefused, ExitCode.REFUSED),
     (engine_errors.EngineError, ExitCode.FAILED),
+    (NeedsApproval, ExitCode.NEEDS_APPROVAL),
+    (model_errors.SpecError, ExitCode.USAGE),
+    (model_errors.NotThere, ExitCode.NOT_THERE),
+    (model_errors.Conflict, ExitCode.IN_THE_WAY),
+    (model_errors.NotPossible, ExitCode.REFUSED),
+    (model_errors.ArtesianError, ExitCode.FAILED),
     (attach_errors.AttachError, ExitCode.FAILED),
     (PermissionError, ExitCode.NOT_POSSIBLE_HERE),
     (OSError, ExitCode.FAILED),

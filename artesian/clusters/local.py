@@ -34,6 +34,7 @@ from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
 from artesian.model.errors import NotPossible
 
 MAX_NODES = 200
+DEFAULT_DISK_BYTES = 2 << 30
 SCHEDULER_HOST = 253  # the last number of its address
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 _MAX_FOLDER_BYTES = 60  # sockets are made below it, and the kernel limits their paths

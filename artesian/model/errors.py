@@ -21,3 +21,7 @@ class NotThere(ArtesianError):
 
 class Conflict(ArtesianError):
     """What is asked for contradicts what is there."""
+
+
+class NeedsApproval(ArtesianError):
+    """Nobody has agreed to the plan, and nobody can be asked."""

@@ -20,6 +20,14 @@ class Role(StrEnum):
     CLIENT = "client"
 
 
+class Stopping(StrEnum):
+    """How much is to be let go of and ended; the data stays."""
+
+    NO = "no"
+    VOLUMES = "volumes"  # nodes let go of volumes, and nothing is changed any more
+    ALL = "all"  # and then end their processes
+
+
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
     """The engine that was made, or is to be made. `managers` are the members of its quorum.
@@ -64,7 +72,7 @@ class FrameworkState:
     engine: EngineIdentity | None = None
     engine_seen_once: bool = False
     paused: bool = False
-    stopping: bool = False  # everything is to be let go of and ended; the data stays
+    stopping: Stopping = Stopping.NO
     nodes: Mapping[str, NodeRecord] = field(default_factory=lambda: MappingProxyType({}))
     claims: Mapping[str, Claim] = field(default_factory=lambda: MappingProxyType({}))
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))

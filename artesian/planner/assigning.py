@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from artesian.model.assignment import AssignedVolume, Assignment
 from artesian.model.names import client_guid
-from artesian.model.state import FrameworkState
+from artesian.model.state import FrameworkState, Stopping
 from artesian.model.topology import ManagerRole
 
 
@@ -29,8 +29,8 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         domains=record.domains,
         is_client=record.is_client,
         client_guid=client_guid(engine.system_id, node),
-        volumes=() if state.stopping else _volumes(state, node),
-        stop=state.stopping,
+        volumes=_volumes(state, node) if state.stopping is Stopping.NO else (),
+        stop=state.stopping is Stopping.ALL,
     )
 
 

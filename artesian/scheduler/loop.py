@@ -25,7 +25,7 @@ from artesian.model.errors import ArtesianError
 from artesian.model.node import NodeState
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
-from artesian.model.state import EngineIdentity
+from artesian.model.state import EngineIdentity, Stopping
 from artesian.planner.assigning import assignment_of
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
@@ -96,7 +96,7 @@ class Scheduler:
         """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
         began = time.monotonic()
         nodes = self._substrate.nodes()
-        if not self.memory.state.stopping:
+        if self.memory.state.stopping is not Stopping.ALL:
             self._ensure_agents([node.name for node in nodes if not node.gone])
         seen = observe(nodes, self.reports, self._current_engine())
         if learn(self.memory.state, seen) is not self.memory.state:
@@ -104,7 +104,7 @@ class Scheduler:
         state = self.memory.state
         decision = decide(self.spec, seen, state)
         addresses = {node.name: node.address for node in nodes}
-        ready = () if state.stopping else decision.guarded.ready
+        ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
         taken = self._actor.act(ready, self._engine_for(ready), self._new_engine(), addresses)
         self.pass_seconds = time.monotonic() - began
         self.passes += 1

@@ -14,7 +14,7 @@ from artesian.model.disk import PoolName, Tombstone
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.observation import Observation
 from artesian.model.plan import Consent
-from artesian.model.state import Approval, FrameworkState
+from artesian.model.state import Approval, FrameworkState, Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import Decision
 from artesian.planner.recording import with_item
@@ -47,8 +47,8 @@ def pause(state: FrameworkState, *, paused: bool) -> FrameworkState:
     return replace(state, paused=paused)
 
 
-def stop_everything(state: FrameworkState, *, stopping: bool) -> FrameworkState:
-    """Let go of all volumes and end all processes, or start them again."""
+def stop_everything(state: FrameworkState, stopping: Stopping) -> FrameworkState:
+    """Let go of all volumes and end all processes, or begin again."""
     return replace(state, stopping=stopping)
 
 

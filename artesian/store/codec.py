@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from artesian.model.disk import Claim, Tombstone
-from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord
+from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.store.port import StoreUnusable
 
@@ -26,7 +26,7 @@ _ONE: dict[str, TypeAdapter[Any]] = {
     "engine": TypeAdapter(EngineIdentity | None),
     "engine_seen_once": TypeAdapter(bool),
     "paused": TypeAdapter(bool),
-    "stopping": TypeAdapter(bool),
+    "stopping": TypeAdapter(Stopping),
     "approval": TypeAdapter(Approval | None),
 }
 assert {field.name for field in fields(FrameworkState)} == set(_MANY) | set(_ONE)

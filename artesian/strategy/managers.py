@@ -38,7 +38,7 @@ def wanted_managers(situation: Situation) -> tuple[list[WantedManager], list[str
 
 def _may_manage(situation: Situation, node: Node) -> bool:
     if node.name in situation.managers:
-        return node.state is not NodeState.GONE
+        return True
     return (
         node.state is NodeState.ALIVE
         and node.joined

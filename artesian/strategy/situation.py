@@ -51,7 +51,12 @@ class Situation:
         """A disk that is in a pool stays there, whatever its name is today."""
         path = next((disk.path for disk in node.disks if disk.identity == claim.identity), claim.path)
         return WantedDevice(
-            node.name, claim.identity, path, claim.pool, claim.size_bytes, f"it is in use: {claim.because}"
+            node.name,
+            claim.identity,
+            path,
+            claim.pool,
+            claim.size_bytes,
+            f"it was given to pool {claim.pool} before",
         )
 
 

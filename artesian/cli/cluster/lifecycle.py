@@ -1,0 +1,230 @@
+"""`artesian up`, `down`, `status`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artesian.cli import options as common
+from artesian.cli.cluster import options, scheduler_process
+from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
+from artesian.cli.outcome import ExitCode
+from artesian.cli.output import Output, Progress
+from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
+from artesian.embedded.local.errors import InTheWay, TookTooLong
+from artesian.model.errors import NotPossible, NotThere
+
+_WATCH_S = 1.0
+_AGENTS_TIMEOUT_S = 30.0
+_ENGINE_TIMEOUT_S = 60.0
+_DEFAULT_NODES, _DEFAULT_DISKS = 3, 2
+
+
+def up(
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Make nodes up to this number.  [3]")] = None,
+    disks_per_node: Annotated[int | None, typer.Option(min=0, help="Disks of each new node.  [2]")] = None,
+    disk_size: common.OptionalSize = None,
+    attributes: Annotated[Path | None, typer.Option(help="Attribute files for each new node.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="What is wanted, in YAML.")] = None,
+    yes: common.Yes = False,
+    timeout_s: options.Timeout = 300.0,
+    as_json: common.Json = False,
+) -> None:
+    """From bare nodes to storage: shows the plan, asks, and carries it out.
+
+    In a new folder a cluster of bare nodes is made on this machine. Everything goes on in the background;
+    a later `up` starts what does not run, and finds all data.
+    """
+    output = Output(as_json)
+    began = time.monotonic()
+    folder = folder.absolute()
+    _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
+    with output.progress() as say:
+        say("starting the scheduler …")
+        scheduler_process.ensure(folder)
+        api = Api(folder)
+        api.put("/stopping", {"stopping": "no"})
+        if spec is not None:
+            give_spec(api, spec)
+        _wait_for_agents(api, say)
+        wait_for(lambda: _engine_away(api), _ENGINE_TIMEOUT_S, say)
+    agree(api, output, None, yes)
+    with output.progress() as say:
+        wait_until_done(api, timeout_s, say)
+        wait_for(lambda: _volume_away(api), _ENGINE_TIMEOUT_S, say)
+    status = api.get("/status")
+    seconds = time.monotonic() - began
+    document = status | {"folder": str(folder), "seconds": round(seconds, 3)}
+    output.result(document, f"{status['verdict']} ({seconds:.1f} s)")
+
+
+def down(
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    destroy: Annotated[bool, typer.Option("--destroy", help="Delete the cluster and all its data.")] = False,
+    yes: common.Yes = False,
+    timeout_s: options.Timeout = 60.0,
+    as_json: common.Json = False,
+) -> None:
+    """Let go of all volumes, end everything, and say what was done. The data stays unless destroyed."""
+    output = Output(as_json)
+    folder = folder.absolute()
+    cluster = LocalCluster(folder)
+    if not cluster.exists:
+        raise NotThere(f"there is no cluster in {folder}")
+    if destroy and not yes:
+        confirm(f"Delete the cluster in {folder} and all its data?")
+    receipt: list[str] = []
+    with output.progress() as say:
+        scheduler_process.ensure(folder)
+        api = Api(folder)
+        receipt += _let_go(api, timeout_s, say)
+        say("stopping processes …")
+        api.put("/stopping", {"stopping": "all"})
+        running = _running(api)
+        wait_for(lambda: None if _is_idle(api) else "waiting for processes to end", timeout_s, say)
+        receipt += [f"stopped {name} on {node}" for node, name in running]
+        receipt += [
+            f"stopped the agent of {node.name}" for node in cluster.nodes() if cluster.stop_agent(node.name)
+        ]
+        scheduler_process.stop(folder)
+        receipt.append("stopped the scheduler")
+    if destroy:
+        shutil.rmtree(folder)
+        receipt.append(f"deleted {folder} with all nodes and disks in it")
+    kept = "" if destroy else "\nAll data is kept: `artesian up` brings it back."
+    output.result({"receipt": receipt, "destroyed": destroy}, "\n".join(receipt) + kept)
+
+
+def status(
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")] = False,
+    as_json: common.Json = False,
+) -> None:
+    """Show what is, what is being done, and what is held back and why."""
+    from artesian.cli.cluster.tables import status_tables
+
+    api = Api(folder)
+    if not watch:
+        document = api.get("/status")
+        Output(as_json).result(document, lambda: status_tables(document))
+        return
+    if as_json:
+        while True:
+            print(json.dumps(api.get("/status")), flush=True)
+            time.sleep(_WATCH_S)
+    from rich.live import Live
+
+    with Live(screen=sys.stdout.isatty(), auto_refresh=False) as live:
+        while True:
+            live.update(status_tables(api.get("/status")), refresh=True)
+            time.sleep(_WATCH_S)
+
+
+def _make_nodes(
+    cluster: LocalCluster,
+    nodes: int | None,
+    disks_per_node: int | None,
+    disk_size: int | None,
+    attributes: Path | None,
+) -> None:
+    made = cluster.create()
+    if not made and nodes is None:
+        return
+    there = {node.name for node in cluster.nodes()}
+    values = _read_attributes(attributes) if attributes is not None else {}
+    for number in range(1, (nodes or _DEFAULT_NODES) + 1):
+        name = f"node-{number}"
+        if name not in there:
+            cluster.add_node(name)
+            cluster.set_attributes(name, values)
+            for _ in range(_DEFAULT_DISKS if disks_per_node is None else disks_per_node):
+                cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES)
+
+
+def _read_attributes(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise NotPossible(f"{folder} is no folder with attribute files")
+    return {path.name: path.read_text().strip() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def _wait_for_agents(api: Api, say: Progress) -> None:
+    def look() -> str | None:
+        try:
+            silent = [node["name"] for node in api.get("/nodes") if node["state"] == "silent"]
+        except NotPossible as error:
+            return str(error)
+        return f"waiting for the agents of {', '.join(silent)}" if silent else None
+
+    wait_for(look, _AGENTS_TIMEOUT_S, say)
+
+
+def _volume_away(api: Api) -> str | None:
+    """Volumes that were on nodes before come back to them; those of nodes that are off are not waited for."""
+    alive = {node["name"] for node in api.get("/nodes") if node["state"] == "alive"}
+    for one in api.get("/volumes"):
+        if one["node"] in alive and not one["ready"]:
+            return f"volume {one['name']}: {one['because']}"
+    return None
+
+
+def _engine_away(api: Api) -> str | None:
+    """An engine that was made before needs a moment after its processes have been started again."""
+    engine = api.get("/status")["engine"]
+    if engine is None or engine["answers"] or not engine["made"]:
+        return None
+    return f"waiting for the engine: {engine['problem']}"
+
+
+def _let_go(api: Api, timeout_s: float, say: Progress) -> list[str]:
+    """Detach all volumes; if one is in use, everything goes on as before. Raises InTheWay."""
+    attached = _attached(api)
+    api.put("/stopping", {"stopping": "volumes"})
+    try:
+        wait_for(
+            lambda: "; ".join(f"volume on {one}" for one in _attached(api)) or None, min(timeout_s, 20.0), say
+        )
+    except TookTooLong:
+        problems = [one for node in api.get("/nodes") for one in node["problems"]]
+        api.put("/stopping", {"stopping": "no"})
+        raise InTheWay(f"nothing was stopped: {'; '.join(problems) or 'volumes are in use'}") from None
+    return [f"detached {one}" for one in attached]
+
+
+def _attached(api: Api) -> list[str]:
+    return [
+        f"{node['name']} at {one['mounted_at'] or one['device']}"
+        for node in api.get("/nodes")
+        if node["state"] == "alive"
+        for one in node["attachments"]
+    ]
+
+
+def _running(api: Api) -> list[tuple[str, str]]:
+    return [
+        (node["name"], one["name"])
+        for node in api.get("/nodes")
+        if node["state"] == "alive"
+        for one in node["processes"]
+        if one["running"]
+    ]
+
+
+def _is_idle(api: Api) -> bool:
+    return not _running(api) and not _attached(api)
+
+
+def confirm(question: str) -> None:
+    """Ask before data is deleted. Raises NotPossible when nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise NotPossible("this deletes data; say --yes if that is meant")
+    if input(f"{question} Type yes to go on: ").strip().lower() != "yes":
+        print("Nothing was done.", file=sys.stderr)
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,233 @@
+"""`artesian node`, `disk`, `pool`, and `local` for the machines of a local cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from artesian.cli import options as common
+from artesian.cli.cluster import options
+from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.output import Output
+from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
+from artesian.model.errors import NotThere
+
+node = typer.Typer(no_args_is_help=True, help="Nodes of the cluster.")
+disk = typer.Typer(no_args_is_help=True, help="Raw disks of the nodes.")
+pool = typer.Typer(no_args_is_help=True, help="Storage pools.")
+local = typer.Typer(no_args_is_help=True, help="The machines of a local cluster: add, switch off and on.")
+
+Disk = Annotated[str, typer.Argument(metavar="DISK", help="A disk's path, name or identity.")]
+
+
+@node.command("list")
+def list_nodes(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
+    """Show the nodes."""
+    from artesian.cli.cluster.tables import node_table
+
+    document = Api(folder).get("/nodes")
+    Output(as_json).result(document, lambda: node_table(document))
+
+
+@node.command()
+def show(
+    name: options.NodeName, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
+) -> None:
+    """Show a node with its processes and attachments."""
+    document = _find_node(Api(folder), name)
+    Output(as_json).result(document, lambda: _node_text(document))
+
+
+@node.command()
+def add(
+    name: options.NodeName, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
+) -> None:
+    """Use a node again that was removed."""
+    Output(as_json).result(Api(folder).post(f"/nodes/{name}/add"), f"Node {name} may be used.")
+
+
+@node.command()
+def remove(
+    name: options.NodeName,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = 600.0,
+    as_json: common.Json = False,
+) -> None:
+    """Take a node out: its data moves away first."""
+    api, output = Api(folder), Output(as_json)
+    api.post(f"/nodes/{name}/remove")
+    if not no_wait:
+        with output.progress() as say:
+            wait_for(lambda: _still_in_use(api, name), timeout_s, say)
+    text = f"Node {name} is {'being removed' if no_wait else 'removed'}."
+    output.result({"node": name, "removed": not no_wait}, text)
+
+
+@node.command()
+def maintain(
+    name: options.NodeName,
+    end: Annotated[bool, typer.Option("--end", help="It is over.")] = False,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    as_json: common.Json = False,
+) -> None:
+    """Put a node in maintenance: nothing new is put on it."""
+    Api(folder).post(f"/nodes/{name}/{'unmaintain' if end else 'maintain'}")
+    text = f"Node {name} is {'no longer ' if end else ''}in maintenance."
+    Output(as_json).result({"node": name, "in_maintenance": not end}, text)
+
+
+@disk.command("list")
+def list_disks(
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    on: Annotated[str | None, typer.Option("--node", help="Of this node only.")] = None,
+    as_json: common.Json = False,
+) -> None:
+    """Show every disk, whether it may be taken, and why."""
+    from artesian.cli.cluster.tables import disk_table
+
+    document = [one for one in Api(folder).get("/disks") if on in (None, one["node"])]
+    Output(as_json).result(document, lambda: disk_table(document))
+
+
+@disk.command("remove")
+def remove_disk(
+    name: options.NodeName,
+    which: Disk,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = 600.0,
+    as_json: common.Json = False,
+) -> None:
+    """Take a disk out of its pool: its data moves away first. It does not come back by itself."""
+    api, output = Api(folder), Output(as_json)
+    api.post(f"/nodes/{name}/disks/remove", {"disk": which})
+    if not no_wait:
+        with output.progress() as say:
+            wait_for(lambda: _disk_in_use(api, name, which), timeout_s, say)
+    output.result(
+        {"node": name, "disk": which}, f"Disk {which} of node {name} is {'being ' * no_wait}removed."
+    )
+
+
+@disk.command("return")
+def return_disk(
+    name: options.NodeName,
+    which: Disk,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    as_json: common.Json = False,
+) -> None:
+    """Let a disk that was removed be taken again, if it is free."""
+    document = Api(folder).post(f"/nodes/{name}/disks/return", {"disk": which})
+    Output(as_json).result(document, f"Disk {which} of node {name} may be taken again.")
+
+
+@pool.command("list")
+def list_pools(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
+    """Show the pools."""
+    from artesian.cli.cluster.tables import pool_table
+
+    document = Api(folder).get("/pools")
+    Output(as_json).result(document, lambda: pool_table(document))
+
+
+@local.command("add")
+def add_machine(
+    name: options.NodeName,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    disks: Annotated[int, typer.Option(min=0, help="How many disks.")] = 2,
+    disk_size: common.OptionalSize = None,
+    as_json: common.Json = False,
+) -> None:
+    """Put a bare machine with raw disks into the cluster; the plan shows what becomes of it."""
+    cluster = _cluster(folder)
+    cluster.add_node(name)
+    paths = [str(cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES)) for _ in range(disks)]
+    Output(as_json).result({"node": name, "disks": paths}, f"Machine {name} has {disks} raw disks.")
+
+
+@local.command("add-disk")
+def add_disk(
+    name: options.NodeName,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    size: common.OptionalSize = None,
+    as_json: common.Json = False,
+) -> None:
+    """Put a raw disk into a machine."""
+    path = _cluster(folder).add_disk(name, size or DEFAULT_DISK_BYTES)
+    Output(as_json).result({"node": name, "disk": str(path)}, f"{path} is there.")
+
+
+@local.command("off")
+def switch_off(
+    name: options.NodeName, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
+) -> None:
+    """As if a machine's power went: everything on it is killed at once."""
+    killed = _cluster(folder).switch_off(name)
+    Output(as_json).result(
+        {"node": name, "killed": killed}, f"Machine {name} is off ({killed} processes killed)."
+    )
+
+
+@local.command("on")
+def switch_on(
+    name: options.NodeName, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
+) -> None:
+    """Let a machine run again."""
+    was_off = _cluster(folder).switch_on(name)
+    Output(as_json).result({"node": name, "was_off": was_off}, f"Machine {name} is on.")
+
+
+def _cluster(folder: Any) -> LocalCluster:
+    cluster = LocalCluster(folder)
+    if not cluster.exists:
+        raise NotThere(f"there is no cluster in {folder}")
+    return cluster
+
+
+def _find_node(api: Api, name: str) -> dict[str, Any]:
+    nodes = api.get("/nodes")
+    for one in nodes:
+        if one["name"] == name:
+            found: dict[str, Any] = one
+            return found
+    raise NotThere(f"there is no node {name}; there are {', '.join(one['name'] for one in nodes)}")
+
+
+def _still_in_use(api: Api, name: str) -> str | None:
+    roles = _find_node(api, name)["roles"]
+    if not roles:
+        return None
+    held = [one["because"] for one in api.get("/status")["held"] if one["arguments"].get("node") == name]
+    return held[0] if held else f"node {name} is still {', '.join(roles)}"
+
+
+def _disk_in_use(api: Api, name: str, which: str) -> str | None:
+    for one in api.get("/disks"):
+        if one["node"] == name and which in (one["path"], one["identity"], one["path"].rpartition("/")[2]):
+            if one["pool"] is None:
+                return None
+            held = [
+                step["because"]
+                for step in api.get("/status")["held"]
+                if step["arguments"].get("identity") == one["identity"]
+            ]
+            return held[0] if held else f"data is moving away from disk {which}"
+    return None
+
+
+def _node_text(document: dict[str, Any]) -> str:
+    lines = [f"{document['name']}  {document['state']}  {document['address']}"]
+    lines += [f"  {role}" for role in document["roles"]]
+    lines += [
+        f"  process {one['name']}: {'runs, ' + str(one['process_id']) if one['running'] else 'does not run'}"
+        for one in document["processes"]
+    ]
+    lines += [
+        f"  volume {one['volume_id']} at {one['mounted_at'] or one['device']} {one['problem']}".rstrip()
+        for one in document["attachments"]
+    ]
+    lines += [f"  attribute {key}: {value}" for key, value in document["attributes"].items()]
+    lines += [f"  problem: {one}" for one in document["problems"]]
+    return "\n".join(lines)

@@ -1,0 +1,17 @@
+"""Options and arguments that the cluster's commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[
+    Path,
+    typer.Option("--dir", envvar="ARTESIAN_DIR", help="The cluster's folder.", show_default="~/artesian"),
+]
+DEFAULT_FOLDER = Path.home() / "artesian"
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="A node's name.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="How long to wait, in seconds.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is so.")]

@@ -1,0 +1,143 @@
+"""A cluster as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from artesian.cli.tables import table_of
+from artesian.model.sizes import format_size
+
+Document = dict[str, Any]
+
+
+def status_tables(status: Document) -> RenderableType:
+    """Everything of `status`."""
+    style = "green" if status["healthy"] else "yellow"
+    parts: list[RenderableType] = [Text(status["verdict"], style=style)]
+    parts += [Text(f"note: {note}", style="yellow") for note in status["notes"]]
+    if status["managers"]:
+        rows = [(one["node"], one["role"], _manager_state(one)) for one in status["managers"]]
+        parts.append(table_of(("manager on", "role", "state"), rows, "Managers"))
+    parts.append(node_table(status["nodes"]))
+    if status["pools"]:
+        parts.append(pool_table(status["pools"]))
+    if status["volumes"]:
+        parts.append(volume_table(status["volumes"]))
+    return Group(*parts)
+
+
+def _manager_state(manager: Document) -> str:
+    if manager["healthy"] is None:
+        return "unknown"
+    if not manager["healthy"]:
+        return "away"
+    return "leads" if manager["leads"] else "follows"
+
+
+def node_table(nodes: list[Document]) -> RenderableType:
+    """The nodes."""
+    rows = []
+    for node in nodes:
+        state = node["state"]
+        if node["leaving"]:
+            state = "leaving" if node["roles"] else "removed"
+        elif not node["joined"]:
+            state += ", not used"
+        if node["in_maintenance"]:
+            state += ", maintenance"
+        problems = "; ".join(node["problems"])
+        rows.append((node["name"], state, node["address"], ", ".join(node["roles"]) or "-", problems or "-"))
+    return table_of(("node", "state", "address", "roles", "problems"), rows, "Nodes")
+
+
+def pool_table(pools: list[Document]) -> RenderableType:
+    """The storage pools."""
+    rows = []
+    for pool in pools:
+        state = "normal" if pool["is_settled"] else "moving" if pool["is_whole"] else "degraded"
+        rows.append(
+            (
+                pool["name"],
+                state,
+                str(pool["devices"]),
+                format_size(pool["size_bytes"]),
+                format_size(pool["used_bytes"]),
+                format_size(pool["free_bytes"]),
+                f"{pool['spare_percentage']} %",
+                format_size(pool["degraded_bytes"]),
+            )
+        )
+    columns = ("pool", "state", "devices", "size", "used", "free", "spare", "degraded")
+    return table_of(columns, rows, "Pools  (size and used: all copies; free: for volumes)")
+
+
+def volume_table(volumes: list[Document]) -> RenderableType:
+    """The volumes."""
+    rows = [
+        (
+            one["name"],
+            format_size(one["size_bytes"]),
+            one["pool"],
+            one["node"] or "-",
+            one["mounted_at"] or one["device"] or "-",
+            "normal" if one["ready"] else one["because"],
+        )
+        for one in volumes
+    ]
+    return table_of(("volume", "size", "pool", "node", "at", "state"), rows, "Volumes")
+
+
+def disk_table(disks: list[Document]) -> RenderableType:
+    """The disks, each with its verdict."""
+    rows = [
+        (
+            one["node"],
+            one["path"].rpartition("/")[2],
+            format_size(one["size_bytes"]),
+            one["verdict"] + (f", {one['device']}" if one["device"] else ""),
+            one["because"],
+        )
+        for one in disks
+    ]
+    return table_of(("node", "disk", "size", "verdict", "because"), rows)
+
+
+def plan_table(plan: Document) -> RenderableType:
+    """A plan: every step with its reason, and what becomes of it."""
+    if not plan["steps"]:
+        return Group(
+            Text("Nothing is to be done.", style="green"),
+            *(Text(f"note: {note}", style="yellow") for note in plan["notes"]),
+        )
+    rows = []
+    for number, step in enumerate(plan["steps"], 1):
+        marks = ("! " if step["destructive"] else "") + ("? " if step["needs_approval"] else "")
+        what = f"{marks}{step['change']} " + " ".join(
+            f"{name}={_short(value)}" for name, value in step["arguments"].items() if _is_shown(name, value)
+        )
+        rows.append((str(number), what, step["because"], step["state"]))
+    return Group(
+        table_of(("", "step", "because", "state"), rows, f"Plan {plan['id']}"),
+        Text("!: writes to a free disk, moves copies away, or deletes.   ?: somebody has to agree to it."),
+        *(Text(f"note: {note}", style="yellow") for note in plan["notes"]),
+    )
+
+
+def _is_shown(name: str, value: object) -> bool:
+    return value is not None and name not in ("identity", "address")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
+        return format_size(value).replace(" ", "")
+    return str(value)
+
+
+def event_line(event: Document, at: str) -> str:
+    """One event."""
+    return f"{event['number']:>6}  {at}  {event['kind']:<10} {event['subject']}: {event['because']}"

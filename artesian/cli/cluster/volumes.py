@@ -1,0 +1,197 @@
+"""`artesian volume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artesian.cli import options as common
+from artesian.cli.cluster import options
+from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.output import Output
+from artesian.model.errors import NotThere
+from artesian.model.sizes import format_size
+
+volume = typer.Typer(no_args_is_help=True, help="Volumes: made, grown, attached, mounted, moved.")
+
+Name = Annotated[str, typer.Argument(metavar="VOLUME", help="A volume's name.")]
+NodeOption = Annotated[str | None, typer.Option("--node", metavar="NODE", help="On which node.")]
+Mount = Annotated[
+    Path | None, typer.Option("--mount", help="Mount it here; a file system is made if it is empty.")
+]
+Fstype = Annotated[str | None, typer.Option(help="ext4 or xfs.")]
+_TIMEOUT_S = 60.0
+
+
+@volume.command()
+def create(
+    name: Name,
+    size: common.Size,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    pool: Annotated[str | None, typer.Option(help="domain/pool, if there are several.")] = None,
+    thick: Annotated[bool, typer.Option("--thick", help="Take all its space now.")] = False,
+    node: NodeOption = None,
+    mount: Mount = None,
+    fstype: Fstype = None,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Make a volume; attach and mount it too, if you say where."""
+    api, output = Api(folder), Output(as_json)
+    api.post(
+        "/volumes",
+        {
+            "name": name,
+            "size_bytes": size,
+            "pool": pool,
+            "thick": thick,
+            "node": node,
+            "mount_path": str(mount.absolute()) if mount is not None else None,
+            "fstype": fstype,
+        },
+    )
+    _finish(api, output, name, no_wait, timeout_s)
+
+
+@volume.command("list")
+def list_volumes(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
+    """Show the volumes."""
+    from artesian.cli.cluster.tables import volume_table
+
+    document = Api(folder).get("/volumes")
+    Output(as_json).result(document, lambda: volume_table(document))
+
+
+@volume.command()
+def show(name: Name, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
+    """Show a volume."""
+    document = Api(folder).get(f"/volumes/{name}")
+    Output(as_json).result(document, _text(document))
+
+
+@volume.command()
+def grow(
+    name: Name,
+    size: common.Size,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Give a volume a new, larger size; the file system on it grows too."""
+    api, output = Api(folder), Output(as_json)
+    api.patch(f"/volumes/{name}", {"size_bytes": size})
+    _finish(api, output, name, no_wait, timeout_s)
+
+
+@volume.command()
+def rename(
+    name: Name,
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")],
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Give a volume another name; whoever uses it is not disturbed."""
+    api, output = Api(folder), Output(as_json)
+    api.patch(f"/volumes/{name}", {"new_name": new_name})
+    _finish(api, output, new_name, False, timeout_s)
+
+
+@volume.command()
+def delete(
+    name: Name,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    yes: common.Yes = False,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Delete a volume that is nowhere, and all that is in it."""
+    from artesian.cli.cluster.lifecycle import confirm
+
+    api, output = Api(folder), Output(as_json)
+    api.get(f"/volumes/{name}")
+    if not yes:
+        confirm(f"Delete volume {name} and all that is in it?")
+    api.delete(f"/volumes/{name}")
+
+    def look() -> str | None:
+        left = [one for one in api.get("/volumes") if one["name"] == name]
+        return f"volume {name}: {left[0]['because'] or 'it is being deleted'}" if left else None
+
+    with output.progress() as say:
+        wait_for(look, timeout_s, say)
+    output.result({"name": name, "deleted": True}, f"Volume {name} is gone.")
+
+
+@volume.command()
+def attach(
+    name: Name,
+    node: Annotated[str, typer.Option("--node", metavar="NODE", help="To which node.")],
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    mount: Mount = None,
+    fstype: Fstype = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also from a node that does not let go; what it had not flushed is lost."
+        ),
+    ] = False,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Bring a volume to a node, away from where it is; the other node is cut off first."""
+    api, output = Api(folder), Output(as_json)
+    path = str(mount.absolute()) if mount is not None else None
+    body = {"node": node, "mount_path": path, "fstype": fstype, "force": force}
+    api.put(f"/volumes/{name}/attachment", body)
+    _finish(api, output, name, no_wait, timeout_s)
+
+
+@volume.command()
+def detach(
+    name: Name,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    force: Annotated[bool, typer.Option("--force", help="Also if the node does not let go of it.")] = False,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Unmount a volume and take it from its node."""
+    api, output = Api(folder), Output(as_json)
+    api.delete(f"/volumes/{name}/attachment", force=force)
+    _finish(api, output, name, no_wait, timeout_s)
+
+
+def _finish(api: Api, output: Output, name: str, no_wait: bool, timeout_s: float) -> None:
+    """Wait until the volume is as wished, and show it."""
+
+    def look() -> str | None:
+        try:
+            document = api.get(f"/volumes/{name}")
+        except NotThere:
+            return f"volume {name} is being renamed"
+        return None if document["ready"] else f"volume {name}: {document['because']}"
+
+    if not no_wait:
+        with output.progress() as say:
+            wait_for(look, timeout_s, say)
+    document = api.get(f"/volumes/{name}")
+    output.result(document, _text(document))
+
+
+def _text(document: dict[str, Any]) -> str:
+    parts = [f"Volume {document['name']} of {format_size(document['size_bytes'])} in pool {document['pool']}"]
+    if document["mounted_at"] is not None:
+        parts.append(f"mounted on {document['node']} at {document['mounted_at']} ({document['device']})")
+    elif document["device"] is not None:
+        parts.append(f"on {document['node']} as {document['device']}")
+    elif document["node"] is None:
+        parts.append("attached nowhere")
+    if not document["ready"]:
+        parts.append(str(document["because"]))
+    return ", ".join(parts) + "."
