@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artesian.api import views
 from artesian.api.access import TheScheduler, TheVerdict, require_user
-from artesian.model.errors import NotThere
+from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
 from artesian.model.state import Stopping
 from artesian.scheduler import requests
 
 Document = dict[str, Any]
+_PASS_TIMEOUT_S = 20.0
 routes = APIRouter(prefix="/v1", tags=["cluster"], dependencies=[Depends(require_user)])
 
 
@@ -37,6 +38,14 @@ def status(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 def plan(verdict: TheVerdict) -> Document:
     """What would be done, in order, and why; and what is held back."""
     return views.plan_view(verdict)
+
+
+@routes.post("/passes")
+def look_anew(scheduler: TheScheduler) -> Document:
+    """Wait for a pass that begins now: what is asked afterwards is not older."""
+    if not scheduler.look_anew(_PASS_TIMEOUT_S):
+        raise NotPossible("no pass has ended in time; the scheduler's log says why")
+    return {"passes": scheduler.passes}
 
 
 @routes.post("/approvals")

@@ -158,7 +158,7 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
         ask = facts.spec.new_disks is Taking.ASK and not claimed
         steps.add(
             change,
-            f"{device.path} of node {device.node} belongs into pool {device.pool}: {device.because}",
+            device.because,
             JoinNode(device.node),
             AddPool(device.pool, spare),
             server,

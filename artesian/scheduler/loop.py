@@ -70,7 +70,9 @@ class Scheduler:
         self._spec: tuple[str, Spec] = ("", read_spec(""))
         self.verdict: Verdict | None = None
         self.pass_seconds = 0.0
-        self.passes = 0
+        self.passes = 0  # begun
+        self._finished = 0
+        self._pass_ended = threading.Condition()
         self.memory.listen(self.wake)
 
     # --- the loop
@@ -80,10 +82,14 @@ class Scheduler:
         while not self._ended.is_set():
             self._wake.clear()
             before = self.verdict
+            self.passes += 1
             try:
                 self.verdict = self.one_pass()
             except ArtesianError as error:
                 log.error("a pass has failed", reason=str(error))
+            with self._pass_ended:
+                self._finished = self.passes
+                self._pass_ended.notify_all()
             verdict = self.verdict
             if verdict is not None and (before is None or before.sentence != verdict.sentence):
                 log.info("verdict", sentence=verdict.sentence)
@@ -107,8 +113,14 @@ class Scheduler:
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
         taken = self._actor.act(ready, self._engine_for(ready), self._new_engine(), addresses)
         self.pass_seconds = time.monotonic() - began
-        self.passes += 1
         return pass_verdict(seen, decision, taken)
+
+    def look_anew(self, timeout_s: float) -> bool:
+        """Wait for the end of a pass that begins after this call; False if that takes too long."""
+        wanted = self.passes + 1
+        self.wake()
+        with self._pass_ended:
+            return self._pass_ended.wait_for(lambda: self._finished >= wanted, timeout_s)
 
     def stop(self) -> None:
         """End the loop after the present pass. Everything goes on without it."""

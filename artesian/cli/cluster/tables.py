@@ -116,7 +116,9 @@ def plan_table(plan: Document) -> RenderableType:
     for number, step in enumerate(plan["steps"], 1):
         marks = ("! " if step["destructive"] else "") + ("? " if step["needs_approval"] else "")
         what = f"{marks}{step['change']} " + " ".join(
-            f"{name}={_short(value)}" for name, value in step["arguments"].items() if _is_shown(name, value)
+            f"{name}={_short(name, value)}"
+            for name, value in step["arguments"].items()
+            if _is_shown(name, value)
         )
         rows.append((str(number), what, step["because"], step["state"]))
     return Group(
@@ -130,7 +132,9 @@ def _is_shown(name: str, value: object) -> bool:
     return value is not None and name not in ("identity", "address")
 
 
-def _short(value: Any) -> str:
+def _short(name: str, value: Any) -> str:
+    if name == "path":
+        return str(value).rpartition("/")[2]
     if isinstance(value, list):
         return ",".join(map(str, value))
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
