@@ -28,7 +28,7 @@ DEFAULT_SPARE_PERCENTAGE = 10
 def plan_joining(facts: Facts, steps: Steps) -> None:
     """Nodes that are there and are not used yet."""
     consent = Consent.NEEDED if facts.spec.new_nodes is Taking.ASK else Consent.NONE
-    for node in facts.seen.nodes:
+    for node in sorted(facts.seen.nodes, key=lambda one: one.name):
         if _is_new(facts, node):
             steps.add(JoinNode(node.name), f"node {node.name} is there, and is not used yet", consent=consent)
 
@@ -80,7 +80,7 @@ def plan_structure(facts: Facts, steps: Steps, created: CreateEngine | None) -> 
         spare = _spare_percentage(facts, pool.name)
         if seen is None:
             steps.add(AddPool(pool.name, spare), pool.because, created, AddDomain(pool.name.domain))
-        elif _should_change_spare(seen, spare):
+        elif _is_as_wanted(facts, pool.name) and _should_change_spare(seen, spare):
             because = f"{spare} % are what the largest part of pool {pool.name} that may fail holds"
             steps.add(SetSpare(pool.name, spare), because)
 
@@ -98,6 +98,12 @@ def _spare_percentage(facts: Facts, pool: PoolName) -> int:
     if len(sizes) <= 2:
         return least
     return max(least, -(-100 * max(sizes.values()) // sum(sizes.values())))
+
+
+def _is_as_wanted(facts: Facts, pool: PoolName) -> bool:
+    """Whether a pool has just the devices that it should have."""
+    there = {device.name for device in facts.engine.devices if device.pool == pool}
+    return there == {device_name(one.identity) for one in facts.topology.devices if one.pool == pool}
 
 
 def _should_change_spare(seen: SeenPool, spare: int) -> bool:

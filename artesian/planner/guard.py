@@ -82,12 +82,13 @@ class _Guard:
     def _create(self, change: Change) -> str | None:
         assert isinstance(change, CreateEngine)
         if self._facts.state.engine is None:
-            for node in self._facts.seen.nodes:
-                for disk in node.disks:
+            for node in sorted(self._facts.seen.nodes, key=lambda one: one.name):
+                for disk in sorted(node.disks, key=lambda one: one.path):
                     if disk.label is not None and disk.identity not in self._facts.state.tombstones:
                         return (
                             f"nothing is remembered of an engine, but disk {disk.path} of node {node.name} "
-                            f"belongs to engine {disk.label.system_id}: bring its store back, or adopt it"
+                            f"belongs to engine {disk.label.system_id}: bring its store back; if that engine "
+                            f"is no more, say so: artesian disk remove {node.name} {disk.path}"
                         )
         return next((one for place in change.managers if (one := self._not_alive(place.node))), None)
 

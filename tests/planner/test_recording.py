@@ -1,0 +1,65 @@
+"""What is remembered of steps, and what nodes are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from artesian.model.plan import Consent
+from artesian.model.state import Stopping
+from artesian.planner.assigning import assignment_of
+from artesian.planner.recording import intend
+from tests.planner.situations import IDENTITY, World, nodes
+
+
+def test_an_approval_is_used_up_step_by_step() -> None:
+    world = World(nodes(3))
+    world.approve()
+    assert world.state.approval is not None
+    asked = len(world.state.approval.step_ids)
+    world.step()
+    assert world.state.approval is not None and len(world.state.approval.step_ids) < asked
+    world.converge()
+    assert world.state.approval is None
+
+
+def test_an_approval_is_for_that_plan_alone() -> None:
+    world = World(nodes(3))
+    world.approve()
+    world.nodes = nodes(4)
+    world.converge()
+    held = [step.step.change for step in world.decide().guarded.held]
+    assert {getattr(change, "node", None) for change in held} == {"node-4"}
+
+
+def test_a_claim_is_stored_before_its_disk_is_written_to() -> None:
+    world = World(nodes(3))
+    world.approve()
+    while not any(type(step.change).__name__ == "AddDevice" for step in world.decide().guarded.ready):
+        world.step()
+    (first, *_) = [s for s in world.decide().guarded.ready if type(s.change).__name__ == "AddDevice"]
+    after = intend(world.state, first, IDENTITY, "")
+    assert first.change.identity in after.claims  # type: ignore[union-attr]
+    again = replace(first, consent=Consent.NONE)
+    assert intend(after, again, IDENTITY, "") == after
+
+
+def test_assignments_come_from_what_was_decided_and_not_from_what_is_seen() -> None:
+    world = World(nodes(3)).deploy()
+    before = assignment_of(world.state, "node-1", "10.0.0.1")
+    world.engine, world.nodes = None, ()
+    assert assignment_of(world.state, "node-1", "10.0.0.1") == before
+    assert before.manages and before.is_client and before.domains == ("default",)
+
+
+def test_stopping_takes_volumes_first_and_processes_then() -> None:
+    world = World(nodes(3)).deploy()
+    volumes = replace(world.state, stopping=Stopping.VOLUMES)
+    assert not assignment_of(volumes, "node-1", "10.0.0.1").stop
+    everything = replace(world.state, stopping=Stopping.ALL)
+    assert assignment_of(everything, "node-1", "10.0.0.1").stop
+
+
+def test_a_node_that_nobody_decided_about_has_nothing_to_do() -> None:
+    world = World(nodes(3)).deploy()
+    assignment = assignment_of(world.state, "node-9", "10.0.0.9")
+    assert not assignment.manages and not assignment.is_client and not assignment.domains
