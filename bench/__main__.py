@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import data_path, events, footprint, mounted_path
+from bench import data_path, events, footprint, framework, mounted_path, planning
 from bench.figures import Figure
 
 SUITES: dict[str, Callable[[bool], list[Figure]]] = {
@@ -23,12 +23,14 @@ SUITES: dict[str, Callable[[bool], list[Figure]]] = {
     "mounted": mounted_path.measure,
     "events": events.measure,
     "footprint": footprint.measure,
+    "framework": framework.measure,
+    "planning": planning.measure,
 }
 
 
 def main() -> int:
     """Run the suites and print what they found."""
-    parser = argparse.ArgumentParser(description="Measure the embedded engine.")
+    parser = argparse.ArgumentParser(description="Measure the embedded engine and the framework.")
     parser.add_argument("--quick", action="store_true", help="shorter rounds")
     parser.add_argument("--only", nargs="*", choices=sorted(SUITES), help="only these")
     parser.add_argument("--report", type=Path, help="write the figures as JSON")
@@ -38,7 +40,7 @@ def main() -> int:
     for name in arguments.only or SUITES:
         console.print(f"[dim]measuring: {name} …[/]")
         figures += SUITES[name](arguments.quick)
-    table = Table("what", "measured", "yardstick", "ratio", "aim", "", title="Embedded engine")
+    table = Table("what", "measured", "yardstick", "ratio", "aim", "", title="What was measured")
     for figure in figures:
         table.add_row(*figure.row())
     console.print(table)

@@ -28,7 +28,7 @@ from artesian.model.report import AgentReport
 _LOOK_S = 1.0
 _LOOK_WHILE_WORKING_S = 0.05
 _DISKS_S = 2.0
-_HEARTBEAT_S = 2.0
+_HEARTBEAT_S = 4.0
 _POLL_S = 20.0
 _RETRY_S = 0.5
 _ASSIGNMENT = "assignment.json"

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from starlette.responses import Response
 
 from artesian.api import agent_routes, routes, volume_routes
+from artesian.api.agent_file import AgentFiles
 from artesian.api.changed import Changed
 from artesian.api.metrics import SchedulerCollector
 from artesian.api.problems import explain_problems
@@ -36,12 +37,25 @@ def make_application(scheduler: Scheduler) -> FastAPI:
     application.include_router(agent_routes.routes)
     application.include_router(routes.routes)
     application.include_router(volume_routes.routes)
+    agent_files = AgentFiles(scheduler.folder)
     registry = CollectorRegistry()
     registry.register(SchedulerCollector(scheduler))
 
     @application.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         return Response(generate_latest(registry), media_type=_METRICS_TYPE)
+
+    @application.get("/v1/agent", tags=["agents"], response_class=Response)
+    def agent_file() -> Response:
+        """The agent, one file; its SHA-256 is in the header Artesian-SHA256, and at /v1/agent.sha256."""
+        made = agent_files.get()
+        headers = {"Artesian-SHA256": made.sha256, "ETag": f'"{made.sha256}"'}
+        return Response(made.content, media_type="application/octet-stream", headers=headers)
+
+    @application.get("/v1/agent.sha256", tags=["agents"], response_class=Response)
+    def agent_checksum() -> Response:
+        """As `sha256sum` prints it."""
+        return Response(f"{agent_files.get().sha256}  agent.pyz\n", media_type="text/plain")
 
     @application.get("/healthz", include_in_schema=False)
     def alive() -> dict[str, bool]:

@@ -5,6 +5,7 @@ Engines allow 31 characters, so what is longer ends in a digest of the whole.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import uuid
 
@@ -29,6 +30,7 @@ def server_name(node: str, domain: str) -> str:
     return _fit(f"{node}.{domain}")
 
 
+@functools.lru_cache(maxsize=1 << 18)
 def device_name(identity: str) -> str:
     """A disk as a device, whatever its node calls it."""
     return f"disk-{digest(identity)[:20]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from artesian.model.changes import Change
@@ -36,11 +36,10 @@ class Step:
     after: tuple[str, ...] = ()
     destructive: bool = False
     consent: Consent = Consent.NONE
+    id: str = field(init=False, compare=False)  # names the change
 
-    @property
-    def id(self) -> str:
-        """Names the change."""
-        return step_id(self.change)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", step_id(self.change))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,10 @@ class Plan:
 
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+    id: str = field(init=False, compare=False)  # names exactly these steps
 
-    @property
-    def id(self) -> str:
-        """Names exactly these steps."""
-        return digest(" ".join(step.id for step in self.steps))[:_ID_LENGTH]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", digest(" ".join(step.id for step in self.steps))[:_ID_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def plan_engine(facts: Facts, steps: Steps) -> CreateEngine | None:
         return None
     places = []
     for manager in facts.topology.managers:
-        node = facts.seen.node(manager.node)
+        node = facts.nodes.get(manager.node)
         places.append(ManagerPlace(manager.node, node.address if node is not None else "", manager.role))
     reasons = "; ".join(f"{manager.node}: {manager.because}" for manager in facts.topology.managers)
     change = CreateEngine(tuple(places))
@@ -75,9 +75,10 @@ def plan_structure(facts: Facts, steps: Steps, created: CreateEngine | None) -> 
             change = AddFaultSet(server.domain, server.fault_set)
             because = f"nodes of domain {server.domain} are in fault set {server.fault_set}"
             steps.add(change, because, created, AddDomain(server.domain))
+    spares = _spare_percentages(facts)
     for pool in facts.topology.pools:
         seen = facts.engine.pool(pool.name)
-        spare = _spare_percentage(facts, pool.name)
+        spare = spares[pool.name]
         if seen is None:
             steps.add(AddPool(pool.name, spare), pool.because, created, AddDomain(pool.name.domain))
         elif _is_as_wanted(facts, pool.name) and _should_change_spare(seen, spare):
@@ -85,19 +86,20 @@ def plan_structure(facts: Facts, steps: Steps, created: CreateEngine | None) -> 
             steps.add(SetSpare(pool.name, spare), because)
 
 
-def _spare_percentage(facts: Facts, pool: PoolName) -> int:
-    """Enough to remake what the largest node or fault set holds, where there is elsewhere to remake it."""
-    asked = next((one.spare_percentage for one in facts.spec.pools if one.name == pool), None)
+def _spare_percentages(facts: Facts) -> dict[PoolName, int]:
+    """By pool: enough to remake what its largest node or fault set holds, where there is elsewhere for it."""
+    asked = {one.name: one.spare_percentage for one in facts.spec.pools}
     fault_sets = {(server.node, server.domain): server.fault_set for server in facts.topology.servers}
-    sizes: dict[str, int] = {}
+    sizes: dict[PoolName, dict[str, int]] = {}
     for device in facts.topology.devices:
-        if device.pool == pool:
-            unit = fault_sets.get((device.node, pool.domain)) or f"node {device.node}"
-            sizes[unit] = sizes.get(unit, 0) + device.size_bytes
-    least = asked if asked is not None else DEFAULT_SPARE_PERCENTAGE
-    if len(sizes) <= 2:
-        return least
-    return max(least, -(-100 * max(sizes.values()) // sum(sizes.values())))
+        unit = fault_sets.get((device.node, device.pool.domain)) or f"node {device.node}"
+        of_pool = sizes.setdefault(device.pool, {})
+        of_pool[unit] = of_pool.get(unit, 0) + device.size_bytes
+    found = {}
+    for pool, units in sizes.items():
+        largest = -(-100 * max(units.values()) // sum(units.values())) if len(units) > 2 else 0
+        found[pool] = max(asked.get(pool, DEFAULT_SPARE_PERCENTAGE), largest)
+    return found
 
 
 def _is_as_wanted(facts: Facts, pool: PoolName) -> bool:
@@ -132,7 +134,7 @@ def plan_servers(facts: Facts, steps: Steps, created: CreateEngine | None) -> No
 
 
 def _server_change(facts: Facts, wanted: WantedServer) -> AddServer | None:
-    node = facts.seen.node(wanted.node)
+    node = facts.nodes.get(wanted.node)
     address = node.address if node is not None else facts.state.node(wanted.node).address
     if not address:
         return None
@@ -150,6 +152,7 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
     """Disks for pools. A disk that was never claimed is asked for, unless the policy takes all."""
     known = {device.name for device in facts.engine.devices}
     servers = {(server.node, server.domain): server for server in facts.topology.servers}
+    spares = _spare_percentages(facts)
     for device in facts.topology.devices:
         if device_name(device.identity) in known:
             continue
@@ -160,13 +163,12 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
         change = _device_change(device)
         wanted_server = servers.get((device.node, device.pool.domain))
         server = _server_change(facts, wanted_server) if wanted_server is not None else None
-        spare = _spare_percentage(facts, device.pool)
         ask = facts.spec.new_disks is Taking.ASK and not claimed
         steps.add(
             change,
             device.because,
             JoinNode(device.node),
-            AddPool(device.pool, spare),
+            AddPool(device.pool, spares[device.pool]),
             server,
             destructive=True,
             consent=Consent.NEEDED if ask else Consent.NONE,

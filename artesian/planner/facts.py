@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from artesian.model.changes import Change
@@ -24,10 +25,11 @@ class Facts:
     seen: Observation
     state: FrameworkState
     engine: EngineSeen
+    nodes: Mapping[str, Node]  # as seen, by name
 
     def alive(self, name: str) -> Node | None:
         """The node, if its agent reports."""
-        node = self.seen.node(name)
+        node = self.nodes.get(name)
         return node if node is not None and node.state is NodeState.ALIVE else None
 
     def guid(self, node: str) -> str:

@@ -68,7 +68,7 @@ class _Guard:
         return None
 
     def _not_alive(self, name: str) -> str | None:
-        node = self._facts.seen.node(name)
+        node = self._facts.nodes.get(name)
         if node is None:
             return f"node {name} is not there"
         if node.state is not NodeState.ALIVE:
@@ -131,7 +131,7 @@ class _Guard:
         """A volume is taken from a node that has let go of it, or that certainly cannot write any more."""
         assert isinstance(change, UnmapVolume)
         wish = self._facts.state.volumes.get(change.volume)
-        node = self._facts.seen.node(change.node)
+        node = self._facts.nodes.get(change.node)
         if wish is not None and wish.forced_from == change.node:
             return None
         if node is None or node.state is NodeState.GONE:

@@ -46,19 +46,23 @@ class Decision:
 def decide(spec: Spec, seen: Observation, state: FrameworkState) -> Decision:
     """What is wanted, the steps towards it, and which of them may be taken now."""
     topology = wanted_topology(spec, seen, state)
-    facts = Facts(spec, topology, seen, state, seen.engine or EngineSeen(_system_id(state)))
+    engine = seen.engine or EngineSeen(_system_id(state))
+    facts = Facts(spec, topology, seen, state, engine, {node.name: node for node in seen.nodes})
     plan = make_plan(facts)
     return Decision(topology, guard(plan, facts))
 
 
 def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState) -> Topology:
     """What the strategy wants, new nodes included: the plan shows where they lead."""
-    nodes = [_as_recorded(spec, node, state) for node in seen.nodes if not state.node(node.name).leaving]
-    claims = {
-        identity: claim
-        for identity, claim in state.claims.items()
-        if identity not in state.tombstones and not state.node(claim.node).leaving
-    }
+    leaving = {name for name, record in state.nodes.items() if record.leaving}
+    nodes = [_as_recorded(spec, node, state) for node in seen.nodes if node.name not in leaving]
+    claims = state.claims
+    if leaving or state.tombstones:
+        claims = {
+            identity: claim
+            for identity, claim in state.claims.items()
+            if identity not in state.tombstones and claim.node not in leaving
+        }
     system_id = state.engine.system_id if state.engine is not None else None
     managers = tuple(place.node for place in state.engine.managers) if state.engine is not None else ()
     return derive(spec, nodes, Memory(claims, state.tombstones), system_id=system_id, managers=managers)

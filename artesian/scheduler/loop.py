@@ -37,7 +37,7 @@ from artesian.scheduler.verdict import Verdict, pass_verdict
 from artesian.store.port import Store
 from artesian.strategy.spec_file import read_spec
 
-_IDLE_S = 2.0
+_IDLE_S = 2.5
 _BUSY_S = 0.1
 _DEBOUNCE_S = 0.02
 
@@ -60,7 +60,7 @@ class Scheduler:
         self.reports = Reports(clock)
         self._store = store
         self._substrate = substrate
-        self._folder = folder
+        self.folder = folder
         self._url = url
         self._actor = Actor(self.memory)
         self._engine: Engine | None = None
@@ -87,6 +87,8 @@ class Scheduler:
                 self.verdict = self.one_pass()
             except ArtesianError as error:
                 log.error("a pass has failed", reason=str(error))
+            except Exception:
+                log.exception("a pass has failed by a mistake in Artesian itself")
             with self._pass_ended:
                 self._finished = self.passes
                 self._pass_ended.notify_all()
@@ -210,11 +212,11 @@ class Scheduler:
         )
 
     def _certificate_file(self, node: str) -> Path | None:
-        path = self._folder / "certificates" / f"{node}.crt"
+        path = self.folder / "certificates" / f"{node}.crt"
         return path if path.exists() else None
 
     def _keep_certificate(self, node: str, text: str) -> None:
-        path = self._folder / "certificates" / f"{node}.crt"
+        path = self.folder / "certificates" / f"{node}.crt"
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".new")

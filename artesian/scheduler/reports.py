@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from artesian.model.report import AgentReport
 
-SILENT_AFTER_S = 8.0  # four heartbeats
+SILENT_AFTER_S = 12.0  # three heartbeats
 
 
 @dataclass(frozen=True, slots=True)
