@@ -42,7 +42,7 @@ class Agent:
     def __init__(self, folder: Path, config: AgentConfig) -> None:
         self._folder = folder
         self._config = config
-        self._disks = FolderDisks(Path(config.dev)) if config.dev is not None else SystemDisks()
+        self._disks = _disks_of(folder, config)
         self._engine: NodeEngine = EmbeddedNode(folder / "engine", config.engine_secret)
         self._volumes = NodeVolumes(folder / "volumes", config.node, self._engine.volume_address)
         self._reporting = SchedulerClient(config.scheduler_url, config.token, config.node)
@@ -59,6 +59,7 @@ class Agent:
         sent: tuple[float, dict[str, Any]] = (float("-inf"), {})
         while not self._ended.is_set():
             self._wake.clear()
+            self._look_at_disks()  # before their engine is started: names may have changed
             with self._lock:
                 generation, assignment = self._generation, self._assignment
             problem = self._make_so(assignment)
@@ -91,6 +92,9 @@ class Agent:
                     self._take(*answer)
             except SchedulerUnreachable as error:
                 log.debug("the scheduler is away", reason=str(error))
+                self._ended.wait(_RETRY_S)
+            except (OSError, KeyError, TypeError, ValueError) as error:
+                log.error("the assignment cannot be taken", reason=str(error) or type(error).__name__)
                 self._ended.wait(_RETRY_S)
 
     def _take(self, generation: str, document: dict[str, Any]) -> None:
@@ -169,3 +173,9 @@ class Agent:
             log.debug("the scheduler is away", reason=str(error))
             return sent
         return time.monotonic(), document
+
+
+def _disks_of(folder: Path, config: AgentConfig) -> FolderDisks | SystemDisks:
+    if config.dev is None:
+        return SystemDisks()
+    return FolderDisks(Path(config.dev), links=folder / "engine" / "disks")

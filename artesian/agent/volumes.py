@@ -62,6 +62,9 @@ class NodeVolumes:
                     problem,
                 )
             )
+        known = {one.volume_id for one in found}
+        under_way = sorted(self._working.keys() - known)
+        found += [SeenAttachment(one, self._node, None, None, "it is under way") for one in under_way]
         return tuple(found)
 
     def problems(self) -> tuple[str, ...]:

@@ -39,13 +39,17 @@ def require_agent(node: str, scheduler: TheScheduler, credentials: Credentials) 
 def _check(credentials: HTTPAuthorizationCredentials | None, token: str) -> None:
     given = credentials.credentials if credentials is not None else ""
     if not hmac.compare_digest(given.encode(), token.encode()):
-        raise HTTPException(401, "a valid token is needed: Authorization: Bearer …")
+        headers = {"WWW-Authenticate": "Bearer"}
+        raise HTTPException(401, "a valid token is needed: Authorization: Bearer …", headers)
 
 
 def current_verdict(scheduler: TheScheduler) -> Verdict:
     """How the last pass ended. Raises NotPossible before the first one."""
     if scheduler.verdict is None:
-        raise NotPossible("the scheduler has just been started: ask again in a moment")
+        reason = scheduler.last_error or "it has just been started"
+        raise NotPossible(
+            f"the scheduler has not looked at the cluster yet ({reason}): ask again in a moment"
+        )
     return scheduler.verdict
 
 

@@ -46,4 +46,11 @@ def explain_problems(application: FastAPI) -> None:
     @application.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         kinds = {401: "unauthorized", 403: "forbidden", 404: "not-there", 405: "method"}
-        return problem(error.status_code, kinds.get(error.status_code, "http"), str(error.detail))
+        answer = problem(error.status_code, kinds.get(error.status_code, "http"), str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @application.exception_handler(Exception)
+    async def _mistake(_request: Request, error: Exception) -> JSONResponse:
+        detail = f"a mistake in Artesian itself: {type(error).__name__}; the scheduler's log has it"
+        return problem(500, "mistake", detail)

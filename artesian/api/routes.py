@@ -133,9 +133,10 @@ def act_on_disk(
     }
     if action not in actions:
         raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
+    identity = requests.find_disk(scheduler.memory.state, seen, node, disk)
     event = Event(f"disk {action}", f"{node} {disk}", f"somebody has asked to {action} disk {disk}")
     scheduler.memory.change(actions[action], [event])
-    return {"node": node, "disk": disk, "action": action}
+    return {"node": node, "disk": disk, "identity": identity, "action": action}
 
 
 @routes.get("/pools")
@@ -146,7 +147,9 @@ def pools(verdict: TheVerdict) -> list[Document]:
 
 @routes.get("/events")
 def events(
-    scheduler: TheScheduler, after: int = 0, limit: int = Query(1000, ge=1, le=10_000)
+    scheduler: TheScheduler,
+    after: int = Query(0, ge=0, le=2**63 - 1),
+    limit: int = Query(1000, ge=1, le=10_000),
 ) -> list[Document]:
     """What has happened after event number `after`, the oldest first."""
     return [asdict(event) for event in scheduler.memory.events(after, limit)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -12,6 +13,7 @@ from artesian.api.access import TheScheduler, TheVerdict, require_user
 from artesian.model.disk import PoolName
 from artesian.model.errors import NotPossible
 from artesian.model.event import Event
+from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
 from artesian.scheduler import requests
 
@@ -68,14 +70,14 @@ def volume(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """Make a volume."""
     pool = parse_pool(wanted.pool) if wanted.pool is not None else requests.default_pool(verdict.seen)
-    _check_mount(wanted.mount_path, wanted.node)
+    mount_path = _mount_path(wanted.mount_path, wanted.node)
     wish = VolumeWish(
         wanted.name,
         pool,
         wanted.size_bytes,
         wanted.thick,
         node=wanted.node,
-        mount_path=wanted.mount_path,
+        mount_path=mount_path,
         fstype=wanted.fstype,
     )
     event = Event("volume", wanted.name, f"somebody wants volume {wanted.name}")
@@ -86,14 +88,20 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
 @routes.patch("/{name}", status_code=202)
 def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """Grow or rename a volume."""
+    events = []
     if wanted.size_bytes is not None:
-        size_bytes = wanted.size_bytes
-        event = Event("grow", name, f"somebody wants volume {name} to be larger")
-        scheduler.memory.change(lambda state: requests.grow_volume(state, name, size_bytes), [event])
+        events.append(Event("grow", name, f"somebody wants volume {name} to be larger"))
     if wanted.new_name is not None:
-        new_name = wanted.new_name
-        event = Event("rename", name, f"somebody wants volume {name} to be called {new_name}")
-        scheduler.memory.change(lambda state: requests.rename_volume(state, name, new_name), [event])
+        events.append(Event("rename", name, f"somebody wants volume {name} to be called {wanted.new_name}"))
+
+    def both(state: FrameworkState) -> FrameworkState:
+        if wanted.size_bytes is not None:
+            state = requests.grow_volume(state, name, wanted.size_bytes)
+        if wanted.new_name is not None:
+            state = requests.rename_volume(state, verdict.seen, name, wanted.new_name)
+        return state
+
+    scheduler.memory.change(both, events)
     return {"name": wanted.new_name or name}
 
 
@@ -108,7 +116,7 @@ def delete(name: str, scheduler: TheScheduler) -> Document:
 @routes.put("/{name}/attachment", status_code=202)
 def attach(name: str, wanted: Attachment, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """Bring a volume to a node, away from where it is."""
-    _check_mount(wanted.mount_path, wanted.node)
+    mount_path = _mount_path(wanted.mount_path, wanted.node)
     risk = "; what the node that had it has not flushed is lost" if wanted.force else ""
     event = Event("attach", name, f"somebody wants volume {name} on node {wanted.node}{risk}")
     scheduler.memory.change(
@@ -117,7 +125,7 @@ def attach(name: str, wanted: Attachment, scheduler: TheScheduler, verdict: TheV
             verdict.seen,
             name,
             wanted.node,
-            mount_path=wanted.mount_path,
+            mount_path=mount_path,
             fstype=wanted.fstype,
             force=wanted.force,
         ),
@@ -127,10 +135,12 @@ def attach(name: str, wanted: Attachment, scheduler: TheScheduler, verdict: TheV
 
 
 @routes.delete("/{name}/attachment", status_code=202)
-def detach(name: str, scheduler: TheScheduler, force: bool = False) -> Document:
+def detach(name: str, scheduler: TheScheduler, verdict: TheVerdict, force: bool = False) -> Document:
     """Let a volume be nowhere."""
     event = Event("detach", name, f"somebody wants volume {name} to be detached")
-    scheduler.memory.change(lambda state: requests.detach_volume(state, name, force=force), [event])
+    scheduler.memory.change(
+        lambda state: requests.detach_volume(state, verdict.seen, name, force=force), [event]
+    )
     return {"name": name}
 
 
@@ -142,10 +152,12 @@ def parse_pool(text: str) -> PoolName:
     return PoolName(domain, pool or domain)
 
 
-def _check_mount(path: str | None, node: str | None) -> None:
+def _mount_path(path: str | None, node: str | None) -> str | None:
+    """In the one form in which the kernel names it. Raises NotPossible."""
     if path is None:
-        return
+        return None
     if node is None:
         raise NotPossible("a volume is mounted on a node: say which")
     if not path.startswith("/"):
         raise NotPossible(f"{path!r}: the path of a mount begins with /")
+    return os.path.normpath(path.replace("//", "/"))

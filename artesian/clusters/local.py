@@ -69,9 +69,9 @@ class LocalCluster:
                 f"{self.folder}: sockets are made in this folder, so its path has at most "
                 f"{_MAX_FOLDER_BYTES} bytes"
             )
-        if self.folder.exists() and any(self.folder.iterdir()):
-            raise NotPossible(f"{self.folder} is not empty, and there is no cluster in it")
         try:
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise NotPossible(f"{self.folder} is not empty, and there is no cluster in it")
             (self.folder / "nodes").mkdir(parents=True)
             network = network_for(self.folder, [CONTROL_PORT, RAFT_PORT])
             write_durably(self.folder / "cluster.json", json.dumps({"network": network}) + "\n", 0o644)
@@ -139,15 +139,20 @@ class LocalCluster:
         """As if its power went: everything that runs on it is killed; the number of processes."""
         folder = self._node_folder(name)
         (folder / "off").touch()
+        killed = self._kill([self._agent_pid_file(name)])  # first, as it would start the others again
+        killed += self._kill(self._engine_pid_files(name))
+        for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
+            with contextlib.suppress(AttachError):
+                attaching.detach(attachment, force=True)  # a machine without power has no mounts
+        return killed
+
+    def _kill(self, pid_files: list[Path]) -> int:
         killed = 0
-        for pid_file in [self._agent_pid_file(name), *self._engine_pid_files(name)]:
+        for pid_file in pid_files:
             identity = processes.running(pid_file)
             if identity is not None and processes.send(identity, signal.SIGKILL):
                 processes.wait_until_ended([identity], 10.0)
                 killed += 1
-        for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
-            with contextlib.suppress(AttachError):
-                attaching.detach(attachment, force=True)  # a machine without power has no mounts
         return killed
 
     def switch_on(self, name: str) -> bool:
@@ -206,6 +211,13 @@ class LocalCluster:
             )
         processes.write_pid_file(self._agent_pid_file(node), processes.ProcessIdentity.of(process.pid))
         return True
+
+    def check_nothing_runs(self) -> None:
+        """Raises NotPossible, naming a process, while anything of the cluster is alive."""
+        for name in self._names():
+            for pid_file in [self._agent_pid_file(name), *self._engine_pid_files(name)]:
+                if processes.running(pid_file) is not None:
+                    raise NotPossible(f"{pid_file.stem} still runs on node {name}")
 
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on."""

@@ -1,7 +1,8 @@
 """The control protocol as its users see it: `connect`, `serve`, `Connection`, and the link to the leader.
 
 `connection.py` has the protocol itself. What only the managers' side of it does: a manager that leads
-pushes "ping" twice a second; one that stops leading pushes "not_leader" with a hint and closes.
+pushes "ping", with the addresses of all managers, twice a second; one that stops leading pushes "not_leader"
+with a hint and closes.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class ManagerLink:
         on_registered: Callable[[dict[str, Any]], None],
     ) -> None:
         """`register` gives the request that registers; `on_registered` gets its reply, each time."""
+        self._configured = list(managers)
         self._managers = list(managers)
         self._secret = secret
         self._role = role
@@ -142,6 +144,7 @@ class ManagerLink:
 
     async def _received(self, connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         if kind == "ping":
+            self._learn(body.get("managers"))
             return {}
         if kind == "not_leader":
             self._follow(body.get("leader"))
@@ -150,8 +153,18 @@ class ManagerLink:
         return await self._handler(connection, kind, body)
 
     def _follow(self, leader: str | None) -> None:
-        ip, _, port = (leader or "").rpartition(":")
-        self._hint = (ip, int(port)) if ip and port.isdigit() else None
+        self._hint = _address(leader)
+
+    def _learn(self, managers: Any) -> None:
+        """Who the managers are now; the configured ones are asked too, after them."""
+        if isinstance(managers, list):
+            known = [address for one in managers if (address := _address(one)) is not None]
+            self._managers = list(dict.fromkeys([*known, *self._configured]))
+
+
+def _address(text: Any) -> tuple[str, int] | None:
+    ip, _, port = (text if isinstance(text, str) else "").rpartition(":")
+    return (ip, int(port)) if ip and port.isdigit() else None
 
 
 async def _until_silent_or_closed(connection: Connection) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from artesian.embedded.errors import CommandRefused, ManagersUnavailable
+from artesian.embedded.errors import CommandRefused, EngineError, ManagersUnavailable
 from artesian.embedded.gateway.passwords import hash_password
 from artesian.embedded.local import managers
-from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, server_port
+from artesian.embedded.mdm.identity import managers_of
+from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, manager_peer, server_port
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.engines.powerflex import PowerFlexEngine
-from artesian.model.changes import CreateEngine, EngineChange
-from artesian.model.engine import EngineSeen
+from artesian.model.changes import AddManager, CreateEngine, EngineChange, RemoveManager
+from artesian.model.engine import EngineSeen, ManagerPlace
 from artesian.model.state import EngineIdentity
 from artesian.model.topology import ManagerRole
 
 USER = "admin"
 _BOOTSTRAP_TIMEOUT_S = 2.0
+_MANAGERS_TIMEOUT_S = 8.0
 
 Answer = TypeVar("Answer")
 
@@ -48,6 +51,10 @@ class EmbeddedEngine:
         """Raises NotYet, ChangeRefused or EngineUnreachable."""
         if isinstance(change, CreateEngine):
             self._create(change)
+        elif isinstance(change, AddManager):
+            self._add_manager(change.place)
+        elif isinstance(change, RemoveManager):
+            self._remove_manager(change.place)
         else:
             self._ask(lambda gateway: gateway.carry_out(change))
 
@@ -73,6 +80,39 @@ class EmbeddedEngine:
         except CommandRefused as error:
             raise ChangeRefused(f"the managers hold another engine: {error}") from None
         self.observe()  # it is there once it can be managed
+
+    def _add_manager(self, place: ManagerPlace) -> None:
+        present = self._members()
+        if any(one["ip"] == place.address for one in present):
+            return
+        if not _listens(place.address):
+            raise NotYet(f"the new manager on {place.node} has not been started yet")
+        self._set_managers([*present, *managers_of([manager_peer(place)])])
+
+    def _remove_manager(self, place: ManagerPlace) -> None:
+        present = self._members()
+        staying = [one for one in present if one["ip"] != place.address]
+        if len(staying) < len(present):
+            self._set_managers(staying)
+
+    def _members(self) -> list[dict[str, Any]]:
+        answer = self._ask_managers("query", {})
+        return list(answer["state"]["managers"].values())
+
+    def _set_managers(self, members: list[dict[str, Any]]) -> None:
+        self._ask_managers("command", {"name": "set_managers", "args": {"managers": members}})
+
+    def _ask_managers(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask whoever leads. The members of the quorum are beyond what the REST interface can change."""
+        addresses = [(place.address, CONTROL_PORT) for place in self._identity.managers]
+        try:
+            return managers.ask(addresses, self._secret, kind, body, _MANAGERS_TIMEOUT_S)
+        except ManagersUnavailable as error:
+            raise EngineUnreachable(str(error)) from None
+        except CommandRefused as error:
+            raise ChangeRefused(str(error)) from None
+        except EngineError as error:
+            raise NotYet(str(error)) from None
 
     def _ask(self, question: Callable[[PowerFlexEngine], Answer]) -> Answer:
         nodes = [place.node for place in self._identity.managers if place.role is ManagerRole.MANAGER]
@@ -105,3 +145,11 @@ class EmbeddedEngine:
                 port_of=lambda _node, domain: server_port(domain),
             )
         return self._gateways[node]
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection((address, CONTROL_PORT), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from artesian.embedded.config import ManagerPeer
+from artesian.model.engine import ManagerPlace
 from artesian.model.names import digest
+from artesian.model.topology import ManagerRole
 
 CONTROL_PORT, RAFT_PORT, GATEWAY_PORT = 6611, 6711, 8443
 DEFAULT_DOMAIN = "default"
@@ -14,3 +17,14 @@ def server_port(domain: str) -> int:
     if domain == DEFAULT_DOMAIN:
         return _DEFAULT_DOMAIN_PORT
     return _FIRST_PORT + int(digest(domain)[:8], 16) % _PORTS
+
+
+def manager_peer(place: ManagerPlace) -> ManagerPeer:
+    """A manager as the engine's configs name it."""
+    return ManagerPeer(
+        name=f"mdm-{place.node}"[:31],
+        ip=place.address,
+        raft_port=RAFT_PORT,
+        control_port=CONTROL_PORT,
+        role="Manager" if place.role is ManagerRole.MANAGER else "TieBreaker",
+    )

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from artesian.embedded.config import GatewayConfig, ManagerPeer, MdmConfig, SdcConfig, SdsConfig
+from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsConfig
 from artesian.embedded.gateway.certificate import PUBLIC_FILE
 from artesian.embedded.local import processes, starter
 from artesian.embedded.local.description import write_durably
 from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
 from artesian.embedded.local.processes import ProcessIdentity
-from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, RAFT_PORT, server_port
+from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, manager_peer, server_port
 from artesian.model.assignment import Assignment
 from artesian.model.names import server_name
 from artesian.model.observation import SeenProcess
-from artesian.model.topology import ManagerRole
 
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
 _STOP_TIMEOUT_S = 30.0
-_ROLES = {ManagerRole.MANAGER: "Manager", ManagerRole.TIEBREAKER: "TieBreaker"}
 
 Config = MdmConfig | SdsConfig | SdcConfig | GatewayConfig
 
@@ -43,6 +42,8 @@ class EmbeddedNode:
         """Start what is missing, end what is not wanted; names of what was changed."""
         configs = self._configs(assignment)
         changed = self._stop([place for place in self._known() if place.name not in configs])
+        if not assignment.manages:
+            self._put_aside_manager_data()
         missing = []
         for name, (role, config) in configs.items():
             place = self._place(role, name)
@@ -70,6 +71,14 @@ class EmbeddedNode:
                 place.pid_file.unlink(missing_ok=True)
                 place.config.unlink(missing_ok=True)
         return ended
+
+    def _put_aside_manager_data(self) -> None:
+        """A manager that was taken out of the quorum must not come back with what it knew then."""
+        data, aside = self._folder / "mdm", self._folder / "mdm.removed"
+        if data.exists():
+            if aside.exists():
+                shutil.rmtree(aside)
+            data.rename(aside)
 
     def processes(self) -> tuple[SeenProcess, ...]:
         """Those that have a config here."""
@@ -155,16 +164,7 @@ class EmbeddedNode:
         return configs
 
     def _manager(self, assignment: Assignment) -> MdmConfig:
-        peers = [
-            ManagerPeer(
-                name=f"mdm-{place.node}"[:31],
-                ip=place.address,
-                raft_port=RAFT_PORT,
-                control_port=CONTROL_PORT,
-                role=_ROLES[place.role],  # type: ignore[arg-type]
-            )
-            for place in assignment.managers
-        ]
+        peers = [manager_peer(place) for place in assignment.managers]
         mine = next(peer for peer in peers if peer.ip == assignment.address)
         return MdmConfig(
             **mine.model_dump(),

@@ -25,6 +25,7 @@ from artesian.model.changes import (
     AddDevice,
     AddDomain,
     AddFaultSet,
+    AddManager,
     AddPool,
     AddServer,
     CreateEngine,
@@ -37,6 +38,7 @@ from artesian.model.changes import (
     MapVolume,
     RemoveClient,
     RemoveDevice,
+    RemoveManager,
     RemoveServer,
     RenameVolume,
     SetSpare,
@@ -90,7 +92,7 @@ class PowerFlexEngine:
     def carry_out(self, change: EngineChange) -> None:
         """Take one change a step further, unless it is done already.
 
-        Raises NotYet, ChangeRefused, EngineUnreachable; TypeError for CreateEngine, which comes before
+        Raises NotYet, ChangeRefused, EngineUnreachable; TypeError for changes of managers, which are before
         there is any gateway.
         """
         try:
@@ -100,7 +102,7 @@ class PowerFlexEngine:
 
     def _carry_out(self, engine: Reading, change: EngineChange) -> None:
         match change:
-            case CreateEngine():
+            case CreateEngine() | AddManager() | RemoveManager():
                 raise TypeError("a gateway cannot make the engine that it belongs to")
             case AddDomain() | AddFaultSet() | AddPool() | SetSpare():
                 self._arrange(engine, change)
@@ -206,7 +208,7 @@ class PowerFlexEngine:
             raise NotYet(f"the server of {change.node} in {change.pool.domain} is not connected")
         wanted = {
             "name": device_name(change.identity),
-            "deviceCurrentPathname": change.path,
+            "deviceCurrentPathname": change.engine_path or change.path,
             "sdsId": server["id"],
             "storagePoolId": pool["id"],
         }

@@ -40,6 +40,7 @@ class Assignment:
     is_client: bool = False
     client_guid: str = ""
     volumes: tuple[AssignedVolume, ...] = ()
+    revision: int = 0  # of the node's volumes: an assignment that says the same as an older one is another
     stop: bool = False  # everything is to be let go of and ended, in good order
 
 

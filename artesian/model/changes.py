@@ -27,6 +27,20 @@ class CreateEngine:
 
 
 @dataclass(frozen=True, slots=True)
+class AddManager:
+    """Start another manager, and make it a member of the quorum."""
+
+    place: ManagerPlace
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveManager:
+    """Take a manager out of the quorum, and end it."""
+
+    place: ManagerPlace
+
+
+@dataclass(frozen=True, slots=True)
 class AddDomain:
     """Make a protection domain."""
 
@@ -69,13 +83,17 @@ class AddServer:
 
 @dataclass(frozen=True, slots=True)
 class AddDevice:
-    """Give a free disk to a pool: it is written to from then on."""
+    """Give a free disk to a pool: it is written to from then on.
+
+    `path` is what its node calls it now, `engine_path` what the engine is to call it for as long as it lives.
+    """
 
     node: str
     identity: str
     path: str
     pool: PoolName
     size_bytes: int
+    engine_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +194,8 @@ class DeleteVolume:
 
 EngineChange = (
     CreateEngine
+    | AddManager
+    | RemoveManager
     | AddDomain
     | AddFaultSet
     | AddPool

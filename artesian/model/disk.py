@@ -44,6 +44,7 @@ class Disk:
     signatures: tuple[str, ...] = ()  # as libblkid and wipefs name them: "ext4", "gpt", "LVM2_member"
     label: EngineLabel | None = None
     other_paths: tuple[str, ...] = ()  # further names of the same disk: /dev/disk/by-id/…
+    stable_path: str = ""  # a name that stays with the disk when the others change; empty if there is none
     unreadable: str = ""
 
     def is_called(self, path: str) -> bool:

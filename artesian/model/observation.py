@@ -38,6 +38,8 @@ class Observation:
     engine_problem: str = ""
     processes: tuple[tuple[str, tuple[SeenProcess, ...]], ...] = ()  # by node
     attachments: tuple[SeenAttachment, ...] = ()
+    unheard: frozenset[str] = frozenset()  # nodes that are not gone, and have not reported to this scheduler
+    behind: frozenset[str] = frozenset()  # nodes that have not made their present assignment so
 
     def node(self, name: str) -> Node | None:
         """The node of this name."""

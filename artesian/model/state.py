@@ -53,6 +53,7 @@ class NodeRecord:
     is_client: bool = False
     domains: tuple[str, ...] = ()
     address: str = ""
+    revision: int = 0  # grows whenever a volume is to come or to go: no two assignments look the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ An engine that does not answer, or an observation that is short of something, ta
 from __future__ import annotations
 
 from artesian.model.assignment import AssignedVolume, Assignment
-from artesian.model.names import client_guid
+from artesian.model.names import client_guid, digest
 from artesian.model.state import FrameworkState, Stopping
 from artesian.model.topology import ManagerRole
 
@@ -28,10 +28,16 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         is_gateway=any(place.role is ManagerRole.MANAGER for place in own),
         domains=record.domains,
         is_client=record.is_client,
+        revision=record.revision,
         client_guid=client_guid(engine.system_id, node),
         volumes=_volumes(state, node) if state.stopping is Stopping.NO else (),
         stop=state.stopping is Stopping.ALL,
     )
+
+
+def generation_of(assignment: Assignment) -> str:
+    """The same for the same assignment, always: the digest of all that it says."""
+    return digest(repr(assignment))[:16]
 
 
 def _volumes(state: FrameworkState, node: str) -> tuple[AssignedVolume, ...]:

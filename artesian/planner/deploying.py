@@ -160,7 +160,7 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
         if not claimed and facts.spec.new_disks is Taking.NEVER:
             steps.note(f"disk {device.path} of node {device.node} is free, and new disks are never taken")
             continue
-        change = _device_change(device)
+        change = _device_change(facts, device)
         wanted_server = servers.get((device.node, device.pool.domain))
         server = _server_change(facts, wanted_server) if wanted_server is not None else None
         ask = facts.spec.new_disks is Taking.ASK and not claimed
@@ -175,8 +175,13 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
         )
 
 
-def _device_change(device: WantedDevice) -> AddDevice:
-    return AddDevice(device.node, device.identity, device.path, device.pool, device.size_bytes)
+def _device_change(facts: Facts, device: WantedDevice) -> AddDevice:
+    node = facts.nodes.get(device.node)
+    disks = node.disks if node is not None else ()
+    stable = next((disk.stable_path for disk in disks if disk.identity == device.identity), "")
+    return AddDevice(
+        device.node, device.identity, device.path, device.pool, device.size_bytes, stable or device.path
+    )
 
 
 def plan_clients(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from artesian.model.changes import (
     AddClient,
     AddDevice,
+    AddManager,
     AddServer,
     Change,
     CreateEngine,
@@ -14,14 +15,17 @@ from artesian.model.changes import (
     JoinNode,
     RemoveClient,
     RemoveDevice,
+    RemoveManager,
     RemoveServer,
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
+from artesian.model.names import device_name
 from artesian.model.node import NodeState
 from artesian.model.plan import Consent, GuardedPlan, HeldStep, Plan, Step
 from artesian.model.topology import VerdictKind
 from artesian.planner.facts import Facts
+from artesian.strategy.managers import DEFAULT_MANAGERS
 
 
 def guard(plan: Plan, facts: Facts) -> GuardedPlan:
@@ -90,7 +94,40 @@ class _Guard:
                             f"belongs to engine {disk.label.system_id}: bring its store back; if that engine "
                             f"is no more, say so: artesian disk remove {node.name} {disk.path}"
                         )
+            unheard = self._unheard()
+            if unheard is not None:
+                return unheard
         return next((one for place in change.managers if (one := self._not_alive(place.node))), None)
+
+    def _unheard(self) -> str | None:
+        """Nodes that may still turn out to have disks of an engine, or one that claims to be the same."""
+        for name in sorted(self._facts.seen.unheard):
+            if not self._facts.state.node(name).leaving:
+                return f"node {name} has not reported yet, and nothing is taken on half a picture"
+        return None
+
+    def _add_manager(self, change: Change) -> str | None:
+        assert isinstance(change, AddManager)
+        return self._not_alive(change.place.node) or self._quorum(len(self._facts.engine.managers) + 1, 0)
+
+    def _remove_manager(self, change: Change) -> str | None:
+        """Never fewer than were asked for, and never without a majority of those that stay."""
+        assert isinstance(change, RemoveManager)
+        managers = self._facts.engine.managers
+        left = len(managers) - 1
+        asked = self._facts.spec.managers.count or DEFAULT_MANAGERS
+        if left < asked:
+            return f"{asked} managers are wanted, {left} would be left, and no other node can have one"
+        address = change.place.address
+        away = any(one.address.partition(":")[0] == address and not one.healthy for one in managers)
+        return self._quorum(left, 0 if away else 1)
+
+    def _quorum(self, members: int, fewer: int) -> str | None:
+        """Whether a majority of `members` answers when so many of those that answer now are gone."""
+        healthy = sum(manager.healthy for manager in self._facts.engine.managers) - fewer
+        if healthy * 2 <= members:
+            return f"only {healthy} of {members} managers would answer, which is no majority"
+        return None
 
     def _add_device(self, change: Change) -> str | None:
         assert isinstance(change, AddDevice)
@@ -99,21 +136,29 @@ class _Guard:
             return f"disk {change.path} of node {change.node} is not seen"
         if verdict.kind is VerdictKind.REFUSED:
             return f"disk {change.path} of node {change.node} must not be touched: {verdict.because}"
-        return self._not_alive(change.node)
+        return self._not_alive(change.node) or self._unheard()
 
     def _remove_device(self, change: Change) -> str | None:
         assert isinstance(change, RemoveDevice)
         if change.pool in self._emptied:
             return f"another disk is being taken out of pool {change.pool}"
+        mine = device_name(change.identity)
+        for device in self._facts.engine.devices:
+            if device.pool == change.pool and device.leaving and device.name != mine:
+                return f"device {device.path} is being taken out of pool {change.pool}"
         pool = self._facts.engine.pool(change.pool)
         if pool is not None and not pool.is_whole:
             return f"pool {change.pool} is degraded, and is healed first"
         return self._someone_silent()
 
     def _someone_silent(self) -> str | None:
-        for node in self._facts.seen.nodes:
-            if node.state is NodeState.SILENT and self._facts.state.node(node.name).domains:
-                return f"node {node.name} is silent, and nothing is taken away on half a picture"
+        silent = [
+            node.name
+            for node in self._facts.seen.nodes
+            if node.state is NodeState.SILENT and self._facts.state.node(node.name).domains
+        ]
+        if silent:
+            return f"node {min(silent)} is silent, and nothing is taken away on half a picture"
         return None
 
     def _remove_server(self, change: Change) -> str | None:
@@ -134,14 +179,16 @@ class _Guard:
         node = self._facts.nodes.get(change.node)
         if wish is not None and wish.forced_from == change.node:
             return None
-        if node is None or node.state is NodeState.GONE:
+        if node is not None and node.state is NodeState.GONE:
             return None
+        if node is None:
+            return f"node {change.node} is not there, and nobody says that it is gone for certain"
         if node.state is NodeState.SILENT:
             return (
                 f"node {change.node} is silent and may still use volume {change.volume}: it is taken over "
                 "when the node is gone for certain, or by force, which loses what it has not flushed"
             )
-        if self._is_attached(change.volume, change.node):
+        if change.node in self._facts.seen.behind or self._is_attached(change.volume, change.node):
             return f"node {change.node} has not let go of volume {change.volume} yet"
         return None
 
@@ -164,6 +211,8 @@ _RULES: dict[type, Callable[[_Guard, Change], str | None]] = {
     AddServer: _Guard._node,
     AddClient: _Guard._node,
     AddDevice: _Guard._add_device,
+    AddManager: _Guard._add_manager,
+    RemoveManager: _Guard._remove_manager,
     RemoveDevice: _Guard._remove_device,
     RemoveServer: _Guard._remove_server,
     RemoveClient: _Guard._remove_client,

@@ -24,6 +24,7 @@ from artesian.planner.deploying import (
 )
 from artesian.planner.facts import Facts, Steps
 from artesian.planner.guard import guard
+from artesian.planner.managing import plan_managers
 from artesian.planner.removing import plan_maintenance, plan_removals
 from artesian.planner.volumes import plan_volumes
 from artesian.strategy.deriving import derive
@@ -55,7 +56,7 @@ def decide(spec: Spec, seen: Observation, state: FrameworkState) -> Decision:
 def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState) -> Topology:
     """What the strategy wants, new nodes included: the plan shows where they lead."""
     leaving = {name for name, record in state.nodes.items() if record.leaving}
-    nodes = [_as_recorded(spec, node, state) for node in seen.nodes if node.name not in leaving]
+    nodes = [_as_recorded(spec, node, state) for node in seen.nodes]
     claims = state.claims
     if leaving or state.tombstones:
         claims = {
@@ -65,7 +66,8 @@ def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState) -> Top
         }
     system_id = state.engine.system_id if state.engine is not None else None
     managers = tuple(place.node for place in state.engine.managers) if state.engine is not None else ()
-    return derive(spec, nodes, Memory(claims, state.tombstones), system_id=system_id, managers=managers)
+    memory = Memory(claims, state.tombstones)
+    return derive(spec, nodes, memory, system_id=system_id, managers=managers, leaving=leaving)
 
 
 def _as_recorded(spec: Spec, node: Node, state: FrameworkState) -> Node:
@@ -90,6 +92,7 @@ def make_plan(facts: Facts) -> Plan:
     created = plan_engine(facts, steps)
     if created is None and facts.seen.engine is None:
         return steps.plan()
+    plan_managers(facts, steps)
     plan_structure(facts, steps, created)
     plan_servers(facts, steps, created)
     plan_devices(facts, steps)

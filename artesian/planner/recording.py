@@ -1,83 +1,131 @@
-"""What is remembered of a step: written down before it is taken, and once it is done. Pure.
+"""What is remembered of steps: written down before they are taken, and once they are done. Pure.
 
-A crash between the two leaves the intent; the next pass sees what is missing, and takes the same step again.
+A crash between the two leaves the intent; the next pass sees what is missing, and takes the same steps again.
+All steps of a pass are recorded together, so that the cost grows with their number and not with its square.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
 from artesian.model.changes import (
     AddClient,
     AddDevice,
+    AddManager,
     AddServer,
     CreateEngine,
     DeleteVolume,
     JoinNode,
     RemoveClient,
     RemoveDevice,
+    RemoveManager,
     RemoveServer,
 )
 from artesian.model.disk import Claim
 from artesian.model.observation import Observation
 from artesian.model.plan import Step
 from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord
+from artesian.model.wishes import VolumeWish
 
 Value = TypeVar("Value")
 
 
-def intend(state: FrameworkState, step: Step, new_engine: EngineIdentity, address: str) -> FrameworkState:
-    """The state to store before the step. `new_engine` is what an engine that is made now would be."""
-    change = step.change
-    match change:
-        case JoinNode(node):
-            return _with_node(state, node, joined=True, address=address)
-        case CreateEngine(managers):
-            if state.engine is None:
-                return replace(state, engine=replace(new_engine, managers=managers))
-        case AddServer(node, node_address, domain, _):
-            domains = tuple(sorted({*state.node(node).domains, domain}))
-            return _with_node(state, node, domains=domains, address=node_address)
-        case AddDevice(node, identity, path, pool, size_bytes):
-            if identity not in state.claims:
-                claim = Claim(identity, node, path, pool, size_bytes, step.because)
-                return replace(state, claims=with_item(state.claims, identity, claim))
-        case AddClient(node):
-            return _with_node(state, node, is_client=True)
-    return state
+@dataclass(slots=True)
+class _Draft:
+    """A state that is being changed."""
+
+    engine: EngineIdentity | None
+    nodes: dict[str, NodeRecord]
+    claims: dict[str, Claim]
+    volumes: dict[str, VolumeWish]
+
+    @classmethod
+    def of(cls, state: FrameworkState) -> _Draft:
+        return cls(state.engine, dict(state.nodes), dict(state.claims), dict(state.volumes))
+
+    def node(self, name: str) -> NodeRecord:
+        return self.nodes.get(name, NodeRecord())
+
+    def change_node(self, name: str, **values: object) -> None:
+        self.nodes[name] = replace(self.node(name), **values)  # type: ignore[arg-type]
+
+    def applied_to(self, state: FrameworkState) -> FrameworkState:
+        """The state with these changes; what is the same stays the same object."""
+        return replace(
+            state,
+            engine=self.engine,
+            nodes=_unless_same(state.nodes, self.nodes),
+            claims=_unless_same(state.claims, self.claims),
+            volumes=_unless_same(state.volumes, self.volumes),
+        )
 
 
-def complete(state: FrameworkState, step: Step) -> FrameworkState:
-    """The state to store after the step: an approval of it is used up."""
-    approval, change = state.approval, step.change
-    if approval is not None and step.id in approval.step_ids:
-        left = tuple(one for one in approval.step_ids if one != step.id)
-        state = replace(state, approval=replace(approval, step_ids=left) if left else None)
-    match change:
-        case RemoveDevice(_, identity, _):
-            return replace(state, claims=without_item(state.claims, identity))
-        case RemoveServer(node, domain):
-            domains = tuple(one for one in state.node(node).domains if one != domain)
-            return _with_node(state, node, domains=domains)
-        case RemoveClient(node):
-            return _with_node(state, node, is_client=False)
-        case DeleteVolume(volume):
-            return replace(state, volumes=without_item(state.volumes, volume))
-    return state
+def intend(
+    state: FrameworkState, steps: Iterable[Step], new_engine: EngineIdentity, addresses: Mapping[str, str]
+) -> FrameworkState:
+    """The state to store before the steps.
+
+    `new_engine` is what an engine that is made now would be, `addresses` are those of the nodes.
+    """
+    draft = _Draft.of(state)
+    for step in steps:
+        match step.change:
+            case JoinNode(node):
+                draft.change_node(node, joined=True, address=addresses.get(node, ""))
+            case CreateEngine(managers):
+                draft.engine = draft.engine or replace(new_engine, managers=managers)
+            case AddManager(place):
+                if draft.engine is not None and place not in draft.engine.managers:
+                    draft.engine = replace(draft.engine, managers=(*draft.engine.managers, place))
+            case AddServer(node, address, domain, _):
+                domains = tuple(sorted({*draft.node(node).domains, domain}))
+                draft.change_node(node, domains=domains, address=address)
+            case AddDevice(node, identity, path, pool, size_bytes, _):
+                if identity not in draft.claims:
+                    draft.claims[identity] = Claim(identity, node, path, pool, size_bytes, step.because)
+            case AddClient(node):
+                draft.change_node(node, is_client=True)
+            case RemoveClient(node):
+                draft.change_node(node, is_client=False)  # its node ends it, so that it can be removed
+    return draft.applied_to(state)
+
+
+def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
+    """The state to store after the steps: approvals of them are used up."""
+    steps = list(steps)
+    draft = _Draft.of(state)
+    for step in steps:
+        match step.change:
+            case RemoveManager(place):
+                if draft.engine is not None:
+                    staying = tuple(one for one in draft.engine.managers if one.node != place.node)
+                    draft.engine = replace(draft.engine, managers=staying)
+            case RemoveDevice(_, identity, _):
+                draft.claims.pop(identity, None)
+            case RemoveServer(node, domain):
+                domains = tuple(one for one in draft.node(node).domains if one != domain)
+                draft.change_node(node, domains=domains)
+            case DeleteVolume(volume):
+                draft.volumes.pop(volume, None)
+    approval = state.approval
+    if approval is not None:
+        done = {step.id for step in steps}
+        unused = tuple(one for one in approval.step_ids if one not in done)
+        approval = replace(approval, step_ids=unused) if unused else None
+    return replace(draft.applied_to(state), approval=approval)
 
 
 def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
     """What an observation adds for good: that the engine has answered, and which volumes are whose."""
-    if seen.engine is None or state.engine is None:
+    if seen.engine is None or state.engine is None or seen.engine.system_id != state.engine.system_id:
         return state
     if not state.engine_seen_once:
         state = replace(state, engine_seen_once=True)
     for name, wish in state.volumes.items():
-        volume = seen.engine.volume(name)
-        if wish.engine_id is None and volume is not None:
+        if wish.engine_id is None and (volume := seen.engine.volume(name)) is not None:
             known = replace(wish, engine_id=volume.id)
             state = replace(state, volumes=with_item(state.volumes, name, known))
     return state
@@ -88,13 +136,5 @@ def with_item(items: Mapping[str, Value], key: str, value: Value) -> Mapping[str
     return MappingProxyType({**items, key: value})
 
 
-def without_item(items: Mapping[str, Value], key: str) -> Mapping[str, Value]:
-    """The same items, but for this one."""
-    return MappingProxyType({one: value for one, value in items.items() if one != key})
-
-
-def _with_node(state: FrameworkState, node: str, **values: object) -> FrameworkState:
-    record: NodeRecord = replace(state.node(node), **values)  # type: ignore[arg-type]
-    if record == state.nodes.get(node):
-        return state
-    return replace(state, nodes=with_item(state.nodes, node, record))
+def _unless_same(before: Mapping[str, Value], after: dict[str, Value]) -> Mapping[str, Value]:
+    return before if dict(before) == after else MappingProxyType(after)

@@ -26,14 +26,22 @@ def plan_removals(facts: Facts, steps: Steps) -> None:
             removed.setdefault(claim.node, []).append(change)
             steps.add(change, because, destructive=True, consent=Consent.GIVEN)
     wanted = {(server.node, server.domain) for server in facts.topology.servers}
+    clients = {client.guid for client in facts.engine.clients}
+    staying = {
+        (claim.node, claim.pool.domain)
+        for claim in facts.state.claims.values()
+        if _reason_to_remove(facts, claim) is None
+    }
     for name, record in sorted(facts.state.nodes.items()):
         servers: list[Change] = [
-            RemoveServer(name, domain) for domain in record.domains if (name, domain) not in wanted
+            RemoveServer(name, domain)
+            for domain in record.domains
+            if (name, domain) not in wanted and (name, domain) not in staying
         ]
         for server in servers:
             because = f"node {name} has no disk for it any more"
             steps.add(server, because, *removed.get(name, ()), consent=Consent.GIVEN)
-        if record.leaving and record.is_client:
+        if record.leaving and (record.is_client or facts.guid(name) in clients):
             steps.add(
                 RemoveClient(name),
                 f"node {name} is to be removed",

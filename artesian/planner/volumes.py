@@ -47,11 +47,20 @@ def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume 
         if wish.node is not None:
             _plan_mapping(facts, steps, wish, None, change)
         return
-    if seen.name != wish.name:
-        steps.add(RenameVolume(seen.name, wish.name), f"volume {seen.name} is to be called {wish.name}")
+    renamed = _plan_renaming(steps, wish, seen)
     if seen.size_bytes < wish.size_bytes:
-        steps.add(GrowVolume(wish.name, wish.size_bytes), f"volume {wish.name} is to be larger")
-    _plan_mapping(facts, steps, wish, seen, None)
+        grown = GrowVolume(wish.name, wish.size_bytes)
+        steps.add(grown, f"volume {wish.name} is to be larger", renamed)
+    _plan_mapping(facts, steps, wish, seen, renamed)
+
+
+def _plan_renaming(steps: Steps, wish: VolumeWish, seen: SeenVolume) -> RenameVolume | None:
+    """Everything else speaks of a volume by its new name, and so comes after this."""
+    if seen.name == wish.name:
+        return None
+    change = RenameVolume(seen.name, wish.name)
+    steps.add(change, f"volume {seen.name} is to be called {wish.name}")
+    return change
 
 
 def _makes_pool(change: object, wish: VolumeWish) -> bool:
@@ -59,18 +68,28 @@ def _makes_pool(change: object, wish: VolumeWish) -> bool:
 
 
 def _plan_mapping(
-    facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None, created: CreateVolume | None
+    facts: Facts,
+    steps: Steps,
+    wish: VolumeWish,
+    seen: SeenVolume | None,
+    earlier: CreateVolume | RenameVolume | None,
 ) -> None:
     wanted = facts.guid(wish.node) if wish.node is not None else None
-    unmapped = _plan_unmapping(facts, steps, wish, seen, keep=wanted)
+    unmapped = _plan_unmapping(facts, steps, wish, seen, earlier, keep=wanted)
     if wish.node is not None and (seen is None or wanted not in seen.mapped_to):
         because = f"volume {wish.name} is to be on node {wish.node}"
         client = AddClient(wish.node)
-        steps.add(MapVolume(wish.name, wish.node), because, created, client, *unmapped)
+        steps.add(MapVolume(wish.name, wish.node), because, earlier, client, *unmapped)
 
 
 def _plan_unmapping(
-    facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None, keep: str | None
+    facts: Facts,
+    steps: Steps,
+    wish: VolumeWish,
+    seen: SeenVolume | None,
+    earlier: CreateVolume | RenameVolume | None,
+    *,
+    keep: str | None,
 ) -> list[UnmapVolume]:
     """End the mappings of all nodes of ours but one; those of other clients are none of our business."""
     names = {facts.guid(name): name for name in facts.state.nodes}
@@ -83,12 +102,13 @@ def _plan_unmapping(
             continue
         change = UnmapVolume(wish.name, names[guid])
         where = f"on node {wish.node}" if wish.node is not None else "attached nowhere"
-        steps.add(change, f"volume {wish.name} is to be {where}, not on node {names[guid]}")
+        steps.add(change, f"volume {wish.name} is to be {where}, not on node {names[guid]}", earlier)
         changes.append(change)
     return changes
 
 
 def _plan_deletion(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None) -> None:
-    unmapped = _plan_unmapping(facts, steps, wish, seen, keep=None)
+    renamed = _plan_renaming(steps, wish, seen) if seen is not None else None
+    unmapped = _plan_unmapping(facts, steps, wish, seen, renamed, keep=None)
     because = f"somebody has asked to delete volume {wish.name}"
-    steps.add(DeleteVolume(wish.name), because, *unmapped, destructive=True, consent=Consent.GIVEN)
+    steps.add(DeleteVolume(wish.name), because, renamed, *unmapped, destructive=True, consent=Consent.GIVEN)

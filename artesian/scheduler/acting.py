@@ -14,7 +14,7 @@ from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotY
 from artesian.model.changes import JoinNode
 from artesian.model.event import Event
 from artesian.model.plan import Step
-from artesian.model.state import EngineIdentity, FrameworkState
+from artesian.model.state import EngineIdentity
 from artesian.planner.recording import complete, intend
 from artesian.scheduler.memory import Memory
 
@@ -67,7 +67,7 @@ class Actor:
         done = [one.step for one in taken if one.outcome is Outcome.DONE]
         if done:
             self._memory.change(
-                lambda state: _completed(state, done),
+                lambda state: complete(state, done),
                 [Event("done", type(step.change).__name__, step.because) for step in done],
             )
             self._announced -= {step.id for step in done}
@@ -78,7 +78,7 @@ class Actor:
     ) -> None:
         new = [step for step in steps if step.id not in self._announced]
         self._memory.change(
-            lambda state: _intended(state, steps, new_engine, addresses),
+            lambda state: intend(state, steps, new_engine, addresses),
             [Event("step", type(step.change).__name__, step.because) for step in new],
         )
         for step in new:
@@ -106,18 +106,3 @@ class Actor:
         self._refused.pop(step.id, None)
         log.info("step done", id=step.id)
         return Taken(step, Outcome.DONE)
-
-
-def _intended(
-    state: FrameworkState, steps: list[Step], new_engine: EngineIdentity, addresses: Mapping[str, str]
-) -> FrameworkState:
-    for step in steps:
-        node = getattr(step.change, "node", "")
-        state = intend(state, step, new_engine, addresses.get(node, ""))
-    return state
-
-
-def _completed(state: FrameworkState, steps: list[Step]) -> FrameworkState:
-    for step in steps:
-        state = complete(state, step)
-    return state

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import structlog
 
-from artesian.clusters.port import AgentCredentials, Substrate, SubstrateUnusable
+from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
 from artesian.engines.embedded import EmbeddedEngine
 from artesian.engines.port import Engine
 from artesian.model.assignment import Assignment
@@ -26,7 +24,7 @@ from artesian.model.node import NodeState
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
 from artesian.model.state import EngineIdentity, Stopping
-from artesian.planner.assigning import assignment_of
+from artesian.planner.assigning import assignment_of, generation_of
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
 from artesian.scheduler.acting import Actor
@@ -69,6 +67,7 @@ class Scheduler:
         self._ended = threading.Event()
         self._spec: tuple[str, Spec] = ("", read_spec(""))
         self.verdict: Verdict | None = None
+        self.last_error = ""  # why the last pass that failed did
         self.pass_seconds = 0.0
         self.passes = 0  # begun
         self._finished = 0
@@ -87,8 +86,10 @@ class Scheduler:
                 self.verdict = self.one_pass()
             except ArtesianError as error:
                 log.error("a pass has failed", reason=str(error))
+                self.last_error = str(error)
             except Exception:
                 log.exception("a pass has failed by a mistake in Artesian itself")
+                self.last_error = "a mistake in Artesian itself; the scheduler's log has it"
             with self._pass_ended:
                 self._finished = self.passes
                 self._pass_ended.notify_all()
@@ -106,7 +107,7 @@ class Scheduler:
         nodes = self._substrate.nodes()
         if self.memory.state.stopping is not Stopping.ALL:
             self._ensure_agents([node.name for node in nodes if not node.gone])
-        seen = observe(nodes, self.reports, self._current_engine())
+        seen = observe(nodes, self.reports, self._current_engine(), self._generation_of)
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
         state = self.memory.state
@@ -159,8 +160,10 @@ class Scheduler:
         if found is None:
             return None
         assignment = assignment_of(self.memory.state, node, found.address)
-        text = json.dumps(asdict(assignment), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16], assignment
+        return generation_of(assignment), assignment
+
+    def _generation_of(self, node: SubstrateNode) -> str:
+        return generation_of(assignment_of(self.memory.state, node.name, node.address))
 
     def agent_token(self, node: str) -> str:
         """What a node's agent shows; it is worth nothing for other nodes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from artesian.model.event import Event
 from artesian.model.state import FrameworkState
 from artesian.store.codec import changed_documents, state_from_documents
-from artesian.store.port import Store
+from artesian.store.port import Store, StoreUnusable
 
 Change = Callable[[FrameworkState], FrameworkState]
 _SECRETS = ("engine_secret", "engine_password", "agents_key", "api_token")
@@ -62,7 +62,11 @@ class Memory:
         with self._lock:
             after = change(self._state)
             documents = changed_documents(self._state, after)
-            self._store.commit(documents, [replace(event, at_s=time.time()) for event in events])
+            try:
+                self._store.commit(documents, [replace(event, at_s=time.time()) for event in events])
+            except StoreUnusable:
+                self._state = state_from_documents(self._store.load())  # it may have been stored all the same
+                raise
             self._state = after
         if documents:
             for listener in self._listeners:

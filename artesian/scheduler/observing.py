@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from artesian.clusters.port import SubstrateNode
 from artesian.engines.port import Engine, EngineUnreachable
@@ -12,8 +12,17 @@ from artesian.model.observation import Observation
 from artesian.scheduler.reports import Heard, Reports
 
 
-def observe(substrate: Iterable[SubstrateNode], reports: Reports, engine: Engine | None) -> Observation:
-    """Everything at this moment. An engine that does not answer is not there, and the reason is kept."""
+def observe(
+    substrate: Iterable[SubstrateNode],
+    reports: Reports,
+    engine: Engine | None,
+    generation_of: Callable[[SubstrateNode], str],
+) -> Observation:
+    """Everything at this moment. An engine that does not answer is not there, and the reason is kept.
+
+    `generation_of` gives the generation of a node's present assignment.
+    """
+    substrate = list(substrate)
     heard = reports.all()
     seen, problem = _look_at_engine(engine)
     nodes = tuple(_node(node, heard, reports) for node in sorted(substrate, key=lambda one: one.name))
@@ -29,6 +38,12 @@ def observe(substrate: Iterable[SubstrateNode], reports: Reports, engine: Engine
             for node in nodes
             if node.name in heard and node.state is not NodeState.GONE
             for attachment in heard[node.name].report.attachments
+        ),
+        unheard=frozenset(node.name for node in substrate if not node.gone and node.name not in heard),
+        behind=frozenset(
+            node.name
+            for node in substrate
+            if node.name in heard and heard[node.name].report.generation != generation_of(node)
         ),
     )
 

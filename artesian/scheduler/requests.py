@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from artesian.model.disk import PoolName, Tombstone
 from artesian.model.errors import Conflict, NotPossible, NotThere
+from artesian.model.names import client_guid
+from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.plan import Consent
 from artesian.model.state import Approval, FrameworkState, Stopping
@@ -58,12 +60,28 @@ def stop_everything(state: FrameworkState, stopping: Stopping) -> FrameworkState
 def remove_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
     """Take a node out: its data moves away first."""
     _known_node(state, seen, name)
-    if state.engine is not None and any(place.node == name for place in state.engine.managers):
-        raise NotPossible(f"node {name} has a manager, and managers cannot be moved yet: it has to stay")
+    _check_managers_fit(state, seen, name)
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
     return _with_node(state, name, leaving=True)
+
+
+def _check_managers_fit(state: FrameworkState, seen: Observation, name: str) -> None:
+    """Each manager needs a node of its own among those that stay."""
+    managers = len(state.engine.managers) if state.engine is not None else 0
+    staying = [
+        node.name
+        for node in seen.nodes
+        if node.name != name
+        and node.state is not NodeState.GONE
+        and state.node(node.name).joined
+        and not state.node(node.name).leaving
+    ]
+    if len(staying) < managers:
+        raise NotPossible(
+            f"without node {name} there would be {len(staying)} nodes, and {managers} managers need as many"
+        )
 
 
 def add_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
@@ -88,7 +106,8 @@ def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) 
     if identity in state.tombstones:
         return state
     tombstone = Tombstone(identity, "somebody has removed it")
-    return replace(state, tombstones=with_item(state.tombstones, identity, tombstone))
+    tombstones = with_item(state.tombstones, identity, tombstone)
+    return replace(state, tombstones=tombstones, approval=None)  # what was agreed to did not know of this
 
 
 def return_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
@@ -147,7 +166,7 @@ def grow_volume(state: FrameworkState, name: str, size_bytes: int) -> FrameworkS
     return _with_volume(state, replace(wish, size_bytes=size_bytes))
 
 
-def rename_volume(state: FrameworkState, name: str, new_name: str) -> FrameworkState:
+def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name: str) -> FrameworkState:
     """Give a volume another name; whoever uses it is not disturbed."""
     wish = find_volume(state, name)
     if wish.engine_id is None:
@@ -156,6 +175,8 @@ def rename_volume(state: FrameworkState, name: str, new_name: str) -> FrameworkS
         raise Conflict(f"there is a volume {new_name} already")
     if _VOLUME_NAME.fullmatch(new_name) is None:
         raise NotPossible(f"{new_name!r} is no name for a volume")
+    if seen.engine is not None and seen.engine.volume(new_name) is not None:
+        raise Conflict(f"the engine has a volume {new_name} that is not ours")
     volumes = {key: value for key, value in state.volumes.items() if key != name}
     renamed = replace(wish, name=new_name)
     return replace(state, volumes=MappingProxyType({**volumes, new_name: renamed}))
@@ -182,7 +203,7 @@ def attach_volume(
     """Bring a volume to a node; away from where it is. `force` cuts a node off that does not let go."""
     wish = find_volume(state, name)
     _attachable(state, seen, node)
-    forced_from = wish.node if force and wish.node != node else wish.forced_from
+    forced_from = _holder(state, seen, wish, node) if force else wish.forced_from
     if wish.node == node and mount_path is None:
         mount_path = wish.mount_path
     wanted = replace(
@@ -195,11 +216,22 @@ def attach_volume(
     return _with_volume(state, wanted)
 
 
-def detach_volume(state: FrameworkState, name: str, *, force: bool) -> FrameworkState:
+def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force: bool) -> FrameworkState:
     """Let a volume be nowhere."""
     wish = find_volume(state, name)
-    forced_from = wish.node if force else wish.forced_from
+    forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
     return _with_volume(state, replace(wish, node=None, mount_path=None, forced_from=forced_from))
+
+
+def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str | None) -> str | None:
+    """The node that may write to a volume now, wherever it is wished to be."""
+    engine = seen.engine
+    volume = next((one for one in engine.volumes if one.id == wish.engine_id), None) if engine else None
+    if engine is not None and volume is not None:
+        for node in sorted(state.nodes):
+            if node != but and client_guid(engine.system_id, node) in volume.mapped_to:
+                return node
+    return wish.node if wish.node != but else wish.forced_from
 
 
 def find_volume(state: FrameworkState, name: str) -> VolumeWish:
@@ -229,6 +261,8 @@ def _check_size(size_bytes: int) -> None:
 
 def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:
     _known_node(state, seen, node)
+    if state.node(node).leaving:
+        raise Conflict(f"node {node} is being removed")
     if not state.node(node).is_client:
         raise Conflict(f"node {node} has no client yet, so it cannot use volumes")
 
@@ -243,7 +277,16 @@ def _names(seen: Observation) -> str:
 
 
 def _with_volume(state: FrameworkState, wish: VolumeWish) -> FrameworkState:
-    return replace(state, volumes=with_item(state.volumes, wish.name, wish))
+    """A node that a volume comes to, or goes from, gets an assignment that it has never had: what it says of
+    an older one, which may read the same, is no answer to this one."""
+    before = state.volumes.get(wish.name)
+    nodes = dict(state.nodes)
+    for name in {wish.node} ^ {before.node if before is not None else None}:
+        if name is not None:
+            record = state.node(name)
+            nodes[name] = replace(record, revision=record.revision + 1)
+    volumes = with_item(state.volumes, wish.name, wish)
+    return replace(state, volumes=volumes, nodes=MappingProxyType(nodes))
 
 
 def _with_node(state: FrameworkState, name: str, **values: bool) -> FrameworkState:

@@ -55,14 +55,18 @@ class SqliteStore:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeEncodeError) as error:
             raise StoreUnusable(f"the store {self._path}: {error}") from None
 
     def lead(self) -> None:
         """Become the one scheduler that may write. Raises NotLeading."""
         if self._leading is not None:
             return
-        descriptor = os.open(f"{self._path}.leader", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = f"{self._path}.leader"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnusable(f"{path} cannot be opened: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -87,7 +91,8 @@ class SqliteStore:
                 self._write(changes, events)
                 self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # SQLite ends some by itself, as when the disk is full
+                    self._database.execute("ROLLBACK")
                 raise
 
     def _write(self, changes: Mapping[str, str | None], events: Sequence[Event]) -> None:

@@ -7,7 +7,7 @@ there is one. The same input gives the same topology: nothing here knows of time
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from artesian.model.disk import PoolName
 from artesian.model.errors import SpecError
@@ -37,14 +37,16 @@ def derive(
     *,
     system_id: str | None = None,
     managers: tuple[str, ...] = (),
+    leaving: Collection[str] = (),
 ) -> Topology:
     """What is wanted now.
 
     `system_id` is the engine's, None as long as there is none; `managers` are the nodes that have one now.
+    Nothing is wanted of nodes that are `leaving`; their disks are judged all the same.
     What cannot be met is said in `shortfalls`, and the rest is wanted all the same.
     """
     shortfalls: list[str] = []
-    situation = _situate(spec, nodes, memory, system_id, managers, shortfalls)
+    situation = _situate(spec, nodes, memory, system_id, managers, leaving, shortfalls)
     devices = _devices(situation, shortfalls)
     wanted, missing = wanted_managers(situation)
     shortfalls += missing
@@ -68,9 +70,15 @@ def _situate(
     memory: Memory,
     system_id: str | None,
     managers: tuple[str, ...],
+    leaving: Collection[str],
     shortfalls: list[str],
 ) -> Situation:
-    usable = [node for node in nodes if node.joined or spec.new_nodes is not Taking.NEVER]
+    nodes = list(nodes)
+    usable = [
+        node
+        for node in nodes
+        if node.name not in leaving and (node.joined or spec.new_nodes is not Taking.NEVER)
+    ]
     ordered = tuple(sorted(usable, key=lambda node: node.name))
     attributes = {}
     for node in ordered:
@@ -78,7 +86,7 @@ def _situate(
             attributes[node.name] = read_attributes(node.name, node.attributes, spec.fault_set_attribute)
         except SpecError as error:
             shortfalls.append(f"{error}; until that is mended, its disks stay as they are")
-    verdicts = judge_disks(ordered, memory, minimum_bytes=spec.minimum_disk_bytes, system_id=system_id)
+    verdicts = judge_disks(nodes, memory, minimum_bytes=spec.minimum_disk_bytes, system_id=system_id)
     return Situation(
         spec,
         ordered,

@@ -13,6 +13,7 @@ from artesian.model.topology import ManagerRole, WantedManager
 from artesian.strategy.situation import Situation
 
 ALLOWED_COUNTS = (1, 3, 5)
+DEFAULT_MANAGERS = 3
 PERSONA_ROLES = {
     "primary": ManagerRole.MANAGER,
     "secondary": ManagerRole.MANAGER,
@@ -24,7 +25,7 @@ def wanted_managers(situation: Situation) -> tuple[list[WantedManager], list[str
     """The managers, by node, and what is missing for them."""
     eligible = [node for node in situation.nodes if _may_manage(situation, node)]
     asked = situation.spec.managers.count
-    count = asked if asked is not None else 3
+    count = asked if asked is not None else DEFAULT_MANAGERS
     possible = max((one for one in ALLOWED_COUNTS if one <= min(count, len(eligible))), default=0)
     shortfalls = []
     if possible < count:

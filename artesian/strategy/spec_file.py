@@ -48,6 +48,9 @@ def read_spec(text: str, name: str = "spec") -> Spec:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         raise SpecError(f"{name}, line {line}: this is not YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        summary = str(error).splitlines() or ["it is nested too deeply"]
+        raise SpecError(f"{name}: this is not YAML: {summary[0]}") from error
     if root is None:
         return Spec()
     found = _mapping(_Place(name, ""), root, _SPEC)

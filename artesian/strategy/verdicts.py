@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from artesian.model.disk import Claim, Disk, Tombstone
@@ -59,7 +59,7 @@ class _Judge:
             return VerdictKind.REFUSED, f"{self.seen[disk.identity]} disks claim to be {disk.identity}"
         claim = self.memory.claims.get(disk.identity)
         if claim is not None:
-            return _judge_claimed(node, disk, claim)
+            return _judge_claimed(node, disk, claim, self.system_id)
         tombstone = self.memory.tombstones.get(disk.identity)
         if tombstone is not None:
             return (
@@ -108,12 +108,11 @@ def obstacle_to_taking(disk: Disk, system_id: str | None) -> str | None:
     return None
 
 
-def _judge_claimed(node: Node, disk: Disk, claim: Claim) -> tuple[VerdictKind, str]:
-    if disk.signatures or disk.partitions or disk.mounted_at:
-        what = ", ".join((*disk.signatures, *disk.partitions, *disk.mounted_at))
-        return VerdictKind.REFUSED, (
-            f"it was given to pool {claim.pool}, but somebody else has used it since: {what}"
-        )
+def _judge_claimed(node: Node, disk: Disk, claim: Claim, system_id: str | None) -> tuple[VerdictKind, str]:
+    ours = disk.label is not None and disk.label.system_id == system_id
+    obstacle = obstacle_to_taking(replace(disk, label=None) if ours else disk, system_id)
+    if obstacle is not None:
+        return VerdictKind.REFUSED, f"it was given to pool {claim.pool}, but now {obstacle}"
     sentence = f"it was given to pool {claim.pool}"
     if claim.node != node.name:
         sentence += f" on node {claim.node}, and is on {node.name} now"

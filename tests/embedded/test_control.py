@@ -500,6 +500,20 @@ def test_a_manager_that_steps_down_is_left_at_once() -> None:
     run(story)
 
 
+def test_a_follower_learns_who_the_managers_are_now() -> None:
+    async def story(first: Peer) -> None:
+        async with Peer() as later, followed(first) as link:
+            await link.request("echo", {})
+            first.opened[0].push("ping", {"managers": [f"127.0.0.1:{later.port}", "nonsense", 7]})
+            await link.request("echo", {})
+            first.leads = None
+            first.opened[0].close()
+            assert await link.request("echo", {"n": 1}) == {"n": 1}
+            assert ("echo", {"n": 1}) in later.heard
+
+    run(story)
+
+
 def test_a_silent_manager_is_given_up_but_not_one_that_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "SILENCE_S", 0.1)
 

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 from artesian.model import changes as c
 from artesian.model.disk import Disk, PoolName
-from artesian.model.engine import EngineSeen, SeenClient, SeenDevice, SeenPool, SeenServer, SeenVolume
+from artesian.model.engine import (
+    EngineSeen,
+    ManagerPlace,
+    SeenClient,
+    SeenDevice,
+    SeenManager,
+    SeenPool,
+    SeenServer,
+    SeenVolume,
+)
 from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.node import Node, NodeState
 from artesian.model.observation import Observation
@@ -73,9 +82,10 @@ class World:
 
     def take(self, step: Step) -> None:
         """Intent, effect, done."""
-        self.state = intend(self.state, step, IDENTITY, self._address(step))
+        addresses = {one.name: one.address for one in self.nodes}
+        self.state = intend(self.state, [step], IDENTITY, addresses)
         self._effect(step.change)
-        self.state = complete(self.state, step)
+        self.state = complete(self.state, [step])
         self.done.append(step)
 
     def converge(self, passes: int = 20) -> None:
@@ -91,20 +101,25 @@ class World:
         self.converge()
         return self
 
-    def _address(self, step: Step) -> str:
-        name = getattr(step.change, "node", "")
-        return next((one.address for one in self.nodes if one.name == name), "")
-
     def _effect(self, change: c.Change) -> None:
         if isinstance(change, c.CreateEngine):
-            self.engine = EngineSeen(IDENTITY.system_id)
+            self.engine = EngineSeen(IDENTITY.system_id, tuple(map(_manager, change.managers)))
         elif self.engine is not None:
             self.engine = affected(self.engine, change)
+
+
+def _manager(place: ManagerPlace) -> SeenManager:
+    return SeenManager(f"mdm-{place.node}", f"{place.address}:6611", place.role, healthy=True, leads=False)
 
 
 def affected(engine: EngineSeen, change: c.Change) -> EngineSeen:
     """The engine after a change."""
     match change:
+        case c.AddManager(place):
+            return replace(engine, managers=(*engine.managers, _manager(place)))
+        case c.RemoveManager(place):
+            staying = tuple(one for one in engine.managers if one.name != f"mdm-{place.node}")
+            return replace(engine, managers=staying)
         case c.AddDomain(domain):
             return replace(engine, domains=(*engine.domains, domain))
         case c.AddFaultSet(domain, name):
@@ -120,7 +135,7 @@ def affected(engine: EngineSeen, change: c.Change) -> EngineSeen:
         case c.AddServer(name, _, domain, fault_set):
             server = SeenServer("s", server_name(name, domain), domain, fault_set, connected=True)
             return replace(engine, servers=(*engine.servers, server))
-        case c.AddDevice(name, identity, path, pool, size):
+        case c.AddDevice(name, identity, path, pool, size, _):
             server_of = server_name(name, pool.domain)
             device = SeenDevice("d", device_name(identity), server_of, path, pool, size)
             return replace(engine, devices=(*engine.devices, device))

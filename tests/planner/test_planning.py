@@ -172,6 +172,47 @@ def test_a_node_that_leaves_gives_everything_away() -> None:
     assert not world.decide().plan.steps
 
 
+def test_a_manager_moves_when_its_node_leaves_the_new_one_first() -> None:
+    world = World(nodes(4)).deploy()
+    record = replace(world.state.node("node-1"), leaving=True)
+    world.state = replace(world.state, nodes=with_item(world.state.nodes, "node-1", record))
+    world.converge(30)
+    kinds_done = [type(step.change).__name__ for step in world.done]
+    assert kinds_done.index("AddManager") < kinds_done.index("RemoveManager")
+    assert world.state.engine is not None and world.engine is not None
+    assert {place.node for place in world.state.engine.managers} == {"node-2", "node-3", "node-4"}
+    assert len(world.engine.managers) == 3
+
+
+def test_managers_never_become_fewer_than_were_asked_for() -> None:
+    world = World(nodes(3)).deploy()
+    record = replace(world.state.node("node-1"), leaving=True)
+    world.state = replace(world.state, nodes=with_item(world.state.nodes, "node-1", record))
+    world.converge(30)
+    assert world.engine is not None and len(world.engine.managers) == 3
+    assert any("no other node can have one" in held.because for held in world.decide().guarded.held)
+
+
+def test_more_managers_come_one_at_a_time() -> None:
+    world = World(nodes(5), replace(TAKE, managers=ManagersSpec(3)))
+    world.converge()
+    world.spec = replace(TAKE, managers=ManagersSpec(5))
+    assert len(world.decide().guarded.ready) == 1
+    world.converge()
+    assert world.engine is not None and len(world.engine.managers) == 5
+
+
+def test_no_manager_changes_without_a_majority() -> None:
+    world = World(nodes(5), replace(TAKE, managers=ManagersSpec(3)))
+    world.converge()
+    assert world.engine is not None
+    first, *others = world.engine.managers
+    away = tuple(replace(one, healthy=False) for one in others)
+    world.engine = replace(world.engine, managers=(first, *away))
+    world.spec = replace(TAKE, managers=ManagersSpec(5))
+    assert not world.decide().guarded.ready
+
+
 # --- volumes
 
 

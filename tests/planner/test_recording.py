@@ -37,10 +37,10 @@ def test_a_claim_is_stored_before_its_disk_is_written_to() -> None:
     while not any(type(step.change).__name__ == "AddDevice" for step in world.decide().guarded.ready):
         world.step()
     (first, *_) = [s for s in world.decide().guarded.ready if type(s.change).__name__ == "AddDevice"]
-    after = intend(world.state, first, IDENTITY, "")
+    after = intend(world.state, [first], IDENTITY, {})
     assert first.change.identity in after.claims  # type: ignore[union-attr]
     again = replace(first, consent=Consent.NONE)
-    assert intend(after, again, IDENTITY, "") == after
+    assert intend(after, [again], IDENTITY, {}) == after
 
 
 def test_assignments_come_from_what_was_decided_and_not_from_what_is_seen() -> None:

@@ -153,6 +153,7 @@ def _disk(device: _Device, probe: Probe | None, links: tuple[str, ...]) -> Disk:
         signatures=_signatures(row, probe),
         label=probe.label if probe is not None else None,
         other_paths=tuple(link for link in links if link != device.path),
+        stable_path=next((link for link in links if "/by-id/" in link), ""),
         unreadable="; ".join(unknown),
     )
 

@@ -16,6 +16,7 @@ from artesian.agent.disks.parallel import ParallelProber
 from artesian.agent.disks.probing import probe_disk
 from artesian.agent.disks.tools import RunTool, run_tool
 from artesian.model.disk import Disk, Media
+from artesian.model.names import device_name
 
 MEDIA_FILE = ".media.json"
 # File systems count time in ticks: what is written so soon after a look may leave the times as they were.
@@ -35,8 +36,10 @@ class FolderDisks:
     Remembers what it saw, so that looking again costs no processes while nothing changes. For one thread.
     """
 
-    def __init__(self, folder: Path, run: RunTool = run_tool) -> None:
+    def __init__(self, folder: Path, run: RunTool = run_tool, links: Path | None = None) -> None:
+        """`links`: a folder of names that stay with the disks; made when it is missing."""
         self._folder = Path(os.path.abspath(folder))
+        self._links = links
         self._prober = ParallelProber(lambda path: probe_disk(path, run))
         self._remembered: dict[str, _Remembered] = {}  # by identity
 
@@ -67,11 +70,25 @@ class FolderDisks:
                 signatures=probes[path].signatures,
                 label=probes[path].label,
                 unreadable=probes[path].unreadable,
+                stable_path=self._link(facts.identity, path),
             )
             for path, facts in files.items()
         ]
         disks += [Disk(path, None, 0, unreadable=trouble) for path, trouble in troubles.items()]
         return tuple(sorted(disks, key=lambda disk: disk.path))
+
+    def _link(self, identity: str, path: str) -> str:
+        """A name that follows the disk; empty if there is no folder for such names."""
+        if self._links is None:
+            return ""
+        link = self._links / device_name(identity)
+        if not link.is_symlink() or os.readlink(link) != path:
+            self._links.mkdir(parents=True, exist_ok=True)
+            fresh = link.with_name(f".{link.name}")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(path)
+            fresh.replace(link)
+        return str(link)
 
     def _paths(self) -> list[str]:
         try:

@@ -85,11 +85,12 @@ def down(
     with output.progress() as say:
         scheduler_process.ensure(folder)
         api = Api(folder)
+        _wait_for_agents(api, say)
         receipt += _let_go(api, timeout_s, say)
         say("stopping processes …")
         api.put("/stopping", {"stopping": "all"})
         running = _running(api)
-        wait_for(lambda: None if _is_idle(api) else "waiting for processes to end", timeout_s, say)
+        wait_for(lambda: _what_runs(api), timeout_s, say)
         receipt += [f"stopped {name} on {node}" for node, name in running]
         receipt += [
             f"stopped the agent of {node.name}" for node in cluster.nodes() if cluster.stop_agent(node.name)
@@ -97,6 +98,7 @@ def down(
         scheduler_process.stop(folder)
         receipt.append("stopped the scheduler")
     if destroy:
+        cluster.check_nothing_runs()
         shutil.rmtree(folder)
         receipt.append(f"deleted {folder} with all nodes and disks in it")
     kept = "" if destroy else "\nAll data is kept: `artesian up` brings it back."
@@ -218,8 +220,13 @@ def _running(api: Api) -> list[tuple[str, str]]:
     ]
 
 
-def _is_idle(api: Api) -> bool:
-    return not _running(api) and not _attached(api)
+def _what_runs(api: Api) -> str | None:
+    """A node that is silent may run anything."""
+    silent = [node["name"] for node in api.get("/nodes") if node["state"] == "silent"]
+    if silent:
+        return f"node {', '.join(silent)} does not say what runs on it"
+    left = [f"{name} on {node}" for node, name in _running(api)] + _attached(api)
+    return f"waiting for {left[0]} to end" if left else None
 
 
 def confirm(question: str) -> None:

@@ -11,7 +11,7 @@ from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.output import Output
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
-from artesian.model.errors import NotThere
+from artesian.model.errors import Conflict, NotThere
 
 node = typer.Typer(no_args_is_help=True, help="Nodes of the cluster.")
 disk = typer.Typer(no_args_is_help=True, help="Raw disks of the nodes.")
@@ -58,6 +58,7 @@ def remove(
     """Take a node out: its data moves away first."""
     api, output = Api(folder), Output(as_json)
     api.post(f"/nodes/{name}/remove")
+    api.post("/passes")
     if not no_wait:
         with output.progress() as say:
             wait_for(lambda: _still_in_use(api, name), timeout_s, say)
@@ -102,10 +103,11 @@ def remove_disk(
 ) -> None:
     """Take a disk out of its pool: its data moves away first. It does not come back by itself."""
     api, output = Api(folder), Output(as_json)
-    api.post(f"/nodes/{name}/disks/remove", {"disk": which})
+    identity = api.post(f"/nodes/{name}/disks/remove", {"disk": which})["identity"]
+    api.post("/passes")
     if not no_wait:
         with output.progress() as say:
-            wait_for(lambda: _disk_in_use(api, name, which), timeout_s, say)
+            wait_for(lambda: _disk_in_use(api, name, identity), timeout_s, say)
     output.result(
         {"node": name, "disk": which}, f"Disk {which} of node {name} is {'being ' * no_wait}removed."
     )
@@ -142,6 +144,8 @@ def add_machine(
 ) -> None:
     """Put a bare machine with raw disks into the cluster; the plan shows what becomes of it."""
     cluster = _cluster(folder)
+    if any(one.name == name for one in cluster.nodes()):
+        raise Conflict(f"there is a machine {name} already; a disk more is: artesian local add-disk {name}")
     cluster.add_node(name)
     paths = [str(cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES)) for _ in range(disks)]
     Output(as_json).result({"node": name, "disks": paths}, f"Machine {name} has {disks} raw disks.")
@@ -205,7 +209,7 @@ def _still_in_use(api: Api, name: str) -> str | None:
 
 def _disk_in_use(api: Api, name: str, which: str) -> str | None:
     for one in api.get("/disks"):
-        if one["node"] == name and which in (one["path"], one["identity"], one["path"].rpartition("/")[2]):
+        if one["node"] == name and one["identity"] == which:
             if one["pool"] is None:
                 return None
             held = [
@@ -213,7 +217,7 @@ def _disk_in_use(api: Api, name: str, which: str) -> str | None:
                 for step in api.get("/status")["held"]
                 if step["arguments"].get("identity") == one["identity"]
             ]
-            return held[0] if held else f"data is moving away from disk {which}"
+            return held[0] if held else f"data is moving away from {one['path']}"
     return None
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from artesian.cli.cluster.access import Api
@@ -21,10 +25,26 @@ _POLL_S = 0.05
 
 def ensure(folder: Path) -> bool:
     """Start the scheduler if it does not run, and wait until it answers; whether it was started."""
-    if _running(folder) is not None:
-        return False
     home = folder / "scheduler"
     home.mkdir(mode=0o700, exist_ok=True)
+    with _alone(home):
+        return _ensure(folder, home)
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Of several commands at once, one starts the scheduler and the others wait for it."""
+    descriptor = os.open(home / "starting.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _ensure(folder: Path, home: Path) -> bool:
+    if _running(folder) is not None:
+        return False
     (home / "api.json").unlink(missing_ok=True)
     log = home / "scheduler.log"
     with log.open("ab") as output:

@@ -129,7 +129,7 @@ def plan_table(plan: Document) -> RenderableType:
 
 
 def _is_shown(name: str, value: object) -> bool:
-    return value is not None and name not in ("identity", "address")
+    return value is not None and name not in ("identity", "address", "engine_path")
 
 
 def _short(name: str, value: Any) -> str:

@@ -80,8 +80,10 @@ class Manager:
         while True:
             await asyncio.sleep(PING_S)
             if self._leader is not None:
+                managers = self._machine.state.managers.values()
+                addresses = [f"{one.ip}:{one.control_port}" for one in managers]
                 for connection in self._connections:
-                    connection.push("ping", {})
+                    connection.push("ping", {"managers": addresses})
 
     # --- the lead
 

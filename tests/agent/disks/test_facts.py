@@ -32,6 +32,7 @@ def test_a_bare_disk_is_free_and_known_by_its_world_wide_name() -> None:
         media=Media.HDD,
         model="ST4000NM002A-2HZ101",
         other_paths=("/dev/disk/by-id/wwn-0x5000c500c1a2b3d4",),
+        stable_path="/dev/disk/by-id/wwn-0x5000c500c1a2b3d4",
     )
     assert obstacle_to_taking(disk, "ours") is None
 

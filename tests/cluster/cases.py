@@ -1,0 +1,150 @@
+"""A local cluster as a user has it: real processes, everything through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from artesian.attach import fuse, loop, tools
+from artesian.cli.cluster.access import Api
+from artesian.cli.outcome import ExitCode
+
+GIB = 1 << 30
+COMMAND_TIMEOUT_S = 60
+ANY_CODE = -1  # how a command ends does not matter
+
+
+def unable_to_mount() -> str | None:
+    """Why no volume can be mounted on this machine; None if it can."""
+    if os.geteuid() != 0:
+        return "mounts need root"
+    return loop.available() or fuse.available() or tools.missing("mkfs.ext4")
+
+
+class Cluster:
+    """One cluster, in a folder whose path is short."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+        self.folder = self.home / "c"
+        self.mounts = self.home / "m"
+
+    # --- commands
+
+    def run(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """`artesian …`; it has to end with this exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "artesian.cli.main", *map(str, arguments), "--dir", str(self.folder)],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+        assert code in (ANY_CODE, done.returncode), (
+            f"{arguments}: {done.returncode}: {done.stderr} {done.stdout}"
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    def json(self, *arguments: str | Path) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def error(self, code: ExitCode, *arguments: str | Path) -> str:
+        """The one line that a command says when it fails."""
+        done = self.run(*arguments, code=code)
+        assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
+        return done.stderr
+
+    def get(self, path: str) -> Any:
+        return Api(self.folder).get(path)
+
+    def wait(self, what: str, condition: Callable[[], object], timeout_s: float = 30.0) -> float:
+        """Until it is so; how long it took."""
+        began = time.monotonic()
+        while not condition():
+            assert time.monotonic() - began < timeout_s, f"{what}: not in time; {self.get('/status')}"
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    def wait_healthy(self) -> float:
+        return self.wait("healthy", lambda: self.get("/status")["healthy"])
+
+    # --- what there is
+
+    def disk(self, node: str, name: str) -> Path:
+        return self.folder / "nodes" / node / "dev" / name
+
+    def disks(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By node and name."""
+        return {(one["node"], Path(one["path"]).name): one for one in self.get("/disks")}
+
+    def node(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self.get("/nodes") if one["name"] == name)
+        return found
+
+    def nodes(self) -> list[str]:
+        return sorted(path.parent.name for path in (self.folder / "nodes").glob("*/node.json"))
+
+    # --- force
+
+    def kill_scheduler(self) -> None:
+        _kill(self.folder / "scheduler" / "scheduler.pid")
+
+    def agent(self, node: str) -> int:
+        """The process id of a node's agent."""
+        path = self.folder / "nodes" / node / "agent" / "agent.pid"
+        return int(json.loads(path.read_text())["process_id"])
+
+    def kill_agent(self, node: str) -> None:
+        _kill(self.folder / "nodes" / node / "agent" / "agent.pid")
+
+    def processes(self, node: str) -> dict[str, int]:
+        """The engine's processes on a node."""
+        return {one["name"]: one["process_id"] for one in self.node(node)["processes"]}
+
+    # --- the end
+
+    def destroy(self) -> None:
+        """Take everything away, whatever a test has left."""
+        try:
+            if (self.folder / "cluster.json").exists():
+                self.run("up", "--timeout", "10", code=ANY_CODE)
+        except (AssertionError, subprocess.TimeoutExpired):
+            pass
+        try:
+            if (self.folder / "cluster.json").exists():
+                self.run("down", "--destroy", "--yes")
+        except (AssertionError, subprocess.TimeoutExpired):
+            pass
+        for path in [*self.folder.glob("**/*.pid"), *self.folder.glob("scheduler/*.pid")]:
+            _kill(path)
+        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for point in reversed([one for one in mounted if one.startswith(f"{self.home}/")]):
+            subprocess.run(["umount", "-l", point], check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Until it is on stable storage."""
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _kill(pid_file: Path) -> None:
+    from artesian.embedded.local import processes
+
+    identity = processes.running(pid_file)
+    if identity is not None and processes.send(identity, signal.SIGKILL):
+        processes.wait_until_ended([identity], 10.0)

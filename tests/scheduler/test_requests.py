@@ -1,0 +1,253 @@
+"""What users ask for: a new state, or a refusal that says why and leaves everything as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from artesian.model.disk import PoolName
+from artesian.model.engine import EngineSeen, SeenPool
+from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere, SpecError
+from artesian.model.observation import Observation
+from artesian.model.plan import Consent
+from artesian.model.spec import Spec
+from artesian.model.state import FrameworkState, Stopping
+from artesian.model.wishes import VolumeWish
+from artesian.planner.planning import Decision, decide
+from artesian.scheduler import requests
+from artesian.scheduler.memory import Memory
+from artesian.store.codec import changed_documents
+from tests.scheduler.cases import GIB, POOL, SEEN, STATE, MemoryStore, a_node
+
+Request = Callable[[FrameworkState], FrameworkState]
+
+
+def attach(name: str, node: str, force: bool = False, **more: str | None) -> Request:
+    options: dict[str, str | None] = {"mount_path": None, "fstype": None, **more}
+    return lambda state: requests.attach_volume(
+        state, SEEN, name, node, mount_path=options["mount_path"], fstype=options["fstype"], force=force
+    )
+
+
+def create(
+    name: str = "fresh", pool: PoolName = POOL, size_bytes: int = GIB, node: str | None = None
+) -> Request:
+    return lambda state: requests.create_volume(state, SEEN, VolumeWish(name, pool, size_bytes, node=node))
+
+
+def changed(request: Request) -> set[str]:
+    """Documents that a good request writes or removes."""
+    return set(changed_documents(STATE, request(STATE)))
+
+
+def bare_decision() -> Decision:
+    return decide(Spec(), Observation(nodes=(a_node("n1", "sdb"), a_node("n2", "sdb"))), FrameworkState())
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "words"),
+    [
+        (lambda s: requests.approve(s, bare_decision(), "old", "me"), Conflict, "the plan is not old any"),
+        (lambda s: requests.set_spec(s, "pols: []"), SpecError, "line 1: pols is not known; is pools meant"),
+        (lambda s: requests.set_spec(s, "pools: [{}"), SpecError, "not YAML"),
+        (lambda s: requests.remove_node(s, SEEN, "n9"), NotThere, "there is no node n9 in use"),
+        (lambda s: requests.remove_node(s, replace(SEEN, nodes=()), "n1"), NotPossible, "managers need as many"),
+        (lambda s: requests.remove_node(s, SEEN, "n2"), Conflict, "volume data is on node n2"),
+        (lambda s: requests.add_node(s, SEEN, "n9"), NotThere, "there is no node n9; there are n1, n2"),
+        (lambda s: requests.maintain_node(s, SEEN, "n4", in_maintenance=True), NotThere, "no node n4 in use"),
+        (lambda s: requests.remove_disk(s, SEEN, "n3", "sdz"), NotThere, "node n3 has no disk sdz"),
+        (lambda s: requests.remove_disk(s, SEEN, "n9", "sdb"), NotThere, "node n9 has no disk sdb"),
+        (lambda s: requests.remove_disk(s, SEEN, "n3", ""), NotThere, "has no disk"),
+        (lambda s: requests.remove_disk(s, SEEN, "n3", "db"), NotThere, "has no disk db"),
+        (lambda s: requests.return_disk(s, SEEN, "n3", "sdb"), Conflict, "still being removed"),
+        (lambda s: requests.return_disk(s, SEEN, "n3", "sdz"), NotThere, "has no disk"),
+        (create(""), NotPossible, "no name for a volume"),
+        (create("-x"), NotPossible, "no name for a volume"),
+        (create("a/b"), NotPossible, "no name for a volume"),
+        (create("x\n"), NotPossible, "no name for a volume"),
+        (create("x" * 32), NotPossible, "no name for a volume"),
+        (create("data"), Conflict, "there is a volume data already"),
+        (create("going"), Conflict, "there is a volume going already"),
+        (create("theirs"), Conflict, "the engine has a volume theirs that is not ours"),
+        (create(pool=PoolName("x", "y")), NotThere, "there is no pool x/y; there are default/default"),
+        (create(size_bytes=0), NotPossible, "multiple of 1 GiB; the next one is 1GiB"),
+        (create(size_bytes=-GIB), NotPossible, "multiple of 1 GiB"),
+        (create(size_bytes=GIB + 1), NotPossible, "the next one is 2GiB"),
+        (create(node="n9"), NotThere, "there is no node n9 in use"),
+        (create(node="n3"), Conflict, "node n3 has no client yet"),
+        (lambda s: requests.grow_volume(s, "nothing", GIB), NotThere, "no volume nothing; there are data"),
+        (lambda s: requests.grow_volume(s, "data", 4 * GIB), NotPossible, "volumes do not shrink"),
+        (lambda s: requests.grow_volume(s, "data", 9 * GIB - 1), NotPossible, "the next one is 9GiB"),
+        (lambda s: requests.grow_volume(s, "going", 9 * GIB), NotThere, "there is no volume going"),
+        (lambda s: requests.rename_volume(s, SEEN, "nothing", "x"), NotThere, "there is no volume nothing"),
+        (lambda s: requests.rename_volume(s, SEEN, "new", "x"), Conflict, "still being made"),
+        (lambda s: requests.rename_volume(s, SEEN, "data", "idle"), Conflict, "there is a volume idle"),
+        (lambda s: requests.rename_volume(s, SEEN, "data", "a b"), NotPossible, "no name for a volume"),
+        (lambda s: requests.delete_volume(s, "data"), Conflict, "is on node n2: detach it first"),
+        (lambda s: requests.delete_volume(s, "going"), NotThere, "there is no volume going"),
+        (attach("nothing", "n1"), NotThere, "there is no volume nothing"),
+        (attach("data", "n9"), NotThere, "there is no node n9 in use"),
+        (attach("data", "n3", force=True), Conflict, "no client yet"),
+        (lambda s: requests.detach_volume(s, SEEN, "nothing", force=True), NotThere, "there is no volume"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_why_and_changes_nothing(
+    request_: Request, error: type[ArtesianError], words: str
+) -> None:
+    store = MemoryStore(
+        {key: body for key, body in changed_documents(FrameworkState(), STATE).items() if body is not None}
+    )
+    memory = Memory(store)
+    before = store.load()
+    with pytest.raises(error) as refused:
+        memory.change(request_)
+    assert words in str(refused.value)
+    assert memory.state == STATE
+    assert store.load() == before
+
+
+# --- plans, specs, everything
+
+
+def test_exactly_what_needs_consent_is_approved() -> None:
+    decision = bare_decision()
+    asked = {step.id for step in decision.plan.steps if step.consent is Consent.NEEDED}
+    state = requests.approve(FrameworkState(), decision, decision.plan.id, "me")
+    assert state.approval is not None
+    assert (set(state.approval.step_ids), state.approval.who) == (asked, "me")
+    assert asked < {step.id for step in decision.plan.steps}
+
+
+def test_a_plan_that_asks_nothing_needs_no_approval() -> None:
+    decision = decide(Spec(), Observation(), FrameworkState())
+    assert requests.approve(STATE, decision, decision.plan.id, "me") is STATE
+
+
+def test_a_spec_is_kept_as_it_was_written() -> None:
+    assert requests.set_spec(STATE, "new_disks: take  # all\n").spec_text == "new_disks: take  # all\n"
+    assert requests.set_spec(STATE, "").spec_text == ""
+
+
+def test_pausing_and_stopping_are_single_switches() -> None:
+    assert changed(lambda s: requests.pause(s, paused=True)) == {"paused"}
+    assert requests.pause(requests.pause(STATE, paused=True), paused=False) == STATE
+    assert changed(lambda s: requests.stop_everything(s, Stopping.ALL)) == {"stopping"}
+
+
+# --- nodes and disks
+
+
+def test_a_node_leaves_and_is_used_again() -> None:
+    left = requests.remove_node(STATE, SEEN, "n3")
+    assert left.node("n3") == replace(STATE.node("n3"), leaving=True)
+    assert requests.add_node(left, SEEN, "n3") == STATE
+
+
+def test_a_node_of_a_volume_that_is_being_deleted_may_leave() -> None:
+    volumes = {"data": replace(STATE.volumes["data"], deleted=True)}
+    assert requests.remove_node(replace(STATE, volumes=volumes), SEEN, "n2").node("n2").leaving
+
+
+def test_maintenance_begins_and_ends() -> None:
+    begun = requests.maintain_node(STATE, SEEN, "n2", in_maintenance=True)
+    assert begun.node("n2").in_maintenance
+    assert requests.maintain_node(begun, SEEN, "n2", in_maintenance=False) == STATE
+
+
+@pytest.mark.parametrize("name", ["sdb", "/dev/sdb", "/dev/disk/by-id/sdb", "serial:n3-sdb"])
+def test_a_disk_is_found_by_every_name(name: str) -> None:
+    assert requests.find_disk(STATE, SEEN, "n3", name) == "serial:n3-sdb"
+    assert changed(lambda s: requests.remove_disk(s, SEEN, "n3", name)) == {"tombstones/serial:n3-sdb"}
+
+
+def test_a_disk_that_is_not_seen_is_found_by_its_claim() -> None:
+    for name in ("sdb", "/dev/sdb", "serial:n3-sdb"):
+        assert requests.find_disk(STATE, Observation(), "n3", name) == "serial:n3-sdb"
+
+
+def test_removing_a_disk_twice_is_removing_it() -> None:
+    removed = requests.remove_disk(STATE, SEEN, "n3", "sdb")
+    assert requests.remove_disk(removed, SEEN, "n3", "sdb") is removed
+    assert removed.claims == STATE.claims
+
+
+def test_a_removed_disk_comes_back_once_its_data_has_moved() -> None:
+    removed = requests.remove_disk(STATE, SEEN, "n3", "sdc")
+    assert requests.return_disk(removed, SEEN, "n3", "sdc") == STATE
+
+
+# --- volumes
+
+
+def test_a_new_volume_is_wished_as_it_was_asked_for() -> None:
+    assert changed(create()) == {"volumes/fresh"}
+    wish = create(node="n1")(STATE).volumes["fresh"]
+    assert (wish.pool, wish.size_bytes, wish.node, wish.engine_id) == (POOL, GIB, "n1", None)
+
+
+def test_a_volume_may_be_wished_before_the_engine_answers() -> None:
+    wish = VolumeWish("fresh", PoolName("later", "later"), GIB)
+    assert requests.create_volume(STATE, Observation(), wish).volumes["fresh"] == wish
+
+
+def test_a_volume_grows() -> None:
+    assert changed(lambda s: requests.grow_volume(s, "data", 8 * GIB)) == set()
+    assert requests.grow_volume(STATE, "data", 9 * GIB).volumes["data"].size_bytes == 9 * GIB
+
+
+def test_a_volume_is_the_same_under_another_name() -> None:
+    state = requests.rename_volume(STATE, SEEN, "data", "other")
+    assert "data" not in state.volumes
+    assert state.volumes["other"] == replace(STATE.volumes["data"], name="other")
+
+
+def test_a_volume_does_not_take_the_name_of_one_that_is_not_ours() -> None:
+    with pytest.raises(Conflict):
+        requests.rename_volume(STATE, SEEN, "data", "theirs")
+
+
+def test_a_volume_that_is_nowhere_is_deleted() -> None:
+    assert requests.delete_volume(STATE, "idle").volumes["idle"].deleted
+
+
+def test_a_volume_moves_without_its_old_mount() -> None:
+    wish = attach("data", "n1")(STATE).volumes["data"]
+    assert (wish.node, wish.mount_path, wish.forced_from) == ("n1", None, None)
+
+
+def test_a_volume_that_stays_keeps_its_mount() -> None:
+    wish = attach("data", "n2", fstype="xfs")(STATE).volumes["data"]
+    assert (wish.node, wish.mount_path, wish.fstype) == ("n2", "/data", "xfs")
+    assert attach("data", "n2", mount_path="/other")(STATE).volumes["data"].mount_path == "/other"
+
+
+def test_force_is_against_the_node_that_has_it_and_never_the_new_one() -> None:
+    forced = attach("data", "n1", force=True)(STATE)
+    assert forced.volumes["data"].forced_from == "n2"
+    assert attach("data", "n2", force=True)(STATE).volumes["data"].forced_from is None
+    assert attach("data", "n2")(forced).volumes["data"].forced_from is None
+
+
+def test_detaching_leaves_a_volume_nowhere() -> None:
+    wish = requests.detach_volume(STATE, SEEN, "data", force=False).volumes["data"]
+    assert (wish.node, wish.mount_path, wish.forced_from) == (None, None, None)
+    assert requests.detach_volume(STATE, SEEN, "data", force=True).volumes["data"].forced_from == "n2"
+
+
+def test_force_is_not_forgotten_by_asking_twice() -> None:
+    once = requests.detach_volume(STATE, SEEN, "data", force=True)
+    assert requests.detach_volume(once, SEEN, "data", force=True) == once
+
+
+def test_the_only_pool_is_the_default() -> None:
+    assert requests.default_pool(SEEN) == POOL
+    with pytest.raises(NotThere, match="no storage pool yet"):
+        requests.default_pool(Observation())
+    two = EngineSeen("abc", pools=(SeenPool("1", POOL), SeenPool("2", PoolName("b", "c"))))
+    with pytest.raises(Conflict, match="say which pool: default/default, b/c"):
+        requests.default_pool(Observation(engine=two))

@@ -1,0 +1,116 @@
+"""Simulated machines with their disks, and the substrate that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from artesian.clusters.port import AgentCredentials, SubstrateNode
+from artesian.model.assignment import AssignedVolume, Assignment
+from artesian.model.disk import Disk, EngineLabel
+
+GIB = 1 << 30
+DISK_BYTES = 100 * GIB
+
+
+@dataclass
+class SimulatedNode:
+    """One machine. `cut_off`: its agent and the scheduler do not reach each other, and everything else works.
+
+    `attached` are block devices that it has now, by volume id; `going` those that it is letting go of, with
+    the seconds left.
+    """
+
+    name: str
+    address: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    disks: dict[str, Disk] = field(default_factory=dict)  # by identity; or path, without one
+    away: dict[str, Disk] = field(default_factory=dict)  # disks that have been pulled out
+    powered: bool = True
+    gone: bool = False  # what the substrate says
+    cut_off: bool = False
+    agent: bool = False
+    assignment: Assignment | None = None
+    generation: str = ""
+    processes: set[str] = field(default_factory=set)
+    attached: dict[str, AssignedVolume] = field(default_factory=dict)
+    going: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def reaches_scheduler(self) -> bool:
+        """Whether its agent can speak with the scheduler."""
+        return self.powered and self.agent and not self.cut_off
+
+    def power_off(self) -> None:
+        """Everything that runs ends, nothing is attached any more."""
+        self.powered = self.agent = False
+        self.processes.clear()
+        self.attached.clear()
+        self.going.clear()
+
+    def runs(self, process: str) -> bool:
+        """Whether an engine process runs here now."""
+        return self.powered and process in self.processes
+
+    def disk_called(self, path: str) -> Disk | None:
+        """The disk that has this name now."""
+        return next((disk for disk in self.disks.values() if disk.path == path), None)
+
+    def change_disk(self, key: str, **facts: object) -> None:
+        """Something happens to a disk."""
+        self.disks[key] = replace(self.disks[key], **facts)  # type: ignore[arg-type]
+
+    def label(self, identity: str, label: EngineLabel | None) -> None:
+        """The engine writes or wipes its superblock, if the disk is there."""
+        if identity in self.disks:
+            self.change_disk(identity, label=label)
+
+
+@dataclass
+class SimulatedSubstrate:
+    """The substrate's port over the machines."""
+
+    machines: dict[str, SimulatedNode] = field(default_factory=dict)
+
+    def nodes(self) -> tuple[SubstrateNode, ...]:
+        """Every node, also those that are gone."""
+        return tuple(
+            SubstrateNode(node.name, node.address, node.attributes, node.gone)
+            for node in self.machines.values()
+        )
+
+    def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
+        """Start the agent if it does not run."""
+        machine = self.machines[node]
+        if machine.agent or not machine.powered:
+            return False
+        machine.agent = True
+        return True
+
+    def stop_agent(self, node: str) -> bool:
+        """End a node's agent; what it started goes on."""
+        machine = self.machines[node]
+        ran, machine.agent = machine.agent, False
+        return ran
+
+
+def make_disk(node: str, letter: str, **facts: object) -> Disk:
+    """An empty disk with an identity of its own."""
+    values: dict[str, object] = {
+        "path": f"/dev/sd{letter}",
+        "identity": f"wwn:{node}-{letter}",
+        "size_bytes": DISK_BYTES,
+        **facts,
+    }
+    return Disk(**values)  # type: ignore[arg-type]
+
+
+def make_node(number: int, disks: int = 3, **facts: object) -> SimulatedNode:
+    """A bare node: its system disk, and empty ones."""
+    name = f"node-{number:05d}"
+    address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    node = SimulatedNode(name, address, **facts)  # type: ignore[arg-type]
+    for letter in "bcdefghijklmnopq"[:disks]:
+        disk = make_disk(name, letter)
+        node.disks[disk.identity or disk.path] = disk
+    return node

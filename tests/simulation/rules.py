@@ -1,0 +1,11 @@
+"""Names of rules that more than one part of the simulation speaks of."""
+
+from __future__ import annotations
+
+REASONS_IN_ORDER = "a reason depends on an order"
+CLIENT_STAYS = "a client is removed that its node is still told to run"
+TWO_REMOVALS = "two disks are removed at once"
+FEW_MANAGERS = "there are too few managers"
+SEEN_SEVERAL_TIMES = "a disk is taken that is seen several times, or never"
+TAKEN_WHILE_USED = "a volume is taken from a node that uses it"
+RENAMED_AND_DELETED = "a volume is deleted by a name that it does not have yet"

@@ -1,0 +1,64 @@
+"""A store in memory that can kill the scheduler before or after any commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from artesian.model.event import Event
+from artesian.model.state import FrameworkState
+from artesian.store.codec import state_from_documents
+from artesian.store.port import StoreUnusable
+
+
+class SchedulerKilled(BaseException):
+    """The scheduler's process ends here: nothing of it runs any further."""
+
+
+@dataclass
+class CrashingStore:
+    """Survives its schedulers. `kill_at` counts commits from 1; `kill_after` says on which side of it."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    log: list[Event] = field(default_factory=list)
+    commits: int = 0
+    kill_at: int | None = None
+    kill_after: bool = False
+    unusable: bool = False
+
+    def lead(self) -> None:
+        """Nobody else ever leads."""
+
+    def load(self) -> dict[str, str]:
+        """All documents."""
+        if self.unusable:
+            raise StoreUnusable("the store is away (drawn)")
+        return dict(self.documents)
+
+    def commit(self, changes: Mapping[str, str | None], events: Sequence[Event] = ()) -> None:
+        """All or nothing, and perhaps the last thing that the scheduler does."""
+        if self.unusable:
+            raise StoreUnusable("the store is away (drawn)")
+        self.commits += 1
+        dies = self.commits == self.kill_at
+        if dies and not self.kill_after:
+            raise SchedulerKilled(f"before commit {self.commits}")
+        for key, body in changes.items():
+            if body is None:
+                self.documents.pop(key, None)
+            else:
+                self.documents[key] = body
+        self.log += [replace(event, number=len(self.log) + at) for at, event in enumerate(events, start=1)]
+        if dies:
+            raise SchedulerKilled(f"after commit {self.commits}")
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """Events with greater numbers."""
+        return [event for event in self.log if event.number > after][:limit]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def state(self) -> FrameworkState:
+        """What a scheduler that starts now would know."""
+        return state_from_documents(self.documents)

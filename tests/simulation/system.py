@@ -1,0 +1,247 @@
+"""What the simulated engine is: its managers, servers, devices, clients and volumes, and how data moves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from artesian.model.disk import PoolName
+from artesian.model.engine import (
+    EngineSeen,
+    ManagerPlace,
+    SeenClient,
+    SeenDevice,
+    SeenManager,
+    SeenPool,
+    SeenServer,
+    SeenVolume,
+)
+from artesian.model.names import device_name
+from tests.simulation.nodes import SimulatedNode
+
+MOVED_AT_ONCE = 8  # a device's data moves away in this many seconds, when all is well
+
+
+@dataclass
+class Server:
+    """A server of a node in a domain."""
+
+    id: str
+    name: str
+    node: str
+    domain: str
+    fault_set: str | None
+    in_maintenance: bool = False
+
+
+@dataclass
+class Device:
+    """A disk in a pool. `to_heal`: lost, and to be remade elsewhere; `to_move`: before it leaves."""
+
+    id: str
+    identity: str
+    server: str
+    node: str
+    path: str
+    pool: PoolName
+    size_bytes: int
+    lost: bool = False
+    failed: bool = False
+    to_heal: int = 0
+    to_move: int | None = None
+
+
+@dataclass
+class Pool:
+    """A pool's own values."""
+
+    id: str
+    spare_percentage: int
+
+
+@dataclass
+class Volume:
+    """A volume; `writers` are guids of clients."""
+
+    id: str
+    name: str
+    pool: PoolName
+    size_bytes: int
+    thick: bool
+    writers: list[str] = field(default_factory=list)
+
+
+@dataclass
+class System:
+    """One engine over the nodes. It exists once its managers have been told to be one."""
+
+    nodes: dict[str, SimulatedNode]
+    system_id: str | None = None
+    managers: tuple[ManagerPlace, ...] = ()
+    domains: list[str] = field(default_factory=list)
+    fault_sets: list[tuple[str, str]] = field(default_factory=list)
+    pools: dict[PoolName, Pool] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)  # by identity
+    clients: dict[str, str] = field(default_factory=dict)  # guid → the name that it was given
+    volumes: dict[str, Volume] = field(default_factory=dict)  # by id
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def new_id(self) -> str:
+        """For anything."""
+        return f"{next(self._ids):08x}"
+
+    # --- who is there
+
+    @property
+    def has_quorum(self) -> bool:
+        """Whether most managers run."""
+        running = sum(self._manages(place) for place in self.managers)
+        return self.system_id is not None and running * 2 > len(self.managers)
+
+    def _manages(self, place: ManagerPlace) -> bool:
+        node = self.nodes.get(place.node)
+        return node is not None and node.runs("manager")
+
+    @property
+    def reachable_by_clients(self) -> bool:
+        """A volume is attached with the managers' help."""
+        return self.has_quorum
+
+    def may_use(self, volume_id: str, guid: str) -> bool:
+        """Whether a client has a mapping."""
+        volume = self.volumes.get(volume_id)
+        return volume is not None and guid in volume.writers
+
+    def connected(self, server: Server) -> bool:
+        """Whether the server's process runs."""
+        node = self.nodes.get(server.node)
+        return node is not None and node.runs(f"server:{server.domain}")
+
+    def client_nodes(self) -> dict[str, SimulatedNode]:
+        """The nodes on which a client of this engine runs, by its guid."""
+        return {
+            node.assignment.client_guid: node
+            for node in self.nodes.values()
+            if node.runs("client")
+            and node.assignment is not None
+            and node.assignment.system_id == self.system_id
+        }
+
+    def devices_of(self, pool: PoolName) -> list[Device]:
+        """The devices of a pool."""
+        return [device for device in self.devices.values() if device.pool == pool]
+
+    def is_whole(self, pool: PoolName) -> bool:
+        """Whether nothing of it lacks a copy."""
+        return not any(device.to_heal for device in self.devices_of(pool))
+
+    # --- time
+
+    def tick(self) -> None:
+        """One second: clients register, data is healed and moves."""
+        if self.system_id is None:
+            return
+        if self.has_quorum:
+            for guid in self.client_nodes():
+                self.clients.setdefault(guid, "")
+        for device in list(self.devices.values()):
+            self._look_at(device)
+        if self.has_quorum:
+            for device in list(self.devices.values()):
+                self._move(device)
+
+    def _look_at(self, device: Device) -> None:
+        server = self.servers[device.server]
+        disk = self.nodes[device.node].disks.get(device.identity) if device.node in self.nodes else None
+        connected = self.connected(server)
+        ours = disk is not None and disk.label is not None and not disk.signatures
+        if connected:
+            device.failed = not ours
+            if ours and disk is not None:
+                device.path = disk.path
+        lost = not connected or not ours
+        if lost and not device.lost:
+            device.to_heal = device.size_bytes // 4
+        if not lost:
+            device.to_heal = 0
+        device.lost = lost
+
+    def _move(self, device: Device) -> None:
+        if not device.to_heal and device.to_move is None:
+            return
+        others = [one for one in self.devices_of(device.pool) if not one.lost and one.node != device.node]
+        if device.to_heal and len({one.node for one in others}) >= 2:
+            device.to_heal = max(0, device.to_heal - device.size_bytes // MOVED_AT_ONCE)
+        if device.to_move is None:
+            return
+        if device.lost:
+            device.to_move = device.to_heal
+        elif self.is_whole(device.pool):
+            device.to_move = max(0, device.to_move - device.size_bytes // MOVED_AT_ONCE)
+        if not device.to_move:
+            del self.devices[device.identity]
+            if not device.lost:
+                self.nodes[device.node].label(device.identity, None)
+
+    # --- what is shown
+
+    def seen(self) -> EngineSeen:
+        """As the engine's gateway shows it."""
+        assert self.system_id is not None
+        connected = self.client_nodes()
+        return EngineSeen(
+            system_id=self.system_id,
+            managers=tuple(
+                SeenManager(place.node, place.address, place.role, self._manages(place), at == 0)
+                for at, place in enumerate(self.managers)
+            ),
+            domains=tuple(self.domains),
+            fault_sets=tuple(self.fault_sets),
+            pools=self._seen_pools(),
+            servers=tuple(
+                SeenServer(
+                    one.id, one.name, one.domain, one.fault_set, self.connected(one), one.in_maintenance
+                )
+                for one in self.servers.values()
+            ),
+            devices=tuple(self._seen_device(device) for device in self.devices.values()),
+            clients=tuple(
+                SeenClient(f"sdc-{guid}", guid, name, guid in connected)
+                for guid, name in self.clients.items()
+            ),
+            volumes=tuple(
+                SeenVolume(one.id, one.name, one.pool, one.size_bytes, one.thick, tuple(one.writers))
+                for one in self.volumes.values()
+            ),
+        )
+
+    def _seen_device(self, device: Device) -> SeenDevice:
+        return SeenDevice(
+            device.id,
+            device_name(device.identity),
+            device.server,
+            device.path,
+            device.pool,
+            device.size_bytes,
+            device.failed,
+            device.to_move is not None,
+        )
+
+    def _seen_pools(self) -> tuple[SeenPool, ...]:
+        devices: dict[PoolName, list[Device]] = {name: [] for name in self.pools}
+        for device in self.devices.values():
+            devices[device.pool].append(device)
+        return tuple(
+            SeenPool(
+                id=pool.id,
+                name=name,
+                size_bytes=sum(one.size_bytes for one in devices[name]),
+                free_bytes=sum(one.size_bytes for one in devices[name]) // 2,
+                spare_percentage=pool.spare_percentage,
+                degraded_bytes=sum(one.to_heal for one in devices[name]),
+                moving_bytes=sum(one.to_move or 0 for one in devices[name]),
+            )
+            for name, pool in self.pools.items()
+        )
