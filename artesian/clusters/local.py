@@ -218,6 +218,8 @@ class LocalCluster:
             for pid_file in [self._agent_pid_file(name), *self._engine_pid_files(name)]:
                 if processes.running(pid_file) is not None:
                     raise NotPossible(f"{pid_file.stem} still runs on node {name}")
+            if any((self.agent_folder(name) / "volumes").glob("*/attachment.json")):
+                raise NotPossible(f"a volume is still attached on node {name}")
 
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on."""

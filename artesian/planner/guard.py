@@ -101,9 +101,9 @@ class _Guard:
 
     def _unheard(self) -> str | None:
         """Nodes that may still turn out to have disks of an engine, or one that claims to be the same."""
-        for name in sorted(self._facts.seen.unheard):
-            if not self._facts.state.node(name).leaving:
-                return f"node {name} has not reported yet, and nothing is taken on half a picture"
+        unheard = self._facts.seen.unheard
+        if unheard:
+            return f"node {min(unheard)} has not reported yet, and nothing is taken on half a picture"
         return None
 
     def _add_manager(self, change: Change) -> str | None:
@@ -114,6 +114,8 @@ class _Guard:
         """Never fewer than were asked for, and never without a majority of those that stay."""
         assert isinstance(change, RemoveManager)
         managers = self._facts.engine.managers
+        if all(one.address.partition(":")[0] != change.place.address for one in managers):
+            return None  # it was to become one, and never did
         left = len(managers) - 1
         asked = self._facts.spec.managers.count or DEFAULT_MANAGERS
         if left < asked:

@@ -11,7 +11,7 @@ from artesian.model.changes import (
     RemoveServer,
 )
 from artesian.model.disk import Claim
-from artesian.model.names import server_name
+from artesian.model.names import device_name, server_name
 from artesian.model.plan import Consent
 from artesian.planner.facts import Facts, Steps
 
@@ -25,6 +25,10 @@ def plan_removals(facts: Facts, steps: Steps) -> None:
             change = RemoveDevice(claim.node, claim.identity, claim.pool)
             removed.setdefault(claim.node, []).append(change)
             steps.add(change, because, destructive=True, consent=Consent.GIVEN)
+    going = {
+        device_name(one.identity) for one in facts.state.claims.values() if _reason_to_remove(facts, one)
+    }
+    busy = {device.server for device in facts.engine.devices if device.name not in going}
     wanted = {(server.node, server.domain) for server in facts.topology.servers}
     clients = {client.guid for client in facts.engine.clients}
     staying = {
@@ -36,7 +40,9 @@ def plan_removals(facts: Facts, steps: Steps) -> None:
         servers: list[Change] = [
             RemoveServer(name, domain)
             for domain in record.domains
-            if (name, domain) not in wanted and (name, domain) not in staying
+            if (name, domain) not in wanted
+            and (name, domain) not in staying
+            and server_name(name, domain) not in busy
         ]
         for server in servers:
             because = f"node {name} has no disk for it any more"

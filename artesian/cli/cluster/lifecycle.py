@@ -83,20 +83,10 @@ def down(
         confirm(f"Delete the cluster in {folder} and all its data?")
     receipt: list[str] = []
     with output.progress() as say:
-        scheduler_process.ensure(folder)
-        api = Api(folder)
-        _wait_for_agents(api, say)
-        receipt += _let_go(api, timeout_s, say)
-        say("stopping processes …")
-        api.put("/stopping", {"stopping": "all"})
-        running = _running(api)
-        wait_for(lambda: _what_runs(api), timeout_s, say)
-        receipt += [f"stopped {name} on {node}" for node, name in running]
-        receipt += [
-            f"stopped the agent of {node.name}" for node in cluster.nodes() if cluster.stop_agent(node.name)
-        ]
-        scheduler_process.stop(folder)
-        receipt.append("stopped the scheduler")
+        if scheduler_process.ensure(folder, unless=lambda: _nothing_runs(cluster)) is None:
+            receipt.append("nothing was running")
+        else:
+            receipt += _stop(folder, cluster, timeout_s, say)
     if destroy:
         cluster.check_nothing_runs()
         shutil.rmtree(folder)
@@ -184,6 +174,32 @@ def _engine_away(api: Api) -> str | None:
     if engine is None or engine["answers"] or not engine["made"]:
         return None
     return f"waiting for the engine: {engine['problem']}"
+
+
+def _stop(folder: Path, cluster: LocalCluster, timeout_s: float, say: Progress) -> list[str]:
+    """End everything in good order; what was done."""
+    api = Api(folder)
+    if api.get("/status")["stopping"] == "all":
+        api.put("/stopping", {"stopping": "volumes"})  # agents are needed again
+    _wait_for_agents(api, say)
+    receipt = _let_go(api, timeout_s, say)
+    say("stopping processes …")
+    api.put("/stopping", {"stopping": "all"})
+    running = _running(api)
+    wait_for(lambda: _what_runs(api), timeout_s, say)
+    receipt += [f"stopped {name} on {node}" for node, name in running]
+    names = [node.name for node in cluster.nodes()]
+    receipt += [f"stopped the agent of {name}" for name in names if cluster.stop_agent(name)]
+    scheduler_process.stop(folder)
+    return [*receipt, "stopped the scheduler"]
+
+
+def _nothing_runs(cluster: LocalCluster) -> bool:
+    try:
+        cluster.check_nothing_runs()
+    except NotPossible:
+        return False
+    return True
 
 
 def _let_go(api: Api, timeout_s: float, say: Progress) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from artesian.cli.cluster.access import Api
@@ -23,11 +23,16 @@ _STOP_TIMEOUT_S = 40.0
 _POLL_S = 0.05
 
 
-def ensure(folder: Path) -> bool:
-    """Start the scheduler if it does not run, and wait until it answers; whether it was started."""
+def ensure(folder: Path, unless: Callable[[], bool] = lambda: False) -> bool | None:
+    """Start the scheduler if it does not run, and wait until it answers; whether it was started.
+
+    None, and nothing was done, if it does not run and need not: `unless` says so.
+    """
     home = folder / "scheduler"
     home.mkdir(mode=0o700, exist_ok=True)
     with _alone(home):
+        if _running(folder) is None and unless():
+            return None
         return _ensure(folder, home)
 
 
