@@ -175,7 +175,7 @@ class SimulatedEngine:
             return
         self._need(system.connected(system.servers[name]), f"server {name}, which is not connected,")
         node = system.nodes[change.node]
-        disk = node.disk_called(change.path)
+        disk = node.disk_called(change.engine_path)
         if disk is None or disk.identity is None or disk.signatures or disk.mounted_at:
             raise ChangeRefused(f"{change.path} of {change.node} cannot be taken")
         assert disk.identity == change.identity, f"{change} would write to {disk}"

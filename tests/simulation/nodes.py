@@ -54,7 +54,7 @@ class SimulatedNode:
 
     def disk_called(self, path: str) -> Disk | None:
         """The disk that has this name now."""
-        return next((disk for disk in self.disks.values() if disk.path == path), None)
+        return next((disk for disk in self.disks.values() if path in (disk.path, disk.stable_path)), None)
 
     def change_disk(self, key: str, **facts: object) -> None:
         """Something happens to a disk."""
@@ -100,6 +100,7 @@ def make_disk(node: str, letter: str, **facts: object) -> Disk:
         "path": f"/dev/sd{letter}",
         "identity": f"wwn:{node}-{letter}",
         "size_bytes": DISK_BYTES,
+        "stable_path": f"/dev/disk/by-id/{node}-{letter}",
         **facts,
     }
     return Disk(**values)  # type: ignore[arg-type]

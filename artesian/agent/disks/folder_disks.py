@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,25 +70,36 @@ class FolderDisks:
                 signatures=probes[path].signatures,
                 label=probes[path].label,
                 unreadable=probes[path].unreadable,
-                stable_path=self._link(facts.identity, path),
+                stable_path=self._link(path, facts),
             )
             for path, facts in files.items()
         ]
+        self._unlink_others({device_name(facts.identity) for facts in files.values()})
         disks += [Disk(path, None, 0, unreadable=trouble) for path, trouble in troubles.items()]
         return tuple(sorted(disks, key=lambda disk: disk.path))
 
-    def _link(self, identity: str, path: str) -> str:
-        """A name that follows the disk; empty if there is no folder for such names."""
+    def _link(self, path: str, facts: FileFacts) -> str:
+        """A name that means this very file, whatever happens to its other names; empty if there is none."""
         if self._links is None:
             return ""
-        link = self._links / device_name(identity)
-        if not link.is_symlink() or os.readlink(link) != path:
-            self._links.mkdir(parents=True, exist_ok=True)
-            fresh = link.with_name(f".{link.name}")
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(path)
-            fresh.replace(link)
-        return str(link)
+        link = self._links / device_name(facts.identity)
+        try:
+            if _inode(link) != facts.inode:
+                self._links.mkdir(parents=True, exist_ok=True)
+                fresh = link.with_name(f".{link.name}")
+                fresh.unlink(missing_ok=True)
+                os.link(path, fresh, follow_symlinks=False)
+                fresh.replace(link)
+            return str(link) if _inode(link) == facts.inode else ""
+        except OSError:
+            return ""  # on another file system, or gone meanwhile
+
+    def _unlink_others(self, names: Collection[str]) -> None:
+        """A disk that was pulled out has no name any more."""
+        if self._links is not None and self._links.is_dir():
+            for link in self._links.iterdir():
+                if link.name not in names:
+                    link.unlink(missing_ok=True)
 
     def _paths(self) -> list[str]:
         try:
@@ -129,6 +140,13 @@ class FolderDisks:
 def _still_holds(known: _Remembered, facts: FileFacts) -> bool:
     """A disk of ours is written to all the time, and a look at it costs next to nothing."""
     return known.settled and known.facts == facts and known.probe.label is None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _known_media(entries: Iterable[tuple[str, object]]) -> Iterable[tuple[str, Media]]:

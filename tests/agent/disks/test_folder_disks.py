@@ -257,3 +257,28 @@ def test_trouble_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert disk.unreadable == "blkid (util-linux) is missing; wipefs (util-linux) is missing"
     (disk,) = disks.find()
     assert disk.unreadable == ""
+
+
+def test_a_stable_name_means_the_same_disk_when_names_are_swapped(tmp_path: Path) -> None:
+    dev, links = tmp_path / "dev", tmp_path / "links"
+    dev.mkdir()
+    one, other = sparse_file(dev / "sda"), sparse_file(dev / "sdb")
+    disks = FolderDisks(dev, links=links)
+    before = {disk.identity: disk.stable_path for disk in disks.find()}
+    inodes = {identity: Path(path).stat().st_ino for identity, path in before.items()}
+    one.rename(dev / "x")
+    other.rename(one)
+    (dev / "x").rename(other)
+    assert {identity: Path(path).stat().st_ino for identity, path in before.items()} == inodes
+    assert {disk.identity: disk.stable_path for disk in disks.find()} == before
+
+
+def test_a_disk_that_was_pulled_out_has_no_stable_name_any_more(tmp_path: Path) -> None:
+    dev, links = tmp_path / "dev", tmp_path / "links"
+    dev.mkdir()
+    path = sparse_file(dev / "sda")
+    disks = FolderDisks(dev, links=links)
+    (disk,) = disks.find()
+    path.unlink()
+    assert disks.find() == ()
+    assert not Path(disk.stable_path).exists()
