@@ -34,11 +34,13 @@ def plan_view(verdict: Verdict) -> Document:
     guarded = verdict.decision.guarded
     held = {one.step.id: one.because for one in guarded.held}
     waiting = {one.step.id: one.because for one in guarded.waiting}
-    taken = {one.step.id: f"{one.outcome}: {one.detail}".rstrip(": ") for one in verdict.taken}
+    taken = {one.step.id: one for one in verdict.taken}
     steps = []
     for step in guarded.plan.steps:
         state = "held" if step.id in held else "waiting" if step.id in waiting else "ready"
-        detail = held.get(step.id) or waiting.get(step.id) or taken.get(step.id, "")
+        detail = held.get(step.id) or waiting.get(step.id) or ""
+        if step.id in taken:
+            state, detail = str(taken[step.id].outcome), taken[step.id].detail
         steps.append(step_view(step) | {"state": state, "detail": detail})
     return {"id": guarded.plan.id, "steps": steps, "notes": list(guarded.plan.notes)}
 

@@ -178,10 +178,9 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
 def _device_change(facts: Facts, device: WantedDevice) -> AddDevice:
     node = facts.nodes.get(device.node)
     disks = node.disks if node is not None else ()
-    stable = next((disk.stable_path for disk in disks if disk.identity == device.identity), "")
-    return AddDevice(
-        device.node, device.identity, device.path, device.pool, device.size_bytes, stable or device.path
-    )
+    disk = next((one for one in disks if one.identity == device.identity), None)
+    name = disk.stable_path or disk.path if disk is not None else device.path
+    return AddDevice(device.node, device.identity, device.path, device.pool, device.size_bytes, name)
 
 
 def plan_clients(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:

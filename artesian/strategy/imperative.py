@@ -38,4 +38,4 @@ def _named(situation: Situation, node: Node, pool: PoolName, path: str) -> Wante
     if verdict.kind is not VerdictKind.FREE or disk.identity is None:
         return f"pool {pool} wants {path} of node {node.name}, but {verdict.because}"
     because = f"the attributes of node {node.name} put {path} into pool {pool}"
-    return WantedDevice(node.name, disk.identity, disk.path, pool, disk.size_bytes, because)
+    return WantedDevice(node.name, disk.identity, path, pool, disk.size_bytes, because)

@@ -49,7 +49,8 @@ class Situation:
 
     def kept_device(self, node: Node, claim: Claim) -> WantedDevice:
         """A disk that is in a pool stays there, whatever its name is today."""
-        path = next((disk.path for disk in node.disks if disk.identity == claim.identity), claim.path)
+        disk = next((one for one in node.disks if one.identity == claim.identity), None)
+        path = claim.path if disk is None or disk.is_called(claim.path) else disk.path
         return WantedDevice(
             node.name,
             claim.identity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -324,3 +325,12 @@ def test_managers_are_on_different_nodes_and_an_odd_number(data: st.DataObject) 
     assert len(places) in (0, 1, 3, 5)
     alive = {one.name for one in cluster if one.state is NodeState.ALIVE}
     assert set(places) <= alive
+
+
+def test_a_disk_that_attributes_name_by_another_of_its_names_stays_in_its_pool() -> None:
+    named = replace(disk("/somewhere/xvdf"), other_paths=("/dev/xvdf",))
+    given_node = node("n1", named, attributes=attributes("single-pool"))
+    first = derive(Spec(), [given_node], Memory())
+    again = derive(Spec(), [given_node], claims_of(first))
+    assert [device.identity for device in first.devices] == [device.identity for device in again.devices]
+    assert not [one for one in again.shortfalls if "xvdf" in one]

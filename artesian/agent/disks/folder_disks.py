@@ -70,6 +70,7 @@ class FolderDisks:
                 signatures=probes[path].signatures,
                 label=probes[path].label,
                 unreadable=probes[path].unreadable,
+                other_paths=(f"/dev/{os.path.basename(path)}",),  # what the folder stands for
                 stable_path=self._link(path, facts),
             )
             for path, facts in files.items()

@@ -32,7 +32,9 @@ def up(
     nodes: Annotated[int | None, typer.Option(min=1, help="Make nodes up to this number.  [3]")] = None,
     disks_per_node: Annotated[int | None, typer.Option(min=0, help="Disks of each new node.  [2]")] = None,
     disk_size: common.OptionalSize = None,
-    attributes: Annotated[Path | None, typer.Option(help="Attribute files for each new node.")] = None,
+    attributes: Annotated[
+        Path | None, typer.Option(help="Attribute files for new nodes; disks they name are made.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(help="What is wanted, in YAML.")] = None,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 300.0,
@@ -137,8 +139,18 @@ def _make_nodes(
         if name not in there:
             cluster.add_node(name)
             cluster.set_attributes(name, values)
-            for _ in range(_DEFAULT_DISKS if disks_per_node is None else disks_per_node):
+            named = _disks_named_by(values)
+            for disk in named:
+                cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES, disk)
+            unnamed = disks_per_node if disks_per_node is not None else 0 if named else _DEFAULT_DISKS
+            for _ in range(unnamed):
                 cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES)
+
+
+def _disks_named_by(attributes: dict[str, str]) -> list[str]:
+    """The disks that a node's attributes speak of: "/dev/xvdf,/dev/xvdg" → xvdf and xvdg."""
+    parts = [part.strip() for value in attributes.values() for part in value.split(",")]
+    return sorted({part.removeprefix("/dev/") for part in parts if part.startswith("/dev/")})
 
 
 def _read_attributes(folder: Path) -> dict[str, str]:

@@ -126,7 +126,7 @@ def _ask(plan_id: str) -> None:
 
 
 def wait_until_done(api: Api, timeout_s: float, say: Callable[[str], None]) -> None:
-    """Until there is no step left that is not held back."""
+    """Until there is no step left but those that are held back or were refused."""
     api.post("/passes")
 
     def look() -> str | None:
@@ -134,7 +134,7 @@ def wait_until_done(api: Api, timeout_s: float, say: Callable[[str], None]) -> N
         left = [step for step in document["steps"] if not _is_held(document, step)]
         if not left:
             return None
-        now = [step for step in left if step["state"] == "ready"] or left
+        now = [step for step in left if step["state"] != "waiting"] or left
         more = f" ({len(left)} steps left)" if len(left) > 1 else ""
         detail = f": {now[0]['detail']}" if now[0]["detail"] else ""
         return f"{now[0]['change']}{detail}{more}"
@@ -143,9 +143,9 @@ def wait_until_done(api: Api, timeout_s: float, say: Callable[[str], None]) -> N
 
 
 def _is_held(document: Document, step: Document) -> bool:
-    """Whether a step is held back, or comes after one that is."""
+    """Whether a step is held back or was refused, or comes after one that is."""
     steps = {one["id"]: one for one in document["steps"]}
-    return step["state"] == "held" or any(
+    return step["state"] in ("held", "refused") or any(
         _is_held(document, steps[earlier]) for earlier in step["after"] if earlier in steps
     )
 
