@@ -15,7 +15,6 @@ class SeenProcess:
     name: str
     running: bool
     process_id: int | None = None
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,6 @@ class Observation:
     nodes: tuple[Node, ...] = ()
     engine: EngineSeen | None = None
     engine_problem: str = ""
-    processes: tuple[tuple[str, tuple[SeenProcess, ...]], ...] = ()  # by node
     attachments: tuple[SeenAttachment, ...] = ()
     unheard: frozenset[str] = frozenset()  # nodes that are not gone, and have not reported to this scheduler
     behind: frozenset[str] = frozenset()  # nodes that have not made their present assignment so

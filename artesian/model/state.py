@@ -12,14 +12,6 @@ from artesian.model.engine import ManagerPlace
 from artesian.model.wishes import VolumeWish
 
 
-class Role(StrEnum):
-    """What a node does for the engine."""
-
-    MANAGER = "manager"
-    GATEWAY = "gateway"
-    CLIENT = "client"
-
-
 class Stopping(StrEnum):
     """How much is to be let go of and ended; the data stays."""
 
@@ -30,17 +22,12 @@ class Stopping(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
-    """The engine that was made, or is to be made. `managers` are the members of its quorum.
-
-    `adopted`: it was there before us, and its managers and gateway are not ours to run.
-    """
+    """The engine that was made, or is to be made. `managers` are the members of its quorum."""
 
     kind: str
     system_id: str
     name: str
     managers: tuple[ManagerPlace, ...] = ()
-    gateway_url: str | None = None
-    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

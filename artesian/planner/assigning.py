@@ -16,7 +16,7 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
     engine, record = state.engine, state.node(node)
     if engine is None:
         return Assignment(node, address)
-    own = [place for place in engine.managers if place.node == node and not engine.adopted]
+    own = [place for place in engine.managers if place.node == node]
     return Assignment(
         node=node,
         address=address,

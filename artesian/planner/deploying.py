@@ -45,7 +45,7 @@ def _is_new(facts: Facts, node: Node) -> bool:
 
 def plan_engine(facts: Facts, steps: Steps) -> CreateEngine | None:
     """The step that makes the engine, if it has never answered; None if it has."""
-    if facts.state.engine_seen_once or (facts.state.engine is not None and facts.state.engine.adopted):
+    if facts.state.engine_seen_once:
         return None
     if facts.state.engine is not None:
         change = CreateEngine(facts.state.engine.managers)

@@ -178,10 +178,6 @@ class Scheduler:
             if self._substrate.ensure_agent(node, credentials):
                 log.info("agent started", node=node)
 
-    def stop_agents(self) -> list[str]:
-        """End the agents of all nodes; those that ran."""
-        return [node.name for node in self._substrate.nodes() if self._substrate.stop_agent(node.name)]
-
     def all_idle(self) -> bool:
         """Whether nothing of ours runs on any node that reports."""
         heard = self.reports.all()

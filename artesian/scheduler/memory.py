@@ -38,7 +38,6 @@ class Memory:
         documents = store.load()
         self._state = state_from_documents(documents)
         self._listeners: list[Callable[[], None]] = []
-        self.was_empty = not documents
         self.secrets = self._secrets(documents)
 
     def _secrets(self, documents: dict[str, str]) -> Secrets:

@@ -30,9 +30,6 @@ def observe(
         nodes=nodes,
         engine=seen,
         engine_problem=problem,
-        processes=tuple(
-            (node.name, heard[node.name].report.processes) for node in nodes if node.name in heard
-        ),
         attachments=tuple(
             attachment
             for node in nodes

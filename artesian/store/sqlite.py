@@ -119,11 +119,6 @@ class SqliteStore:
             ).fetchall()
         return [Event(*row) for row in rows]
 
-    def last_event_number(self) -> int:
-        """The number of the newest event; 0 when there is none."""
-        with self._lock, self._explained():
-            return int(self._database.execute("SELECT COALESCE(MAX(number), 0) FROM events").fetchone()[0])
-
     def close(self) -> None:
         """Let go of the file and of the leadership."""
         with self._lock:

@@ -22,11 +22,11 @@ def refused(_state: FrameworkState) -> FrameworkState:
     raise Conflict("no")
 
 
-def test_a_new_store_is_known_as_such() -> None:
+def test_secrets_are_made_once() -> None:
     store = MemoryStore()
-    assert Memory(store).was_empty
+    first = Memory(store).secrets
     store.close()
-    assert not Memory(store).was_empty
+    assert Memory(store).secrets == first
 
 
 def test_only_one_leads() -> None:

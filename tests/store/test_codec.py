@@ -26,9 +26,7 @@ states = st.builds(
     FrameworkState,
     spec_text=texts,
     engine=st.none()
-    | st.builds(
-        EngineIdentity, texts, texts, texts, st.lists(managers, max_size=3).map(tuple), maybe, st.booleans()
-    ),
+    | st.builds(EngineIdentity, texts, texts, texts, st.lists(managers, max_size=3).map(tuple)),
     engine_seen_once=st.booleans(),
     paused=st.booleans(),
     stopping=st.sampled_from(Stopping),
