@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from artesian.model import changes
 from artesian.model.disk import Claim, Disk
-from artesian.model.engine import EngineSeen, SeenClient, SeenDevice, SeenPool, SeenServer
+from artesian.model.engine import EngineSeen, SeenClient, SeenDevice, SeenManager, SeenPool, SeenServer
 from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.node import Node
 from artesian.model.observation import Observation
@@ -95,8 +95,13 @@ def _carried_out(plan: Plan, nodes: tuple[Node, ...]) -> tuple[FrameworkState, E
         nodes={node.name: record for node in nodes},
         claims=claims,
     )
+    members = tuple(
+        SeenManager(f"mdm-{place.node}", place.address, place.role, healthy=True, leads=False)
+        for place in identity.managers
+    )
     engine = EngineSeen(
         _SYSTEM_ID,
+        managers=members,
         domains=("default",),
         pools=tuple(pools),
         servers=tuple(servers),
