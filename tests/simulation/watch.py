@@ -216,7 +216,6 @@ def shuffled(seen: Observation, chance: random.Random) -> Observation:
         seen,
         engine=engine,
         nodes=mixed(nodes),  # type: ignore[arg-type]
-        processes=mixed(seen.processes),  # type: ignore[arg-type]
         attachments=mixed(seen.attachments),  # type: ignore[arg-type]
     )
 
