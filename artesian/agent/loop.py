@@ -146,7 +146,6 @@ class Agent:
             attachments=attachments,
             problems=(*problems, *self._volumes.problems()),
             certificate=self._engine.certificate() if assignment.is_gateway else None,
-            idle=not attachments and not any(process.running for process in processes),
         )
 
     def _look_at_disks(self) -> tuple[tuple[Disk, ...], str]:

@@ -15,6 +15,7 @@ import uvicorn
 
 from artesian.api.application import make_application
 from artesian.clusters.local import LocalCluster
+from artesian.embedded.local.description import write_durably
 from artesian.model.errors import ArtesianError
 from artesian.scheduler.loop import Scheduler
 from artesian.store.sqlite import SqliteStore
@@ -72,11 +73,7 @@ def main(arguments: list[str]) -> int:
 
 def _write_access(path: Path, url: str, token: str) -> None:
     """How the command line finds us; for the owner only."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"url": url, "token": token, "process_id": os.getpid()}, file)
-    temporary.replace(path)
+    write_durably(path, json.dumps({"url": url, "token": token, "process_id": os.getpid()}), 0o600)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from artesian.model.engine import SeenDevice
 from artesian.model.names import client_guid, device_name
 from artesian.model.node import NodeState
+from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
@@ -54,7 +56,6 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "healthy": verdict.healthy,
         "paused": state.paused,
         "stopping": state.stopping,
-        "idle": scheduler.all_idle(),
         "plan_id": verdict.decision.plan.id,
         "notes": list(verdict.decision.plan.notes),
         "held": [held_view(one) for one in verdict.held],
@@ -86,7 +87,7 @@ def held_view(held: HeldStep) -> Document:
 def managers_view(state: FrameworkState, verdict: Verdict) -> list[Document]:
     """The managers, with what the engine says of them."""
     engine = verdict.seen.engine
-    seen = {manager.address.partition(":")[0]: manager for manager in engine.managers} if engine else {}
+    seen = {manager.host: manager for manager in engine.managers} if engine else {}
     return [
         {
             "node": place.node,
@@ -150,13 +151,7 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                 "verdict": str(one.kind),
                 "because": one.because,
                 "pool": str(claim.pool) if claim is not None else None,
-                "device": "failed"
-                if device and device.failed
-                else "leaving"
-                if device and device.leaving
-                else "in use"
-                if device
-                else None,
+                "device": _device_state(device),
             }
         )
     for identity, claim in sorted(state.claims.items()):
@@ -174,6 +169,14 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                 }
             )
     return shown
+
+
+def _device_state(device: SeenDevice | None) -> str | None:
+    if device is None:
+        return None
+    if device.failed:
+        return "failed"
+    return "leaving" if device.leaving else "in use"
 
 
 def pools_view(verdict: Verdict) -> list[Document]:
@@ -201,16 +204,8 @@ def volumes_view(state: FrameworkState, verdict: Verdict) -> list[Document]:
 def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Document:
     """One volume. `ready`: it is as wished; else `because` says what it waits for."""
     engine = verdict.seen.engine
-    volumes = engine.volumes if engine is not None else ()
-    seen = next((one for one in volumes if wish.engine_id is not None and one.id == wish.engine_id), None)
-    attached = next(
-        (
-            one
-            for one in verdict.seen.attachments
-            if one.volume_id == wish.engine_id and one.node == wish.node and wish.engine_id is not None
-        ),
-        None,
-    )
+    seen = engine.volume_with_id(wish.engine_id) if engine is not None else None
+    attached = _attachment(verdict, wish)
     because = _why_not_ready(state, verdict, wish)
     return {
         "name": wish.name,
@@ -242,7 +237,7 @@ def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) ->
     engine = verdict.seen.engine
     if engine is None:
         return f"the engine does not answer: {verdict.seen.engine_problem}"
-    seen = next((one for one in engine.volumes if one.id == wish.engine_id), None)
+    seen = engine.volume_with_id(wish.engine_id)
     if wish.deleted or seen is None or seen.name != wish.name:
         return "it is under way"
     if seen.size_bytes < wish.size_bytes:
@@ -254,14 +249,22 @@ def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) ->
     node = verdict.seen.node(wish.node)
     if node is None or node.state is not NodeState.ALIVE:
         return f"node {wish.node} is {node.state if node is not None else 'not there'}"
+    attached = _attachment(verdict, wish)
+    if attached is None:
+        return f"node {wish.node} has not attached it yet"
+    if attached.problem:
+        return attached.problem
+    if attached.device is None or (wish.mount_path is not None and attached.mounted_at != wish.mount_path):
+        return f"node {wish.node} is attaching it"
+    return ""
+
+
+def _attachment(verdict: Verdict, wish: VolumeWish) -> SeenAttachment | None:
+    """The volume on the node where it is wished to be, if it is attached or half attached there."""
     for one in verdict.seen.attachments:
         if one.volume_id == wish.engine_id and one.node == wish.node:
-            if one.problem:
-                return one.problem
-            if one.device is None or (wish.mount_path is not None and one.mounted_at != wish.mount_path):
-                return f"node {wish.node} is attaching it"
-            return ""
-    return f"node {wish.node} has not attached it yet"
+            return one
+    return None
 
 
 def _ours(state: FrameworkState, guids: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from artesian.cli import attachments, options
-from artesian.cli.outcome import ExitCode
+from artesian.cli.consent import confirm
 from artesian.cli.output import Output
 from artesian.embedded.errors import ConfigError
 from artesian.embedded.local import engine as engines
@@ -57,7 +57,7 @@ def down(
     output = Output(as_json)
     engine = LocalEngine(folder)
     if destroy and not yes:
-        _confirm(f"Delete the engine in {engine.folder} and all its data?")
+        confirm(f"Delete the engine in {engine.folder} and all its data?", ConfigError)
     with engine.changing():
         with output.progress() as progress:
             _take_down_attachments(engine, force)
@@ -131,14 +131,6 @@ def _take_down_attachments(engine: LocalEngine, force: bool) -> None:
         raise InTheWay(f"volumes are still attached here ({names}); detach them first, or use --force")
     for one in found:
         attachments.unmount(engine, one.volume_id, one.node, force=True)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigError("this deletes data; say --yes if that is meant")
-    if input(f"{question} Type yes to go on: ").strip().lower() != "yes":
-        print("Nothing was done.", file=sys.stderr)
-        raise typer.Exit(ExitCode.FAILED)
 
 
 def _up_document(engine: LocalEngine, done: Started) -> dict[str, Any]:

@@ -231,11 +231,7 @@ class LocalCluster:
 
     def kill_agent(self, node: str) -> bool:
         """End a node's agent as a crash does; whether it ran."""
-        identity = processes.running(self._agent_pid_file(node))
-        if identity is None or not processes.send(identity, signal.SIGKILL):
-            return False
-        processes.wait_until_ended([identity], 10.0)
-        return True
+        return self._kill([self._agent_pid_file(node)]) > 0
 
     # --- files
 

@@ -27,6 +27,11 @@ class SeenManager:
     healthy: bool
     leads: bool
 
+    @property
+    def host(self) -> str:
+        """The address without its port."""
+        return self.address.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class SeenPool:
@@ -124,3 +129,7 @@ class EngineSeen:
     def volume(self, name: str) -> SeenVolume | None:
         """The volume of this name."""
         return next((volume for volume in self.volumes if volume.name == name), None)
+
+    def volume_with_id(self, volume_id: str | None) -> SeenVolume | None:
+        """The volume with this id; None too if the id is not known."""
+        return next((volume for volume in self.volumes if volume.id == volume_id), None)

@@ -12,7 +12,7 @@ from artesian.model.observation import SeenAttachment, SeenProcess
 class AgentReport:
     """`generation` is that of the assignment which was made so last; `problems` are sentences.
 
-    `idle`: nothing of ours runs or is attached on the node. `certificate` is the gateway's (PEM).
+    `certificate` is the gateway's (PEM).
     """
 
     node: str
@@ -23,4 +23,3 @@ class AgentReport:
     attachments: tuple[SeenAttachment, ...] = ()
     problems: tuple[str, ...] = ()
     certificate: str | None = None
-    idle: bool = True

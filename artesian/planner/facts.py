@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from artesian.model.changes import Change
+from artesian.model.changes import AddPool, Change
+from artesian.model.disk import PoolName
 from artesian.model.engine import EngineSeen
 from artesian.model.names import client_guid
 from artesian.model.node import Node, NodeState
@@ -57,6 +58,11 @@ class Steps:
         there = tuple(one for one in ids if one in self._steps)
         step = Step(change, because, there, destructive, consent)
         self._steps.setdefault(step.id, step)
+
+    def making_pool(self, pool: PoolName) -> AddPool | None:
+        """The change that makes a pool, if that is in the plan."""
+        changes = (step.change for step in self._steps.values())
+        return next((one for one in changes if isinstance(one, AddPool) and one.pool == pool), None)
 
     def note(self, text: str) -> None:
         """Say what cannot be met, or is left alone."""

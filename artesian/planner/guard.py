@@ -114,14 +114,14 @@ class _Guard:
         """Never fewer than were asked for, and never without a majority of those that stay."""
         assert isinstance(change, RemoveManager)
         managers = self._facts.engine.managers
-        if all(one.address.partition(":")[0] != change.place.address for one in managers):
+        if all(one.host != change.place.address for one in managers):
             return None  # it was to become one, and never did
         left = len(managers) - 1
         asked = self._facts.spec.managers.count or DEFAULT_MANAGERS
         if left < asked:
             return f"{asked} managers are wanted, {left} would be left, and no other node can have one"
         address = change.place.address
-        away = any(one.address.partition(":")[0] == address and not one.healthy for one in managers)
+        away = any(one.host == address and not one.healthy for one in managers)
         return self._quorum(left, 0 if away else 1)
 
     def _quorum(self, members: int, fewer: int) -> str | None:

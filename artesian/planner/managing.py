@@ -13,7 +13,7 @@ def plan_managers(facts: Facts, steps: Steps) -> None:
     engine = facts.state.engine
     if engine is None or facts.seen.engine is None:
         return
-    members = {manager.address.partition(":")[0] for manager in facts.engine.managers}
+    members = {manager.host for manager in facts.engine.managers}
     wanted = {manager.node: manager for manager in facts.topology.managers}
     places = {place.node: place for place in engine.managers}
     earlier: Change | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from artesian.model.changes import (
     AddClient,
-    AddPool,
     CreateVolume,
     DeleteVolume,
     GrowVolume,
@@ -22,7 +21,7 @@ def find_volume(facts: Facts, wish: VolumeWish) -> SeenVolume | None:
     """The volume in the engine; by its id as soon as that is known."""
     if wish.engine_id is None:
         return facts.engine.volume(wish.name)
-    return next((one for one in facts.engine.volumes if one.id == wish.engine_id), None)
+    return facts.engine.volume_with_id(wish.engine_id)
 
 
 def plan_volumes(facts: Facts, steps: Steps) -> None:
@@ -41,9 +40,8 @@ def plan_volumes(facts: Facts, steps: Steps) -> None:
 def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None) -> None:
     if seen is None:
         change = CreateVolume(wish.name, wish.pool, wish.size_bytes, wish.thick)
-        pool = next((one for one in steps.plan().steps if _makes_pool(one.change, wish)), None)
         because = f"somebody wants volume {wish.name}"
-        steps.add(change, because, pool.change if pool is not None else None, consent=Consent.GIVEN)
+        steps.add(change, because, steps.making_pool(wish.pool), consent=Consent.GIVEN)
         if wish.node is not None:
             _plan_mapping(facts, steps, wish, None, change)
         return
@@ -61,10 +59,6 @@ def _plan_renaming(steps: Steps, wish: VolumeWish, seen: SeenVolume) -> RenameVo
     change = RenameVolume(seen.name, wish.name)
     steps.add(change, f"volume {seen.name} is to be called {wish.name}")
     return change
-
-
-def _makes_pool(change: object, wish: VolumeWish) -> bool:
-    return isinstance(change, AddPool) and change.pool == wish.pool
 
 
 def _plan_mapping(

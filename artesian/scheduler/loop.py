@@ -16,11 +16,11 @@ from pathlib import Path
 import structlog
 
 from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
+from artesian.embedded.local.description import write_durably
 from artesian.engines.embedded import EmbeddedEngine
 from artesian.engines.port import Engine
 from artesian.model.assignment import Assignment
 from artesian.model.errors import ArtesianError
-from artesian.model.node import NodeState
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
 from artesian.model.state import EngineIdentity, Stopping
@@ -114,7 +114,7 @@ class Scheduler:
         decision = decide(self.spec, seen, state)
         addresses = {node.name: node.address for node in nodes}
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
-        taken = self._actor.act(ready, self._engine_for(ready), self._new_engine(), addresses)
+        taken = self._actor.act(ready, self._current_engine(), self._new_engine(), addresses)
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
 
@@ -178,15 +178,6 @@ class Scheduler:
             if self._substrate.ensure_agent(node, credentials):
                 log.info("agent started", node=node)
 
-    def all_idle(self) -> bool:
-        """Whether nothing of ours runs on any node that reports."""
-        heard = self.reports.all()
-        return all(
-            heard[node.name].report.idle
-            for node in (self.verdict.seen.nodes if self.verdict is not None else ())
-            if node.state is NodeState.ALIVE and node.name in heard
-        )
-
     # --- the engine
 
     def _new_engine(self) -> EngineIdentity:
@@ -200,9 +191,6 @@ class Scheduler:
             self._engine_of = identity
             self._engine = self._connect(identity) if identity is not None else None
         return self._engine
-
-    def _engine_for(self, ready: object) -> Engine | None:
-        return self._current_engine() if ready else None
 
     def _connect(self, identity: EngineIdentity) -> Engine:
         known = self.memory.secrets
@@ -218,6 +206,4 @@ class Scheduler:
         path = self.folder / "certificates" / f"{node}.crt"
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".new")
-            temporary.write_text(text)
-            temporary.replace(path)
+            write_durably(path, text, 0o644)

@@ -226,7 +226,7 @@ def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force:
 def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str | None) -> str | None:
     """The node that may write to a volume now, wherever it is wished to be."""
     engine = seen.engine
-    volume = next((one for one in engine.volumes if one.id == wish.engine_id), None) if engine else None
+    volume = engine.volume_with_id(wish.engine_id) if engine is not None else None
     if engine is not None and volume is not None:
         for node in sorted(state.nodes):
             if node != but and client_guid(engine.system_id, node) in volume.mapped_to:

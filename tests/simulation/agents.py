@@ -77,5 +77,4 @@ def report_of(node: SimulatedNode) -> AgentReport:
             SeenAttachment(volume_id, node.name, f"/dev/artesian/{volume_id}")
             for volume_id in sorted(node.attached)
         ),
-        idle=not node.attached and not node.processes,
     )

@@ -15,7 +15,7 @@ from artesian.cli import options as common
 from artesian.cli.cluster import options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
-from artesian.cli.outcome import ExitCode
+from artesian.cli.consent import confirm
 from artesian.cli.output import Output, Progress
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
 from artesian.embedded.local.errors import InTheWay, TookTooLong
@@ -82,7 +82,7 @@ def down(
     if not cluster.exists:
         raise NotThere(f"there is no cluster in {folder}")
     if destroy and not yes:
-        confirm(f"Delete the cluster in {folder} and all its data?")
+        confirm(f"Delete the cluster in {folder} and all its data?", NotPossible)
     receipt: list[str] = []
     with output.progress() as say:
         if scheduler_process.ensure(folder, unless=lambda: _nothing_runs(cluster)) is None:
@@ -255,12 +255,3 @@ def _what_runs(api: Api) -> str | None:
         return f"node {', '.join(silent)} does not say what runs on it"
     left = [f"{name} on {node}" for node, name in _running(api)] + _attached(api)
     return f"waiting for {left[0]} to end" if left else None
-
-
-def confirm(question: str) -> None:
-    """Ask before data is deleted. Raises NotPossible when nobody can be asked."""
-    if not sys.stdin.isatty():
-        raise NotPossible("this deletes data; say --yes if that is meant")
-    if input(f"{question} Type yes to go on: ").strip().lower() != "yes":
-        print("Nothing was done.", file=sys.stderr)
-        raise typer.Exit(ExitCode.FAILED)

@@ -10,8 +10,9 @@ import typer
 from artesian.cli import options as common
 from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.consent import confirm
 from artesian.cli.output import Output
-from artesian.model.errors import NotThere
+from artesian.model.errors import NotPossible, NotThere
 from artesian.model.sizes import format_size
 
 volume = typer.Typer(no_args_is_help=True, help="Volumes: made, grown, attached, mounted, moved.")
@@ -110,12 +111,10 @@ def delete(
     as_json: common.Json = False,
 ) -> None:
     """Delete a volume that is nowhere, and all that is in it."""
-    from artesian.cli.cluster.lifecycle import confirm
-
     api, output = Api(folder), Output(as_json)
     api.get(f"/volumes/{name}")
     if not yes:
-        confirm(f"Delete volume {name} and all that is in it?")
+        confirm(f"Delete volume {name} and all that is in it?", NotPossible)
     api.delete(f"/volumes/{name}")
 
     def look() -> str | None:
