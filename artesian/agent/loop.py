@@ -18,9 +18,9 @@ from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.disks.system_disks import SystemDisks
 from artesian.agent.volumes import NodeVolumes
 from artesian.embedded.errors import EngineError
-from artesian.embedded.local.description import write_durably
 from artesian.engines.embedded_node import EmbeddedNode
 from artesian.engines.node_port import NodeEngine
+from artesian.host.files import write_durably
 from artesian.model.assignment import Assignment, assignment_from_json
 from artesian.model.disk import Disk
 from artesian.model.report import AgentReport

@@ -15,7 +15,7 @@ import uvicorn
 
 from artesian.api.application import make_application
 from artesian.clusters.local import LocalCluster
-from artesian.embedded.local.description import write_durably
+from artesian.host.files import write_durably
 from artesian.model.errors import ArtesianError
 from artesian.scheduler.loop import Scheduler
 from artesian.store.sqlite import SqliteStore

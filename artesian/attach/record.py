@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from artesian.attach.errors import AttachError
+from artesian.host import files
 
 _FILE = "attachment.json"
 _LOCK = "attachment.lock"
@@ -59,12 +59,8 @@ class Record:
 def locked(folder: Path) -> Iterator[None]:
     """One at a time works on an attachment. Creates the folder."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with files.locked(folder / _LOCK):
         yield
-    finally:
-        os.close(lock)
 
 
 def load(folder: Path) -> Record | None:

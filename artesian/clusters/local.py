@@ -11,7 +11,6 @@ DIR/nodes/NAME/agent/         what its agent keeps: assignment, logs, engine pro
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -27,10 +26,10 @@ from artesian.attach import attaching
 from artesian.attach.errors import AttachError
 from artesian.clusters.port import AgentCredentials, SubstrateNode, SubstrateUnusable
 from artesian.embedded.errors import EngineError
-from artesian.embedded.local import processes
 from artesian.embedded.local.addresses import network_for
-from artesian.embedded.local.description import write_durably
 from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
+from artesian.host import processes
+from artesian.host.files import locked, write_durably
 from artesian.model.errors import NotPossible
 
 MAX_NODES = 200
@@ -259,12 +258,8 @@ class LocalCluster:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(self.folder / "lock"):
             yield
-        finally:
-            os.close(descriptor)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import yaml
 
 from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsConfig
 from artesian.embedded.gateway.certificate import PUBLIC_FILE
-from artesian.embedded.local import processes, starter
-from artesian.embedded.local.description import write_durably
+from artesian.embedded.local import starter
 from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
-from artesian.embedded.local.processes import ProcessIdentity
 from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, manager_peer, server_port
+from artesian.host import processes
+from artesian.host.files import write_durably
+from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
 from artesian.model.names import server_name
 from artesian.model.observation import SeenProcess

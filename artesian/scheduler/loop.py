@@ -16,9 +16,9 @@ from pathlib import Path
 import structlog
 
 from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
-from artesian.embedded.local.description import write_durably
 from artesian.engines.embedded import EmbeddedEngine
 from artesian.engines.port import Engine
+from artesian.host.files import write_durably
 from artesian.model.assignment import Assignment
 from artesian.model.errors import ArtesianError
 from artesian.model.report import AgentReport

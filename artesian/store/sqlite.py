@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from artesian.host.files import try_lock
 from artesian.model.event import Event
 from artesian.store.port import NotLeading, StoreUnusable
 
@@ -64,14 +64,11 @@ class SqliteStore:
             return
         path = f"{self._path}.leader"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = try_lock(Path(path))
         except OSError as error:
             raise StoreUnusable(f"{path} cannot be opened: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise NotLeading(f"another scheduler leads with the store {self._path}") from None
+        if descriptor is None:
+            raise NotLeading(f"another scheduler leads with the store {self._path}")
         self._leading = descriptor
 
     def load(self) -> dict[str, str]:

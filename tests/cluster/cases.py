@@ -143,7 +143,7 @@ def write_durably(path: Path, text: str) -> None:
 
 
 def _kill(pid_file: Path) -> None:
-    from artesian.embedded.local import processes
+    from artesian.host import processes
 
     identity = processes.running(pid_file)
     if identity is not None and processes.send(identity, signal.SIGKILL):

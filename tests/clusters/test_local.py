@@ -14,7 +14,7 @@ import pytest
 
 from artesian.clusters.local import MAX_NODES, LocalCluster
 from artesian.clusters.port import SubstrateUnusable
-from artesian.embedded.local import processes
+from artesian.host import processes
 from artesian.model.errors import NotPossible
 from tests.clusters.conformance import CREDENTIALS, Handle, SubstrateConformance
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from artesian.cli.cluster.access import Api
-from artesian.embedded.local import processes
 from artesian.embedded.local.engine import last_words
 from artesian.embedded.local.errors import NotRunning
-from artesian.embedded.local.processes import ProcessIdentity
+from artesian.host import processes
+from artesian.host.files import locked
+from artesian.host.processes import ProcessIdentity
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 40.0
@@ -30,21 +28,10 @@ def ensure(folder: Path, unless: Callable[[], bool] = lambda: False) -> bool | N
     """
     home = folder / "scheduler"
     home.mkdir(mode=0o700, exist_ok=True)
-    with _alone(home):
+    with locked(home / "starting.lock"):  # of several commands at once, one starts it, the others wait
         if _running(folder) is None and unless():
             return None
         return _ensure(folder, home)
-
-
-@contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Of several commands at once, one starts the scheduler and the others wait for it."""
-    descriptor = os.open(home / "starting.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _ensure(folder: Path, home: Path) -> bool:

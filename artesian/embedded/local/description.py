@@ -6,7 +6,6 @@ marked once the engine has taken them, so that one which was removed on purpose 
 
 from __future__ import annotations
 
-import os
 import secrets
 import uuid
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artesian.embedded.config import Guid, Ip, ManagerRole, Port, load_config
 from artesian.embedded.local.errors import InTheWay, NotThere
+from artesian.host.files import write_durably
 
 FILE_NAME = "engine.yaml"
 FORMAT = 1
@@ -128,23 +128,6 @@ def save(folder: Path, description: EngineDescription) -> None:
     """Durable when it returns; a crash leaves the old one or the new one."""
     text = yaml.safe_dump(description.model_dump(mode="json"), sort_keys=False)
     write_durably(folder / FILE_NAME, text, 0o644)
-
-
-def write_durably(path: Path, text: str, mode: int) -> None:
-    """Replace a file as a whole."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with open(descriptor, "w") as file:
-        os.fchmod(descriptor, mode)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def new_system_id() -> str:

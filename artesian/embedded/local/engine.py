@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from artesian.embedded.config import read_secret
 from artesian.embedded.errors import CommandRefused, EngineError, ManagersUnavailable
 from artesian.embedded.local import description as descriptions
-from artesian.embedded.local import planning, processes, starter
+from artesian.embedded.local import planning, starter
 from artesian.embedded.local.description import EngineDescription
 from artesian.embedded.local.errors import InTheWay, NotRunning, TookTooLong
 from artesian.embedded.local.layout import USER, Layout, ProcessPlace, Role, locked, rotate_log, write_files
 from artesian.embedded.local.planning import Wish
-from artesian.embedded.local.processes import ProcessIdentity
+from artesian.host import processes
+from artesian.host.processes import ProcessIdentity
 
 if TYPE_CHECKING:
     from artesian.embedded.local.rest import Gateway

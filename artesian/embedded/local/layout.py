@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from artesian.embedded.local.description import (
     DiskDescription,
     EngineDescription,
     NodeDescription,
-    write_durably,
 )
 from artesian.embedded.local.errors import InTheWay
+from artesian.host.files import try_lock, write_durably
 
 USER = "admin"
 POOL = "default"  # the storage pool that every disk is put into
@@ -103,12 +102,9 @@ class Layout:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """One command at a time changes an engine. Raises InTheWay when another one is at it."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise InTheWay(f"another command is changing the engine in {folder}") from None
+    descriptor = try_lock(folder / "lock")
+    if descriptor is None:
+        raise InTheWay(f"another command is changing the engine in {folder}")
     try:
         yield
     finally:

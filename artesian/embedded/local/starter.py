@@ -23,7 +23,7 @@ from typing import Any
 from artesian.embedded.errors import EngineError
 from artesian.embedded.local import titles
 from artesian.embedded.local.layout import ProcessPlace, Role
-from artesian.embedded.local.processes import ProcessIdentity, write_pid_file
+from artesian.host.processes import ProcessIdentity, write_pid_file
 
 _ORDER = (Role.MDM, Role.GATEWAY, Role.SDS, Role.SDC)
 _LOADED_BY_ITSELF = Role.GATEWAY  # there is only one, and it needs much that the others do not

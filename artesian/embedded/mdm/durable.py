@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
 from artesian.embedded.errors import EngineError
+from artesian.host.files import try_lock
 
 
 def write_all(descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
@@ -48,10 +48,7 @@ def lock_folder(folder: Path) -> int:
 
     Raises EngineError or OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise EngineError(f"{folder}: another manager is running on this folder") from None
+    descriptor = try_lock(folder / "lock")
+    if descriptor is None:
+        raise EngineError(f"{folder}: another manager is running on this folder")
     return descriptor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -26,6 +25,7 @@ from artesian.embedded.sdc.opening import open_volume
 from artesian.embedded.sdc.servers import RemoteServer
 from artesian.embedded.sdc.volume import VolumeEngine
 from artesian.embedded.wire import Operation, Status
+from artesian.host.files import try_lock
 
 log = structlog.get_logger()
 
@@ -102,11 +102,9 @@ class StorageClient:
         """Two clients with one identity would fence each other for ever."""
         path = Path(self._config.state_dir)
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(path / "sdc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EngineError(f"another client already runs with the folder {path}") from None
+        self._lock = try_lock(path / "sdc.lock")
+        if self._lock is None:
+            raise EngineError(f"another client already runs with the folder {path}")
 
     def _start(self, work: Any) -> None:
         task = self._loop.create_task(work)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from artesian.embedded.local import engine as engines
-from artesian.embedded.local import processes
 from artesian.embedded.local.engine import LocalEngine
 from artesian.embedded.local.layout import Layout
 from artesian.embedded.local.planning import Wish
+from artesian.host import processes
 
 MIB = 1 << 20
 

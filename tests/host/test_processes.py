@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from artesian.embedded.local import processes, titles
-from artesian.embedded.local.processes import ProcessIdentity
+from artesian.embedded.local import titles
+from artesian.host import processes
+from artesian.host.processes import ProcessIdentity
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"

@@ -14,8 +14,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from artesian.embedded.errors import EngineError
-
 _POLL_S = 0.01
 
 
@@ -80,7 +78,7 @@ def running(path: Path) -> ProcessIdentity | None:
 
 
 def send(identity: ProcessIdentity, number: signal.Signals) -> bool:
-    """Send a signal; False if the process has ended. Raises EngineError if it is not ours."""
+    """Send a signal; False if the process has ended. Raises PermissionError if it is not ours."""
     try:
         descriptor = os.pidfd_open(identity.process_id)  # names the process, whatever happens to its id
     except ProcessLookupError:
@@ -92,7 +90,7 @@ def send(identity: ProcessIdentity, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        raise EngineError(f"process {identity.process_id} belongs to another user") from None
+        raise PermissionError(f"process {identity.process_id} belongs to another user") from None
     finally:
         os.close(descriptor)
     return True
@@ -101,7 +99,7 @@ def send(identity: ProcessIdentity, number: signal.Signals) -> bool:
 def stop(identities: Collection[ProcessIdentity], timeout_s: float) -> list[ProcessIdentity]:
     """End processes: SIGTERM to all, and SIGKILL to those that have not ended in time; gives the latter.
 
-    A process that was stopped with SIGSTOP is let go on, or it could not end. Raises EngineError if some
+    A process that was stopped with SIGSTOP is let go on, or it could not end. Raises TimeoutError if some
     do not even end then.
     """
     for identity in identities:
@@ -113,7 +111,7 @@ def stop(identities: Collection[ProcessIdentity], timeout_s: float) -> list[Proc
     immortal = wait_until_ended(stubborn, 10.0)
     if immortal:
         named = ", ".join(str(identity.process_id) for identity in immortal)
-        raise EngineError(f"the processes {named} do not end; they wait for something in the kernel")
+        raise TimeoutError(f"the processes {named} do not end; they wait for something in the kernel")
     return stubborn
 
 
