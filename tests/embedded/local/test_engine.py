@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from artesian.embedded.local import disks, engine, processes, volumes
+from artesian.embedded.local import disks, engine, volumes
 from artesian.embedded.local.description import FILE_NAME
 from artesian.embedded.local.engine import LocalEngine
 from artesian.embedded.local.errors import InTheWay, NotRunning, NotThere, RestRefused
 from artesian.embedded.local.layout import Role
 from artesian.embedded.local.planning import Wish
 from artesian.embedded.local.status import status
+from artesian.host import processes
 
 from .conftest import MIB, quiet
 
