@@ -81,10 +81,15 @@ def put_paused(scheduler: TheScheduler, paused: Annotated[bool, Body(embed=True)
 
 
 @routes.put("/stopping")
-def put_stopping(scheduler: TheScheduler, stopping: Annotated[Stopping, Body(embed=True)]) -> Document:
-    """Let go of all volumes (`volumes`), end all processes too (`all`), or begin again (`no`)."""
+def put_stopping(
+    scheduler: TheScheduler,
+    stopping: Annotated[Stopping, Body(embed=True)],
+    force: Annotated[bool, Body(embed=True)] = False,
+) -> Document:
+    """Let go of all volumes (`volumes`), end all processes too (`all`), or begin again (`no`). `force`: even
+    though others lose what these nodes keep for them."""
     event = Event("stopping", stopping, "somebody has asked for it")
-    scheduler.memory.change(lambda state: requests.stop_everything(state, stopping), [event])
+    scheduler.memory.change(lambda state: requests.stop_everything(state, stopping, force=force), [event])
     return {"stopping": stopping}
 
 

@@ -85,6 +85,14 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
     return {"name": wanted.name}
 
 
+@routes.post("/{name}/adopt", status_code=202)
+def adopt(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """Make a volume that is in the engine already one of ours."""
+    event = Event("volume", name, f"somebody has adopted volume {name}")
+    scheduler.memory.change(lambda state: requests.adopt_volume(state, verdict.seen, name), [event])
+    return {"name": name}
+
+
 @routes.patch("/{name}", status_code=202)
 def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """Grow or rename a volume."""

@@ -46,6 +46,7 @@ class LocalCluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        self._credentials: dict[str, AgentCredentials] = {}  # with which agents are known to run
 
     @property
     def exists(self) -> bool:
@@ -183,10 +184,11 @@ class LocalCluster:
         return tuple(found)
 
     def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
-        """Start a node's agent as a process of its own; whether it was started."""
+        """Start a node's agent as a process of its own, anew if it has other credentials; whether it was."""
         if (self._node_folder(node) / "off").exists():
             return False
-        if processes.running(self._agent_pid_file(node)) is not None:
+        identity = processes.running(self._agent_pid_file(node))
+        if identity is not None and self._credentials.get(node) == credentials:
             return False
         folder = self.agent_folder(node)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -198,7 +200,13 @@ class LocalCluster:
             "token": credentials.token,
             "engine_secret": credentials.engine_secret,
         }
-        write_durably(folder / "config.json", json.dumps(document) + "\n", 0o600)
+        config, text = folder / "config.json", json.dumps(document) + "\n"
+        self._credentials[node] = credentials
+        if identity is not None:
+            if config.exists() and config.read_text() == text:
+                return False
+            processes.stop([identity], _STOP_TIMEOUT_S)
+        write_durably(config, text, 0o600)
         with (folder / "agent.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "artesian.agent", str(folder)],

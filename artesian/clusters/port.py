@@ -42,7 +42,8 @@ class Substrate(Protocol):
         """Every node, also those that are gone."""
 
     def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
-        """Start the agent of a node that is not gone, if it does not run; whether it was started."""
+        """Start the agent of a node that is not gone, if it does not run with these credentials; whether it
+        was started. What an agent that runs with others has started goes on."""
 
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on. Whether it ran."""

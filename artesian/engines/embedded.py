@@ -5,16 +5,17 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from artesian.embedded.errors import CommandRefused, EngineError, ManagersUnavailable
 from artesian.embedded.gateway.passwords import hash_password
 from artesian.embedded.local import managers
 from artesian.embedded.mdm.identity import managers_of
 from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, manager_peer, server_port
+from artesian.engines.gateways import Gateways
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.engines.powerflex import PowerFlexEngine
-from artesian.model.changes import AddManager, CreateEngine, EngineChange, RemoveManager
+from artesian.model.changes import AddManager, AdoptEngine, CreateEngine, EngineChange, RemoveManager
 from artesian.model.engine import EngineSeen, ManagerPlace
 from artesian.model.state import EngineIdentity
 from artesian.model.topology import ManagerRole
@@ -22,8 +23,6 @@ from artesian.model.topology import ManagerRole
 USER = "admin"
 _BOOTSTRAP_TIMEOUT_S = 2.0
 _MANAGERS_TIMEOUT_S = 8.0
-
-Answer = TypeVar("Answer")
 
 
 class EmbeddedEngine:
@@ -40,29 +39,29 @@ class EmbeddedEngine:
         self._secret = secret
         self._password = password
         self._certificate_of = certificate_of
-        self._gateways: dict[str, PowerFlexEngine] = {}
-        self._last: str | None = None
+        nodes = [place.node for place in identity.managers if place.role is ManagerRole.MANAGER]
+        self._gateways = Gateways(nodes, self._connect)
 
     def observe(self) -> EngineSeen:
         """By the first gateway that answers. Raises EngineUnreachable."""
-        return self._ask(lambda gateway: gateway.observe())
+        return self._gateways.ask(lambda gateway: gateway.observe())
 
     def carry_out(self, change: EngineChange) -> None:
         """Raises NotYet, ChangeRefused or EngineUnreachable."""
         if isinstance(change, CreateEngine):
             self._create(change)
+        elif isinstance(change, AdoptEngine):
+            raise ChangeRefused("these nodes have an engine of their own")
         elif isinstance(change, AddManager):
             self._add_manager(change.place)
         elif isinstance(change, RemoveManager):
             self._remove_manager(change.place)
         else:
-            self._ask(lambda gateway: gateway.carry_out(change))
+            self._gateways.ask(lambda gateway: gateway.carry_out(change))
 
     def close(self) -> None:
         """Let go of connections."""
-        for gateway in self._gateways.values():
-            gateway.close()
-        self._gateways.clear()
+        self._gateways.close()
 
     def _create(self, change: CreateEngine) -> None:
         """The same system id every time: a second attempt changes nothing."""
@@ -114,37 +113,18 @@ class EmbeddedEngine:
         except EngineError as error:
             raise NotYet(str(error)) from None
 
-    def _ask(self, question: Callable[[PowerFlexEngine], Answer]) -> Answer:
-        nodes = [place.node for place in self._identity.managers if place.role is ManagerRole.MANAGER]
-        problems = []
-        for node in sorted(nodes, key=lambda one: one != self._last):
-            gateway = self._gateway(node)
-            if gateway is None:
-                problems.append(f"the gateway on {node} has no certificate yet")
-                continue
-            try:
-                answer = question(gateway)
-            except EngineUnreachable as error:
-                problems.append(str(error))
-                continue
-            self._last = node
-            return answer
-        raise EngineUnreachable("; ".join(problems) or "the engine has no gateway")
-
-    def _gateway(self, node: str) -> PowerFlexEngine | None:
-        if node not in self._gateways:
-            certificate = self._certificate_of(node)
-            if certificate is None:
-                return None
-            address = next(place.address for place in self._identity.managers if place.node == node)
-            self._gateways[node] = PowerFlexEngine(
-                f"https://{address}:{GATEWAY_PORT}",
-                USER,
-                self._password,
-                certificate,
-                port_of=lambda _node, domain: server_port(domain),
-            )
-        return self._gateways[node]
+    def _connect(self, node: str) -> PowerFlexEngine:
+        certificate = self._certificate_of(node)
+        if certificate is None:
+            raise EngineUnreachable(f"the gateway on {node} has no certificate yet")
+        address = next(place.address for place in self._identity.managers if place.node == node)
+        return PowerFlexEngine(
+            f"https://{address}:{GATEWAY_PORT}",
+            USER,
+            self._password,
+            certificate,
+            port_of=lambda _node, domain: server_port(domain),
+        )
 
 
 def _listens(address: str) -> bool:

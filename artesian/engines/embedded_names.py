@@ -19,6 +19,12 @@ def server_port(domain: str) -> int:
     return _FIRST_PORT + int(digest(domain)[:8], 16) % _PORTS
 
 
+def control_address(text: str) -> tuple[str, int]:
+    """Where a manager listens: "10.0.0.1:6611", or without the port. Raises ValueError."""
+    host, _, port = text.partition(":")
+    return host, int(port) if port else CONTROL_PORT
+
+
 def manager_peer(place: ManagerPlace) -> ManagerPeer:
     """A manager as the engine's configs name it."""
     return ManagerPeer(

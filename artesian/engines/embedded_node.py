@@ -12,7 +12,13 @@ from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsCon
 from artesian.embedded.gateway.certificate import PUBLIC_FILE
 from artesian.embedded.local import starter
 from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
-from artesian.engines.embedded_names import CONTROL_PORT, GATEWAY_PORT, manager_peer, server_port
+from artesian.engines.embedded_names import (
+    CONTROL_PORT,
+    GATEWAY_PORT,
+    control_address,
+    manager_peer,
+    server_port,
+)
 from artesian.host import processes
 from artesian.host.files import write_durably
 from artesian.host.processes import ProcessIdentity
@@ -132,7 +138,9 @@ class EmbeddedNode:
 
     def _configs(self, assignment: Assignment) -> dict[str, tuple[Role, Config]]:
         """By the names of the processes."""
-        managers = [f"{place.address}:{CONTROL_PORT}" for place in assignment.managers]
+        known = [control_address(text) for text in assignment.manager_addresses]
+        known += [(place.address, CONTROL_PORT) for place in assignment.managers]
+        managers = [f"{host}:{port}" for host, port in known]
         configs: dict[str, tuple[Role, Config]] = {}
         if assignment.manages:
             config = self._manager(assignment)

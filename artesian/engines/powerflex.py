@@ -28,6 +28,7 @@ from artesian.model.changes import (
     AddManager,
     AddPool,
     AddServer,
+    AdoptEngine,
     CreateEngine,
     CreateVolume,
     DeleteVolume,
@@ -102,7 +103,7 @@ class PowerFlexEngine:
 
     def _carry_out(self, engine: Reading, change: EngineChange) -> None:
         match change:
-            case CreateEngine() | AddManager() | RemoveManager():
+            case CreateEngine() | AdoptEngine() | AddManager() | RemoveManager():
                 raise TypeError("a gateway cannot make the engine that it belongs to")
             case AddDomain() | AddFaultSet() | AddPool() | SetSpare():
                 self._arrange(engine, change)

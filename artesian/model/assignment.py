@@ -25,7 +25,7 @@ class Assignment:
     """Everything that a node does for the engine `system_id`; an empty one: for none.
 
     `domains` are those in which it is a server. `managers` are all of the engine's: clients and
-    servers have to find them.
+    servers have to find them. Of an engine that was there before, `manager_addresses` say where they listen.
     """
 
     node: str
@@ -34,6 +34,7 @@ class Assignment:
     system_id: str = ""
     engine_name: str = ""
     managers: tuple[ManagerPlace, ...] = ()
+    manager_addresses: tuple[str, ...] = ()
     manages: bool = False
     is_gateway: bool = False
     domains: tuple[str, ...] = ()
@@ -51,5 +52,6 @@ def assignment_from_json(document: dict[str, Any]) -> Assignment:
         ManagerPlace(one["node"], one["address"], ManagerRole(one["role"])) for one in values["managers"]
     )
     values["volumes"] = tuple(AssignedVolume(**one) for one in values["volumes"])
+    values["manager_addresses"] = tuple(values["manager_addresses"])
     values["domains"] = tuple(values["domains"])
     return Assignment(**values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import ManagerPlace
+from artesian.model.engine import ExistingEngine, ManagerPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,14 @@ class CreateEngine:
     """Start managers on bare nodes, and make one quorum of them."""
 
     managers: tuple[ManagerPlace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptEngine:
+    """Use an engine that is there already. Who its managers are, and what else is in it, is left alone."""
+
+    system_id: str
+    engine: ExistingEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +202,7 @@ class DeleteVolume:
 
 EngineChange = (
     CreateEngine
+    | AdoptEngine
     | AddManager
     | RemoveManager
     | AddDomain

@@ -18,6 +18,22 @@ class ManagerPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class ExistingEngine:
+    """An engine that somebody else has made, and how to reach it.
+
+    `gateways` are URLs, `managers` control addresses, by which servers and clients find the engine. What is
+    secret is in files, by their absolute paths; without a certificate the public authorities are trusted.
+    """
+
+    gateways: tuple[str, ...]
+    managers: tuple[str, ...]
+    user: str
+    password_file: str
+    secret_file: str
+    certificate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SeenManager:
     """A manager as the engine reports it; `name` is the engine's."""
 

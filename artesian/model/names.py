@@ -36,6 +36,7 @@ def device_name(identity: str) -> str:
     return f"disk-{digest(identity)[:20]}"
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def client_guid(system_id: str, node: str) -> str:
     """A node's client, for ever."""
     return str(uuid.uuid5(_NAMESPACE, f"{system_id}/{node}")).upper()

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from artesian.model.disk import Disk, Media, PoolName
+from artesian.model.engine import ExistingEngine
 from artesian.model.node import Node
 
 DEFAULT_POOL = PoolName("default", "default")
@@ -93,7 +94,8 @@ class ManagersSpec:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Everything that a user can say. `pools` are those of the declarative strategy."""
+    """Everything that a user can say. `pools` are those of the declarative strategy; `engine` is one that is
+    there already, and none is made then."""
 
     global_pool: PoolName | None = DEFAULT_POOL
     pools: tuple[PoolSpec, ...] = ()
@@ -102,3 +104,4 @@ class Spec:
     minimum_disk_bytes: int = MINIMUM_DISK_BYTES
     new_disks: Taking = Taking.ASK
     new_nodes: Taking = Taking.ASK
+    engine: ExistingEngine | None = None

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from artesian.model.disk import Claim, Tombstone
-from artesian.model.engine import ManagerPlace
+from artesian.model.engine import ExistingEngine, ManagerPlace
 from artesian.model.wishes import VolumeWish
 
 
@@ -22,12 +22,14 @@ class Stopping(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
-    """The engine that was made, or is to be made. `managers` are the members of its quorum."""
+    """The engine that was made, or is to be made. `managers` are the members of its quorum; those of one
+    that was `adopted` are not ours, and not listed."""
 
     kind: str
     system_id: str
     name: str
     managers: tuple[ManagerPlace, ...] = ()
+    adopted: ExistingEngine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ class NodeRecord:
     domains: tuple[str, ...] = ()
     address: str = ""
     revision: int = 0  # grows whenever a volume is to come or to go: no two assignments look the same
+
+
+_NOTHING_DECIDED = NodeRecord()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +74,4 @@ class FrameworkState:
 
     def node(self, name: str) -> NodeRecord:
         """What was decided about a node; nothing if it is not known."""
-        return self.nodes.get(name, NodeRecord())
+        return self.nodes.get(name, _NOTHING_DECIDED)

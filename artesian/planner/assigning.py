@@ -24,6 +24,7 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         system_id=engine.system_id,
         engine_name=engine.name,
         managers=engine.managers,
+        manager_addresses=engine.adopted.managers if engine.adopted is not None else (),
         manages=bool(own),
         is_gateway=any(place.role is ManagerRole.MANAGER for place in own),
         domains=record.domains,

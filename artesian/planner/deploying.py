@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
+
 from artesian.model.changes import (
     AddClient,
     AddDevice,
@@ -9,12 +12,13 @@ from artesian.model.changes import (
     AddFaultSet,
     AddPool,
     AddServer,
+    AdoptEngine,
     CreateEngine,
     JoinNode,
     SetSpare,
 )
 from artesian.model.disk import PoolName
-from artesian.model.engine import ManagerPlace, SeenPool
+from artesian.model.engine import ExistingEngine, ManagerPlace, SeenPool
 from artesian.model.names import device_name, server_name
 from artesian.model.node import Node, NodeState
 from artesian.model.plan import Consent
@@ -23,6 +27,7 @@ from artesian.model.topology import WantedDevice, WantedServer
 from artesian.planner.facts import Facts, Steps
 
 DEFAULT_SPARE_PERCENTAGE = 10
+NewEngine = CreateEngine | AdoptEngine
 
 
 def plan_joining(facts: Facts, steps: Steps) -> None:
@@ -43,10 +48,12 @@ def _is_new(facts: Facts, node: Node) -> bool:
     )
 
 
-def plan_engine(facts: Facts, steps: Steps) -> CreateEngine | None:
-    """The step that makes the engine, if it has never answered; None if it has."""
+def plan_engine(facts: Facts, steps: Steps) -> NewEngine | None:
+    """The step that makes or adopts the engine, if it has never answered as ours; None if it has."""
     if facts.state.engine_seen_once:
         return None
+    if facts.spec.engine is not None:
+        return _adopt_engine(facts, facts.spec.engine, steps)
     if facts.state.engine is not None:
         change = CreateEngine(facts.state.engine.managers)
         steps.add(change, "its managers have been started, and do not answer yet")
@@ -64,7 +71,21 @@ def plan_engine(facts: Facts, steps: Steps) -> CreateEngine | None:
     return change
 
 
-def plan_structure(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:
+def _adopt_engine(facts: Facts, existing: ExistingEngine, steps: Steps) -> AdoptEngine | None:
+    engine = facts.seen.engine
+    if engine is None:
+        steps.note(f"the engine that the spec names cannot be adopted yet: {facts.seen.engine_problem}")
+        return None
+    change = AdoptEngine(engine.system_id, existing)
+    steps.add(
+        change,
+        f"the spec names an engine that is there: {engine.system_id} with {len(engine.managers)} managers, "
+        f"{len(engine.servers)} servers and {len(engine.volumes)} volumes, which stay as they are",
+    )
+    return change
+
+
+def plan_structure(facts: Facts, steps: Steps, created: NewEngine | None) -> None:
     """Domains, fault sets and pools."""
     for domain in sorted({server.domain for server in facts.topology.servers}):
         if domain not in facts.engine.domains:
@@ -81,7 +102,7 @@ def plan_structure(facts: Facts, steps: Steps, created: CreateEngine | None) -> 
         spare = spares[pool.name]
         if seen is None:
             steps.add(AddPool(pool.name, spare), pool.because, created, AddDomain(pool.name.domain))
-        elif _is_as_wanted(facts, pool.name) and _should_change_spare(seen, spare):
+        elif _should_change_spare(seen, spare) and _is_as_wanted(facts, pool.name):
             because = f"{spare} % are what the largest part of pool {pool.name} that may fail holds"
             steps.add(SetSpare(pool.name, spare), because)
 
@@ -91,10 +112,10 @@ def _spare_percentages(facts: Facts) -> dict[PoolName, int]:
     asked = {one.name: one.spare_percentage for one in facts.spec.pools}
     fault_sets = {(server.node, server.domain): server.fault_set for server in facts.topology.servers}
     sizes: dict[PoolName, dict[str, int]] = {}
-    for device in facts.topology.devices:
-        unit = fault_sets.get((device.node, device.pool.domain)) or f"node {device.node}"
-        of_pool = sizes.setdefault(device.pool, {})
-        of_pool[unit] = of_pool.get(unit, 0) + device.size_bytes
+    for (node, pool), devices in groupby(facts.topology.devices, attrgetter("node", "pool")):
+        unit = fault_sets.get((node, pool.domain)) or f"node {node}"
+        of_pool = sizes.setdefault(pool, {})
+        of_pool[unit] = of_pool.get(unit, 0) + sum(device.size_bytes for device in devices)
     found = {}
     for pool, units in sizes.items():
         largest = -(-100 * max(units.values()) // sum(units.values())) if len(units) > 2 else 0
@@ -116,7 +137,7 @@ def _should_change_spare(seen: SeenPool, spare: int) -> bool:
     return more_bytes <= seen.free_bytes
 
 
-def plan_servers(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:
+def plan_servers(facts: Facts, steps: Steps, created: NewEngine | None) -> None:
     """Nodes that give disks."""
     servers = {server.name: server for server in facts.engine.servers}
     for wanted in facts.topology.servers:
@@ -151,11 +172,10 @@ def _server_needs(change: AddServer) -> list[JoinNode | AddDomain | AddFaultSet]
 def plan_devices(facts: Facts, steps: Steps) -> None:
     """Disks for pools. A disk that was never claimed is asked for, unless the policy takes all."""
     known = {device.name for device in facts.engine.devices}
+    missing = [one for one in facts.topology.devices if device_name(one.identity) not in known]
     servers = {(server.node, server.domain): server for server in facts.topology.servers}
-    spares = _spare_percentages(facts)
-    for device in facts.topology.devices:
-        if device_name(device.identity) in known:
-            continue
+    spares = _spare_percentages(facts) if missing else {}
+    for device in missing:
         claimed = device.identity in facts.state.claims
         if not claimed and facts.spec.new_disks is Taking.NEVER:
             steps.note(f"disk {device.path} of node {device.node} is free, and new disks are never taken")
@@ -183,7 +203,7 @@ def _device_change(facts: Facts, device: WantedDevice) -> AddDevice:
     return AddDevice(device.node, device.identity, device.path, device.pool, device.size_bytes, name)
 
 
-def plan_clients(facts: Facts, steps: Steps, created: CreateEngine | None) -> None:
+def plan_clients(facts: Facts, steps: Steps, created: NewEngine | None) -> None:
     """Nodes that use volumes."""
     known = {client.guid for client in facts.engine.clients}
     for wanted in facts.topology.clients:

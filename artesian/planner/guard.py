@@ -9,6 +9,7 @@ from artesian.model.changes import (
     AddDevice,
     AddManager,
     AddServer,
+    AdoptEngine,
     Change,
     CreateEngine,
     DeleteVolume,
@@ -20,7 +21,7 @@ from artesian.model.changes import (
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
-from artesian.model.names import device_name
+from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.plan import Consent, GuardedPlan, HeldStep, Plan, Step
 from artesian.model.topology import VerdictKind
@@ -80,8 +81,32 @@ class _Guard:
         return None
 
     def _node(self, change: Change) -> str | None:
-        assert isinstance(change, AddServer | AddClient | JoinNode)
+        assert isinstance(change, AddClient | JoinNode)
         return self._not_alive(change.node)
+
+    def _add_server(self, change: Change) -> str | None:
+        assert isinstance(change, AddServer)
+        name = server_name(change.node, change.domain)
+        intended = change.domain in self._facts.state.node(change.node).domains
+        if not intended and any(server.name == name for server in self._facts.engine.servers):
+            return f"the engine has a server {name} already, which is not ours, and it stays as it is"
+        return self._not_alive(change.node)
+
+    def _adopt(self, change: Change) -> str | None:
+        """An engine of ours that lost its store is not somebody else's: its servers run on these nodes."""
+        assert isinstance(change, AdoptEngine)
+        for node in sorted(self._facts.seen.nodes, key=lambda one: one.name):
+            for disk in sorted(node.disks, key=lambda one: one.path):
+                if (
+                    disk.label is not None
+                    and disk.label.system_id == change.system_id
+                    and disk.identity not in self._facts.state.tombstones
+                ):
+                    return (
+                        f"disk {disk.path} of node {node.name} is part of engine {change.system_id} already: "
+                        "nodes that serve it are not taken over; let it be adopted for other nodes"
+                    )
+        return self._unheard()
 
     def _create(self, change: Change) -> str | None:
         assert isinstance(change, CreateEngine)
@@ -209,8 +234,9 @@ class _Guard:
 
 _RULES: dict[type, Callable[[_Guard, Change], str | None]] = {
     JoinNode: _Guard._node,
+    AdoptEngine: _Guard._adopt,
     CreateEngine: _Guard._create,
-    AddServer: _Guard._node,
+    AddServer: _Guard._add_server,
     AddClient: _Guard._node,
     AddDevice: _Guard._add_device,
     AddManager: _Guard._add_manager,

@@ -11,7 +11,7 @@ from artesian.planner.facts import Facts, Steps
 def plan_managers(facts: Facts, steps: Steps) -> None:
     """Managers that are wanted elsewhere, or are more or fewer than they should be."""
     engine = facts.state.engine
-    if engine is None or facts.seen.engine is None:
+    if engine is None or engine.adopted is not None or facts.seen.engine is None:
         return
     members = {manager.host for manager in facts.engine.managers}
     wanted = {manager.node: manager for manager in facts.topology.managers}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from artesian.model.changes import CreateEngine
 from artesian.model.engine import EngineSeen
 from artesian.model.node import Node
 from artesian.model.observation import Observation
@@ -27,7 +28,7 @@ from artesian.planner.guard import guard
 from artesian.planner.managing import plan_managers
 from artesian.planner.removing import plan_maintenance, plan_removals
 from artesian.planner.volumes import plan_volumes
-from artesian.strategy.deriving import derive
+from artesian.strategy.deriver import Deriver
 from artesian.strategy.verdicts import Memory
 
 
@@ -44,16 +45,21 @@ class Decision:
         return self.guarded.plan
 
 
-def decide(spec: Spec, seen: Observation, state: FrameworkState) -> Decision:
-    """What is wanted, the steps towards it, and which of them may be taken now."""
-    topology = wanted_topology(spec, seen, state)
+def decide(
+    spec: Spec, seen: Observation, state: FrameworkState, deriver: Deriver | None = None
+) -> Decision:
+    """What is wanted, the steps towards it, and which of them may be taken now.
+
+    A `deriver` that is used again makes no difference but for the time that it takes.
+    """
+    topology = wanted_topology(spec, seen, state, deriver or Deriver())
     engine = seen.engine or EngineSeen(_system_id(state))
     facts = Facts(spec, topology, seen, state, engine, {node.name: node for node in seen.nodes})
     plan = make_plan(facts)
     return Decision(topology, guard(plan, facts))
 
 
-def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState) -> Topology:
+def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState, deriver: Deriver) -> Topology:
     """What the strategy wants, new nodes included: the plan shows where they lead."""
     leaving = {name for name, record in state.nodes.items() if record.leaving}
     nodes = [_as_recorded(spec, node, state) for node in seen.nodes]
@@ -64,15 +70,19 @@ def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState) -> Top
             for identity, claim in state.claims.items()
             if identity not in state.tombstones and claim.node not in leaving
         }
-    system_id = state.engine.system_id if state.engine is not None else None
+    system_id = _system_id(state) or None
+    if spec.engine is not None and seen.engine is not None:
+        system_id = seen.engine.system_id
     managers = tuple(place.node for place in state.engine.managers) if state.engine is not None else ()
     memory = Memory(claims, state.tombstones)
-    return derive(spec, nodes, memory, system_id=system_id, managers=managers, leaving=leaving)
+    return deriver.derive(spec, nodes, memory, system_id=system_id, managers=managers, leaving=leaving)
 
 
 def _as_recorded(spec: Spec, node: Node, state: FrameworkState) -> Node:
     record = state.node(node.name)
     joined = record.joined or spec.new_nodes is not Taking.NEVER
+    if (node.joined, node.in_maintenance) == (joined, record.in_maintenance):
+        return node
     return replace(node, joined=joined, in_maintenance=record.in_maintenance)
 
 
@@ -90,7 +100,7 @@ def make_plan(facts: Facts) -> Plan:
         steps.note(f"the engine does not answer, so nothing is changed in it: {facts.seen.engine_problem}")
         return steps.plan()
     created = plan_engine(facts, steps)
-    if created is None and facts.seen.engine is None:
+    if facts.seen.engine is None and not isinstance(created, CreateEngine):
         return steps.plan()
     plan_managers(facts, steps)
     plan_structure(facts, steps, created)

@@ -16,6 +16,7 @@ from artesian.model.changes import (
     AddDevice,
     AddManager,
     AddServer,
+    AdoptEngine,
     CreateEngine,
     DeleteVolume,
     JoinNode,
@@ -77,6 +78,8 @@ def intend(
                 draft.change_node(node, joined=True, address=addresses.get(node, ""))
             case CreateEngine(managers):
                 draft.engine = draft.engine or replace(new_engine, managers=managers)
+            case AdoptEngine(system_id, existing):
+                draft.engine = EngineIdentity(new_engine.kind, system_id, system_id, adopted=existing)
             case AddManager(place):
                 if draft.engine is not None and place not in draft.engine.managers:
                     draft.engine = replace(draft.engine, managers=(*draft.engine.managers, place))
@@ -115,14 +118,19 @@ def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
         done = {step.id for step in steps}
         unused = tuple(one for one in approval.step_ids if one not in done)
         approval = replace(approval, step_ids=unused) if unused else None
-    return replace(draft.applied_to(state), approval=approval)
+    adopted = any(isinstance(step.change, AdoptEngine) for step in steps)
+    seen_once = state.engine_seen_once or adopted
+    return replace(draft.applied_to(state), approval=approval, engine_seen_once=seen_once)
 
 
 def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
-    """What an observation adds for good: that the engine has answered, and which volumes are whose."""
+    """What an observation adds for good: that the engine has answered, and which volumes are whose.
+
+    An engine that is adopted answers from the start; it is ours once that step has been taken.
+    """
     if seen.engine is None or state.engine is None or seen.engine.system_id != state.engine.system_id:
         return state
-    if not state.engine_seen_once:
+    if not state.engine_seen_once and state.engine.adopted is None:
         state = replace(state, engine_seen_once=True)
     for name, wish in state.volumes.items():
         if wish.engine_id is None and (volume := seen.engine.volume(name)) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from artesian.model.changes import (
     Change,
     EnterMaintenance,
@@ -19,23 +21,20 @@ from artesian.planner.facts import Facts, Steps
 def plan_removals(facts: Facts, steps: Steps) -> None:
     """Disks with a tombstone, and whatever is on nodes that leave."""
     removed: dict[str, list[Change]] = {}
-    for claim in sorted(facts.state.claims.values(), key=lambda one: (one.node, one.path, one.identity)):
+    going: set[str] = set()
+    staying: set[tuple[str, str]] = set()
+    for claim in sorted(facts.state.claims.values(), key=attrgetter("node", "path", "identity")):
         because = _reason_to_remove(facts, claim)
-        if because is not None:
-            change = RemoveDevice(claim.node, claim.identity, claim.pool)
-            removed.setdefault(claim.node, []).append(change)
-            steps.add(change, because, destructive=True, consent=Consent.GIVEN)
-    going = {
-        device_name(one.identity) for one in facts.state.claims.values() if _reason_to_remove(facts, one)
-    }
+        if because is None:
+            staying.add((claim.node, claim.pool.domain))
+            continue
+        going.add(device_name(claim.identity))
+        change = RemoveDevice(claim.node, claim.identity, claim.pool)
+        removed.setdefault(claim.node, []).append(change)
+        steps.add(change, because, destructive=True, consent=Consent.GIVEN)
     busy = {device.server for device in facts.engine.devices if device.name not in going}
     wanted = {(server.node, server.domain) for server in facts.topology.servers}
     clients = {client.guid for client in facts.engine.clients}
-    staying = {
-        (claim.node, claim.pool.domain)
-        for claim in facts.state.claims.values()
-        if _reason_to_remove(facts, claim) is None
-    }
     for name, record in sorted(facts.state.nodes.items()):
         servers: list[Change] = [
             RemoveServer(name, domain)

@@ -70,10 +70,18 @@ def _plan_mapping(
 ) -> None:
     wanted = facts.guid(wish.node) if wish.node is not None else None
     unmapped = _plan_unmapping(facts, steps, wish, seen, earlier, keep=wanted)
+    if _is_used_by_others(facts, seen):
+        return
     if wish.node is not None and (seen is None or wanted not in seen.mapped_to):
         because = f"volume {wish.name} is to be on node {wish.node}"
         client = AddClient(wish.node)
         steps.add(MapVolume(wish.name, wish.node), because, earlier, client, *unmapped)
+
+
+def _is_used_by_others(facts: Facts, seen: SeenVolume | None) -> bool:
+    """Whether a client that is not ours may write to it: another one beside it would be one too many."""
+    ours = {facts.guid(name) for name in facts.state.nodes}
+    return seen is not None and any(guid not in ours for guid in seen.mapped_to)
 
 
 def _plan_unmapping(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -16,18 +15,17 @@ from pathlib import Path
 import structlog
 
 from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
-from artesian.engines.embedded import EmbeddedEngine
-from artesian.engines.port import Engine
-from artesian.host.files import write_durably
+from artesian.engines.port import Engine, EngineUnreachable
 from artesian.model.assignment import Assignment
 from artesian.model.errors import ArtesianError
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
-from artesian.model.state import EngineIdentity, Stopping
+from artesian.model.state import Stopping
 from artesian.planner.assigning import assignment_of, generation_of
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
 from artesian.scheduler.acting import Actor
+from artesian.scheduler.connecting import EngineConnection, new_engine
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.observing import observe
 from artesian.scheduler.reports import Reports
@@ -61,8 +59,7 @@ class Scheduler:
         self.folder = folder
         self._url = url
         self._actor = Actor(self.memory)
-        self._engine: Engine | None = None
-        self._engine_of: EngineIdentity | None = None
+        self._connection = EngineConnection(folder, self.memory.secrets)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._spec: tuple[str, Spec] = ("", read_spec(""))
@@ -98,8 +95,7 @@ class Scheduler:
                 log.info("verdict", sentence=verdict.sentence)
             self._wake.wait(_BUSY_S if verdict is not None and verdict.taken else _IDLE_S)
             self._ended.wait(_DEBOUNCE_S)
-        if self._engine is not None:
-            self._engine.close()
+        self._connection.close()
 
     def one_pass(self) -> Verdict:
         """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
@@ -107,14 +103,14 @@ class Scheduler:
         nodes = self._substrate.nodes()
         if self.memory.state.stopping is not Stopping.ALL:
             self._ensure_agents([node.name for node in nodes if not node.gone])
-        seen = observe(nodes, self.reports, self._current_engine(), self._generation_of)
+        seen = observe(nodes, self.reports, self._engine(), self._generation_of)
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
         state = self.memory.state
         decision = decide(self.spec, seen, state)
         addresses = {node.name: node.address for node in nodes}
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
-        taken = self._actor.act(ready, self._current_engine(), self._new_engine(), addresses)
+        taken = self._actor.act(ready, self._engine(), new_engine(), addresses)
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
 
@@ -147,7 +143,7 @@ class Scheduler:
     def hear(self, report: AgentReport) -> None:
         """Take an agent's report."""
         if report.certificate is not None:
-            self._keep_certificate(report.node, report.certificate)
+            self._connection.keep_certificate(report.node, report.certificate)
         if self.reports.hear(report):
             self.wake()
 
@@ -171,39 +167,15 @@ class Scheduler:
         return hmac.new(key, node.encode(), hashlib.sha256).hexdigest()
 
     def _ensure_agents(self, nodes: list[str]) -> None:
+        try:
+            secret = self._connection.secret(self.memory.state.engine)
+        except EngineUnreachable as error:
+            log.warning("agents are left as they are", reason=str(error))
+            return
         for node in nodes:
-            credentials = AgentCredentials(
-                self._url, self.agent_token(node), self.memory.secrets.engine_secret
-            )
+            credentials = AgentCredentials(self._url, self.agent_token(node), secret)
             if self._substrate.ensure_agent(node, credentials):
                 log.info("agent started", node=node)
 
-    # --- the engine
-
-    def _new_engine(self) -> EngineIdentity:
-        return EngineIdentity("embedded", secrets.token_hex(8), "artesian")
-
-    def _current_engine(self) -> Engine | None:
-        identity = self.memory.state.engine
-        if identity != self._engine_of:
-            if self._engine is not None:
-                self._engine.close()
-            self._engine_of = identity
-            self._engine = self._connect(identity) if identity is not None else None
-        return self._engine
-
-    def _connect(self, identity: EngineIdentity) -> Engine:
-        known = self.memory.secrets
-        return EmbeddedEngine(
-            identity, known.engine_secret.encode(), known.engine_password, self._certificate_file
-        )
-
-    def _certificate_file(self, node: str) -> Path | None:
-        path = self.folder / "certificates" / f"{node}.crt"
-        return path if path.exists() else None
-
-    def _keep_certificate(self, node: str, text: str) -> None:
-        path = self.folder / "certificates" / f"{node}.crt"
-        if not path.exists() or path.read_text() != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, text, 0o644)
+    def _engine(self) -> Engine | None:
+        return self._connection.to(self.memory.state.engine, self.spec.engine)

@@ -39,9 +39,23 @@ def approve(state: FrameworkState, decision: Decision, plan_id: str, who: str) -
 
 
 def set_spec(state: FrameworkState, text: str) -> FrameworkState:
-    """Take another spec. What is claimed stays claimed."""
-    read_spec(text)
-    return replace(state, spec_text=text)
+    """Take another spec. What is claimed stays claimed, and the engine stays the same one."""
+    existing = read_spec(text).engine
+    engine = state.engine
+    if engine is not None and (existing is None) != (engine.adopted is None):
+        if engine.adopted is None:
+            raise Conflict(
+                f"these nodes have an engine of their own, {engine.system_id}, and no other is adopted"
+            )
+        raise Conflict(
+            f"engine {engine.system_id} has been adopted, and the spec does not name it any more: "
+            "leave its `engine` section as it is, or take the cluster down with --destroy first"
+        )
+    if engine is not None and state.engine_seen_once:
+        engine = replace(engine, adopted=existing)
+    elif existing is not None:
+        engine = None  # it has never been used; the plan begins anew
+    return replace(state, spec_text=text, engine=engine)
 
 
 def pause(state: FrameworkState, *, paused: bool) -> FrameworkState:
@@ -49,8 +63,20 @@ def pause(state: FrameworkState, *, paused: bool) -> FrameworkState:
     return replace(state, paused=paused)
 
 
-def stop_everything(state: FrameworkState, stopping: Stopping) -> FrameworkState:
-    """Let go of all volumes and end all processes, or begin again."""
+def stop_everything(state: FrameworkState, stopping: Stopping, *, force: bool = False) -> FrameworkState:
+    """Let go of all volumes and end all processes, or begin again.
+
+    `force`: even though others lose the data that these nodes keep for them.
+    """
+    engine = state.engine
+    adopted = engine is not None and engine.adopted is not None
+    if stopping is not Stopping.NO and adopted and state.claims and not force:
+        assert engine is not None
+        nodes = sorted({claim.node for claim in state.claims.values()})
+        raise Conflict(
+            f"disks of {', '.join(nodes)} are part of engine {engine.system_id}, which others use too: "
+            f"let their data move away first, with artesian node remove {nodes[0]}; or use --force"
+        )
     return replace(state, stopping=stopping)
 
 
@@ -152,6 +178,22 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
     _check_size(wish.size_bytes)
     if wish.node is not None:
         _attachable(state, seen, wish.node)
+    return _with_volume(state, wish)
+
+
+def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
+    """Make a volume that is in the engine already one of ours, as it is. Nobody else may be using it."""
+    if name in state.volumes:
+        raise Conflict(f"volume {name} is ours already")
+    volume = seen.engine.volume(name) if seen.engine is not None else None
+    if volume is None:
+        ours = {wish.engine_id for wish in state.volumes.values()}
+        others = seen.engine.volumes if seen.engine is not None else ()
+        known = ", ".join(sorted(one.name for one in others if one.id not in ours)) or "none"
+        raise NotThere(f"the engine has no volume {name}; those that are not ours are {known}")
+    if volume.mapped_to or volume.mapped_read_only:
+        raise Conflict(f"volume {name} is mapped to a client that is not ours: it has to be unmapped first")
+    wish = VolumeWish(name, volume.pool, volume.size_bytes, volume.thick, engine_id=volume.id)
     return _with_volume(state, wish)
 
 

@@ -7,7 +7,9 @@ there is one. The same input gives the same topology: nothing here knows of time
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 
 from artesian.model.disk import PoolName
 from artesian.model.errors import SpecError
@@ -29,6 +31,8 @@ from artesian.strategy.managers import wanted_managers
 from artesian.strategy.situation import Situation, claims_by_node
 from artesian.strategy.verdicts import Memory, judge_disks
 
+Given = Counter[tuple[str, PoolName]]  # how many disks a node gives to a pool
+
 
 def derive(
     spec: Spec,
@@ -48,17 +52,17 @@ def derive(
     shortfalls: list[str] = []
     situation = _situate(spec, nodes, memory, system_id, managers, leaving, shortfalls)
     devices = _devices(situation, shortfalls)
-    wanted, missing = wanted_managers(situation)
+    wanted, missing = wanted_managers(situation) if spec.engine is None else ([], [])
     shortfalls += missing
-    servers, missing = _servers(situation, devices)
+    given: Given = Counter(map(attrgetter("node", "pool"), devices))
+    servers, missing = _servers(situation, given)
     shortfalls += missing
-    clients = _clients(situation, devices)
     return Topology(
         managers=tuple(wanted),
-        pools=_pools(devices, clients),
+        pools=_pools(given),
         servers=servers,
         devices=devices,
-        clients=clients,
+        clients=_clients(situation, given),
         verdicts=tuple(situation.verdicts.values()),
         shortfalls=tuple(shortfalls),
     )
@@ -118,7 +122,7 @@ def _devices(situation: Situation, shortfalls: list[str]) -> tuple[WantedDevice,
         if global_pool is not None and not any(pool.nodes.selects(node) for pool in situation.spec.pools):
             found = global_devices(situation, node, global_pool)
             devices |= {device.identity: device for device in found}
-    return tuple(sorted(devices.values(), key=lambda device: (device.node, device.path, device.identity)))
+    return tuple(sorted(devices.values(), key=attrgetter("node", "path", "identity")))
 
 
 def _undecided(situation: Situation) -> list[WantedDevice]:
@@ -139,17 +143,15 @@ def _undecided(situation: Situation) -> list[WantedDevice]:
     return found
 
 
-def _servers(
-    situation: Situation, devices: tuple[WantedDevice, ...]
-) -> tuple[tuple[WantedServer, ...], list[str]]:
+def _servers(situation: Situation, given: Given) -> tuple[tuple[WantedServer, ...], list[str]]:
     """A server for each node and domain to which it gives disks."""
-    given: dict[tuple[str, str], list[WantedDevice]] = {}
-    for device in devices:
-        given.setdefault((device.node, device.pool.domain), []).append(device)
-    fault_sets, shortfalls = fault_sets_of(situation, given)
+    counts = Counter[tuple[str, str]]()
+    for (node, pool), count in given.items():
+        counts[node, pool.domain] += count
+    fault_sets, shortfalls = fault_sets_of(situation, counts)
     servers = []
-    for (node, domain), parts in sorted(given.items()):
-        disks = f"{len(parts)} disk" + ("s" if len(parts) > 1 else "")
+    for (node, domain), count in sorted(counts.items()):
+        disks = f"{count} disk" + ("s" if count > 1 else "")
         servers.append(
             WantedServer(
                 node, domain, fault_sets.get((node, domain)), f"node {node} gives {disks} to domain {domain}"
@@ -158,12 +160,12 @@ def _servers(
     return tuple(servers), shortfalls
 
 
-def _clients(situation: Situation, devices: tuple[WantedDevice, ...]) -> tuple[WantedClient, ...]:
+def _clients(situation: Situation, given: Given) -> tuple[WantedClient, ...]:
     """Every node uses volumes: of the pools that its attributes name, that it serves, or of the default."""
-    serves: dict[str, dict[PoolName, None]] = {}
-    for device in devices:
-        serves.setdefault(device.node, {})[device.pool] = None
-    pools = sorted({device.pool for device in devices})
+    serves: dict[str, list[PoolName]] = {}
+    for node_name, pool in given:
+        serves.setdefault(node_name, []).append(pool)
+    pools = sorted({pool for _, pool in given})
     default = situation.spec.global_pool or (pools[0] if pools else DEFAULT_POOL)
     clients = []
     for node in situation.nodes:
@@ -182,11 +184,11 @@ def _clients(situation: Situation, devices: tuple[WantedDevice, ...]) -> tuple[W
     return tuple(clients)
 
 
-def _pools(devices: tuple[WantedDevice, ...], clients: tuple[WantedClient, ...]) -> tuple[WantedPool, ...]:
+def _pools(given: Given) -> tuple[WantedPool, ...]:
     """The pools that have disks. One that is only used is none: nothing could be put into it."""
-    counts: dict[PoolName, int] = {}
-    for device in devices:
-        counts[device.pool] = counts.get(device.pool, 0) + 1
+    counts = Counter[PoolName]()
+    for (_, pool), count in given.items():
+        counts[pool] += count
     return tuple(
         WantedPool(name, f"{count} disk{'s' if count > 1 else ''} on the nodes are for it")
         for name, count in sorted(counts.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from artesian.model.disk import Claim, Disk
 from artesian.model.node import Node, NodeState
@@ -44,13 +45,16 @@ class Situation:
             return []
         return sorted(
             (disk for disk in node.disks if self.verdict(node, disk).kind is VerdictKind.FREE),
-            key=lambda disk: disk.path,
+            key=attrgetter("path"),
         )
 
     def kept_device(self, node: Node, claim: Claim) -> WantedDevice:
         """A disk that is in a pool stays there, whatever its name is today."""
-        disk = next((one for one in node.disks if one.identity == claim.identity), None)
-        path = claim.path if disk is None or disk.is_called(claim.path) else disk.path
+        path = claim.path
+        for disk in node.disks:
+            if disk.identity == claim.identity:
+                path = path if disk.is_called(path) else disk.path
+                break
         return WantedDevice(
             node.name,
             claim.identity,
@@ -65,6 +69,6 @@ def claims_by_node(nodes: Iterable[Node], claims: Iterable[Claim]) -> dict[str, 
     """Each claim at the node that has its disk now, or else at the one that had it."""
     place = {disk.identity: node.name for node in nodes for disk in node.disks if disk.identity is not None}
     found: defaultdict[str, list[Claim]] = defaultdict(list)
-    for claim in sorted(claims, key=lambda claim: (claim.path, claim.identity)):
+    for claim in sorted(claims, key=attrgetter("path", "identity")):
         found[place.get(claim.identity, claim.node)].append(claim)
     return {node: tuple(found[node]) for node in sorted(found)}

@@ -12,17 +12,27 @@ pools:
     spare: 10%
     nodes: {names: ["db-*"], attributes: {tier: fast}}
     disks: {media: ssd, models: ["INTEL*"], at_least: 1TiB}
+
+engine:                              # left out: one is made
+  gateway: https://10.0.0.7:8443     # or a list of them
+  managers: [10.0.0.7, 10.0.0.8, 10.0.0.9]
+  user: admin
+  password_file: /etc/artesian/engine.password
+  secret_file: /etc/artesian/engine.secret
+  certificate: /etc/artesian/gateway.crt
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import yaml
 
 from artesian.model.disk import Media, PoolName
+from artesian.model.engine import ExistingEngine
 from artesian.model.errors import SpecError
 from artesian.model.sizes import parse_size
 from artesian.model.spec import (
@@ -38,6 +48,7 @@ from artesian.model.spec import (
 )
 
 T = TypeVar("T")
+_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?")
 Reader = Callable[["_Place", yaml.Node], Any]
 
 
@@ -59,6 +70,8 @@ def read_spec(text: str, name: str = "spec") -> Spec:
     for pool_name in named:
         if named.count(pool_name) > 1:
             raise SpecError(f"{name}: pool {pool_name} is there twice")
+    if "engine" in found and "managers" in found:
+        raise SpecError(f"{name}: the managers of an engine that is there already stay where they are")
     return Spec(
         global_pool=found.get("global_pool", None if pools else DEFAULT_POOL),
         pools=pools,
@@ -67,6 +80,7 @@ def read_spec(text: str, name: str = "spec") -> Spec:
         minimum_disk_bytes=found.get("minimum_disk", MINIMUM_DISK_BYTES),
         new_disks=found.get("new_disks", Taking.ASK),
         new_nodes=found.get("new_nodes", Taking.ASK),
+        engine=found.get("engine"),
     )
 
 
@@ -215,6 +229,50 @@ def _pool(place: _Place, node: yaml.Node) -> PoolSpec:
     )
 
 
+def _gateways(place: _Place, node: yaml.Node) -> tuple[str, ...]:
+    urls = _texts(place, node)
+    for url in urls:
+        if not url.startswith("https://"):
+            raise place.wrong(node, f"a gateway is a URL such as https://10.0.0.7:8443, not {url!r}")
+    return urls
+
+
+def _addresses(place: _Place, node: yaml.Node) -> tuple[str, ...]:
+    addresses = _texts(place, node)
+    for address in addresses:
+        if _ADDRESS.fullmatch(address) is None:
+            raise place.wrong(
+                node, f"a manager is an address such as 10.0.0.7 or 10.0.0.7:6611, not {address!r}"
+            )
+    return addresses
+
+
+def _path(place: _Place, node: yaml.Node) -> str:
+    text = _text(place, node)
+    if not text.startswith("/"):
+        raise place.wrong(node, "the whole path is needed, from / on: the scheduler reads the file")
+    return text
+
+
+def _engine(place: _Place, node: yaml.Node) -> ExistingEngine:
+    known: dict[str, Reader] = {
+        "gateway": _gateways, "managers": _addresses, "user": _text, "password_file": _path,
+        "secret_file": _path, "certificate": _path,
+    }  # fmt: skip
+    found = _mapping(place, node, known)
+    missing = [key for key in ("gateway", "managers", "password_file", "secret_file") if key not in found]
+    if missing:
+        raise place.wrong(node, f"{missing[0]} is missing")
+    return ExistingEngine(
+        found["gateway"],
+        found["managers"],
+        found.get("user", "admin"),
+        found["password_file"],
+        found["secret_file"],
+        found.get("certificate"),
+    )
+
+
 def _pools(place: _Place, node: yaml.Node) -> tuple[PoolSpec, ...]:
     return _list(place, node, _pool)
 
@@ -227,4 +285,5 @@ _SPEC: dict[str, Reader] = {
     "minimum_disk": _size,
     "new_disks": _choice(Taking),
     "new_nodes": _choice(Taking),
+    "engine": _engine,
 }

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 
 from artesian.model.disk import Claim, Disk, Tombstone
@@ -33,23 +35,26 @@ def judge_disks(
     """
     ordered = sorted(nodes, key=lambda node: node.name)
     seen = Counter(disk.identity for node in ordered for disk in node.disks if disk.identity is not None)
-    given = {(claim.node, claim.path): claim for claim in memory.claims.values()}
-    judge = _Judge(memory, given, seen, minimum_bytes, system_id)
+    judge = _Judge(memory, seen, minimum_bytes, system_id)
     verdicts = []
     for node in ordered:
-        for disk in sorted(node.disks, key=lambda disk: disk.path):
+        for disk in sorted(node.disks, key=attrgetter("path")):
             kind, because = judge.judge(node, disk)
             verdicts.append(DiskVerdict(node.name, disk.path, disk.identity, disk.size_bytes, kind, because))
     return tuple(verdicts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Judge:
     memory: Memory
-    given: Mapping[tuple[str, str], Claim]  # by node and the name that it had for the disk
     seen: Mapping[str, int]  # how many disks have an identity
     minimum_bytes: int
     system_id: str | None
+
+    @cached_property
+    def given(self) -> Mapping[tuple[str, str], Claim]:
+        """Claims by node and the name that it had for the disk: needed as soon as any disk is without one."""
+        return {(claim.node, claim.path): claim for claim in self.memory.claims.values()}
 
     def judge(self, node: Node, disk: Disk) -> tuple[VerdictKind, str]:
         """The kind of verdict, and its reason as a sentence."""
@@ -85,8 +90,11 @@ class _Judge:
         return None
 
 
-def obstacle_to_taking(disk: Disk, system_id: str | None) -> str | None:
-    """What on the disk itself speaks against writing to it; None when nothing does."""
+def obstacle_to_taking(disk: Disk, system_id: str | None, *, claimed: bool = False) -> str | None:
+    """What on the disk itself speaks against writing to it; None when nothing does.
+
+    `claimed`: it was given to the engine, whose label belongs there then.
+    """
     if disk.unreadable:
         return f"not everything about it could be found out: {disk.unreadable}"
     if disk.is_system:
@@ -99,18 +107,17 @@ def obstacle_to_taking(disk: Disk, system_id: str | None) -> str | None:
         return f"it has partitions: {', '.join(disk.partitions)}"
     if disk.signatures:
         return f"it carries a signature: {', '.join(disk.signatures)}"
-    if disk.label is not None and disk.label.system_id == system_id:
-        return "it belongs to this engine, but to no pool that is known here"
-    if disk.label is not None:
+    if disk.label is not None and disk.label.system_id != system_id:
         return f"it belongs to another engine, {disk.label.system_id}"
+    if disk.label is not None and not claimed:
+        return "it belongs to this engine, but to no pool that is known here"
     if disk.read_only:
         return "it is read-only"
     return None
 
 
 def _judge_claimed(node: Node, disk: Disk, claim: Claim, system_id: str | None) -> tuple[VerdictKind, str]:
-    ours = disk.label is not None and disk.label.system_id == system_id
-    obstacle = obstacle_to_taking(replace(disk, label=None) if ours else disk, system_id)
+    obstacle = obstacle_to_taking(disk, system_id, claimed=True)
     if obstacle is not None:
         return VerdictKind.REFUSED, f"it was given to pool {claim.pool}, but now {obstacle}"
     sentence = f"it was given to pool {claim.pool}"

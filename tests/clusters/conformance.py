@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,13 @@ class SubstrateConformance:
         assert not handle.agent_runs("alpha")
         assert handle.substrate.ensure_agent("alpha", CREDENTIALS)
         assert handle.agent_runs("alpha")
+
+    def test_an_agent_with_other_credentials_is_started_anew(self, handle: Handle) -> None:
+        handle.substrate.ensure_agent("alpha", CREDENTIALS)
+        others = replace(CREDENTIALS, engine_secret="another-secret")
+        assert handle.substrate.ensure_agent("alpha", others)
+        assert handle.agent_runs("alpha")
+        assert not handle.substrate.ensure_agent("alpha", others)
 
     def test_an_agent_is_ended_once(self, handle: Handle) -> None:
         assert not handle.substrate.stop_agent("alpha")

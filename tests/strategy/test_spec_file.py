@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artesian.model.disk import Media, PoolName
+from artesian.model.engine import ExistingEngine
 from artesian.model.errors import SpecError
 from artesian.model.spec import DiskSelector, ManagersSpec, NodeSelector, PoolSpec, Spec, Survives, Taking
 from artesian.strategy.spec_file import read_spec
@@ -27,6 +28,13 @@ pools:
     disks: {media: ssd, models: ["INTEL*"], at_least: 1TiB}
   - name: scratch
 """
+EXISTING = """
+engine:
+  gateway: https://10.0.0.7:8443
+  managers: [10.0.0.7, "10.0.0.8:7000"]
+  password_file: /etc/password
+  secret_file: /etc/secret
+"""
 
 
 def test_everything_that_can_be_said() -> None:
@@ -42,6 +50,12 @@ def test_everything_that_can_be_said() -> None:
         fault_set_attribute="rack",
         minimum_disk_bytes=10 * GIB,
         new_disks=Taking.TAKE,
+    )
+
+
+def test_an_engine_that_is_there_already() -> None:
+    assert read_spec(EXISTING).engine == ExistingEngine(
+        ("https://10.0.0.7:8443",), ("10.0.0.7", "10.0.0.8:7000"), "admin", "/etc/password", "/etc/secret"
     )
 
 
@@ -72,6 +86,11 @@ def test_nothing_said_is_the_global_pool() -> None:
         ("pools:\n- name: a\n  nodes: {attributes: [x]}", "attributes and what they have to be"),
         ("managers: {nodes: {names: [[a]]}}", "a word or a text"),
         ("zzz: 1", "known here are managers"),
+        ("engine: {gateway: https://a}", "line 1: engine: managers is missing"),
+        ("engine: {gateway: 10.0.0.7}", "a gateway is a URL such as"),
+        ("engine: {managers: ['https://a:1']}", "a manager is an address such as"),
+        ("engine: {secret_file: secret}", "the whole path is needed"),
+        (EXISTING + "managers: {count: 3}", "stay where they are"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, complaint: str) -> None:

@@ -71,6 +71,9 @@ def up(
 def down(
     folder: options.Folder = options.DEFAULT_FOLDER,
     destroy: Annotated[bool, typer.Option("--destroy", help="Delete the cluster and all its data.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even though others use the disks, through an adopted engine.")
+    ] = False,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 60.0,
     as_json: common.Json = False,
@@ -88,7 +91,7 @@ def down(
         if scheduler_process.ensure(folder, unless=lambda: _nothing_runs(cluster)) is None:
             receipt.append("nothing was running")
         else:
-            receipt += _stop(folder, cluster, timeout_s, say)
+            receipt += _stop(folder, cluster, force, timeout_s, say)
     if destroy:
         cluster.check_nothing_runs()
         shutil.rmtree(folder)
@@ -188,15 +191,15 @@ def _engine_away(api: Api) -> str | None:
     return f"waiting for the engine: {engine['problem']}"
 
 
-def _stop(folder: Path, cluster: LocalCluster, timeout_s: float, say: Progress) -> list[str]:
+def _stop(folder: Path, cluster: LocalCluster, force: bool, timeout_s: float, say: Progress) -> list[str]:
     """End everything in good order; what was done."""
     api = Api(folder)
     if api.get("/status")["stopping"] == "all":
-        api.put("/stopping", {"stopping": "volumes"})  # agents are needed again
+        api.put("/stopping", {"stopping": "volumes", "force": force})  # agents are needed again
     _wait_for_agents(api, say)
-    receipt = _let_go(api, timeout_s, say)
+    receipt = _let_go(api, force, timeout_s, say)
     say("stopping processes …")
-    api.put("/stopping", {"stopping": "all"})
+    api.put("/stopping", {"stopping": "all", "force": force})
     running = _running(api)
     wait_for(lambda: _what_runs(api), timeout_s, say)
     receipt += [f"stopped {name} on {node}" for node, name in running]
@@ -214,10 +217,10 @@ def _nothing_runs(cluster: LocalCluster) -> bool:
     return True
 
 
-def _let_go(api: Api, timeout_s: float, say: Progress) -> list[str]:
+def _let_go(api: Api, force: bool, timeout_s: float, say: Progress) -> list[str]:
     """Detach all volumes; if one is in use, everything goes on as before. Raises InTheWay."""
     attached = _attached(api)
-    api.put("/stopping", {"stopping": "volumes"})
+    api.put("/stopping", {"stopping": "volumes", "force": force})
     try:
         wait_for(
             lambda: "; ".join(f"volume on {one}" for one in _attached(api)) or None, min(timeout_s, 20.0), say

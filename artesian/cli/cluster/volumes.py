@@ -57,6 +57,19 @@ def create(
     _finish(api, output, name, no_wait, timeout_s)
 
 
+@volume.command()
+def adopt(
+    name: Name,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Use a volume that an adopted engine has already, as it is."""
+    api, output = Api(folder), Output(as_json)
+    api.post(f"/volumes/{name}/adopt")
+    _finish(api, output, name, False, timeout_s)
+
+
 @volume.command("list")
 def list_volumes(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
     """Show the volumes."""
