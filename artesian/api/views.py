@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from artesian.model.changes import EnterMaintenance
 from artesian.model.engine import SeenDevice
-from artesian.model.names import client_guid, device_name
+from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
-from artesian.model.state import FrameworkState
+from artesian.model.state import FrameworkState, NodeRecord
 from artesian.model.wishes import VolumeWish
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
@@ -114,6 +115,7 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "joined": record.joined,
                 "leaving": record.leaving,
                 "in_maintenance": record.in_maintenance,
+                "maintenance": _maintenance(verdict, record, node.name),
                 "roles": _roles(state, node.name),
                 "attributes": dict(node.attributes),
                 "disks": len(node.disks),
@@ -123,6 +125,20 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
             }
         )
     return shown
+
+
+def _maintenance(verdict: Verdict, record: NodeRecord, node: str) -> Document:
+    """`wanted`, and whether the engine has `done` it; if not, what it waits for."""
+    engine = verdict.seen.engine
+    names = {server_name(node, domain) for domain in record.domains}
+    servers = [one for one in engine.servers if one.name in names] if engine is not None else []
+    done = engine is not None and all(one.in_maintenance == record.in_maintenance for one in servers)
+    held = (
+        one.because
+        for one in verdict.held
+        if isinstance(one.step.change, EnterMaintenance) and one.step.change.node == node
+    )
+    return {"wanted": record.in_maintenance, "done": done, "because": "" if done else next(held, "")}
 
 
 def _roles(state: FrameworkState, node: str) -> list[str]:

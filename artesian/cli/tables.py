@@ -100,14 +100,19 @@ def _managers(document: Document) -> Table:
 
 
 def _servers(document: Document) -> Table:
+    def state(server: Document) -> str:
+        if server["in_maintenance"]:
+            return "in maintenance" if server["connected"] else "away, in maintenance"
+        if not server["connected"]:
+            return "away"
+        return "connected" if server["lifecycle"] == "normal" else str(server["lifecycle"])
+
     return table_of(
         ["server", "state", "domain", "fault set", "address", "pid"],
         [
             [
                 server["name"],
-                ("connected" if server["lifecycle"] == "normal" else server["lifecycle"])
-                if server["connected"]
-                else "away",
+                state(server),
                 server["protection_domain"],
                 _or_dash(server["fault_set"]),
                 server["address"],

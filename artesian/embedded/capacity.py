@@ -16,7 +16,9 @@ from artesian.embedded.state.model import Device, State, StoragePool, Volume
 
 __all__ = [
     "CHUNK_KB",
+    "answering_devices",
     "available_bytes",
+    "connected_servers",
     "device_slots",
     "device_statistics",
     "domain_statistics",
@@ -33,6 +35,16 @@ _NOTHING = DeviceLive("opening")
 def device_slots(live: Live) -> dict[str, int]:
     """Used slots of every device of which they are known."""
     return {id: report.used_slots for id, report in live.devices.items() if report.slot_count}
+
+
+def connected_servers(live: Live) -> list[str]:
+    """The servers that are there."""
+    return sorted(id for id, seen in live.servers.items() if seen.connected)
+
+
+def answering_devices(state: State, live: Live) -> list[str]:
+    """The devices that can be read and written now."""
+    return sorted(id for id in state.devices if answers(state, live, id))
 
 
 def pool_statistics(state: State, live: Live, pool_id: str) -> dict[str, Any]:
@@ -127,7 +139,7 @@ def _statistics(
 
 def _sizes(state: State, live: Live, devices: list[Device]) -> dict[str, int]:
     """What healing has taken of the spare share is in use, and no longer spare."""
-    maximum = limit = spare = used = unused = unreachable = 0
+    maximum = limit = spare = used = unused = unreachable = in_maintenance = 0
     for device in devices:
         pool = state.storage_pools[device.storage_pool_id]
         own_limit = usable_slots(device)
@@ -141,6 +153,8 @@ def _sizes(state: State, live: Live, devices: list[Device]) -> dict[str, int]:
         unused += own_unused
         if not answers(state, live, device.id):
             unreachable += own_unused
+        if state.servers[device.server_id].in_maintenance:
+            in_maintenance += own_used
     return {
         "maxCapacityInKb": maximum * CHUNK_KB,
         "capacityLimitInKb": limit * CHUNK_KB,
@@ -148,6 +162,7 @@ def _sizes(state: State, live: Live, devices: list[Device]) -> dict[str, int]:
         "capacityInUseInKb": used * CHUNK_KB,
         "unusedCapacityInKb": unused * CHUNK_KB,
         "unreachableUnusedCapacityInKb": unreachable * CHUNK_KB,
+        "inMaintenanceCapacityInKb": in_maintenance * CHUNK_KB,
     }
 
 

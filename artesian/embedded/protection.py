@@ -155,6 +155,8 @@ class _HealingSums:
                 copy.state is CopyState.STALE and answers(state, self._live, copy.device_id)
                 for copy in one.copies
             )
+            if not back and any(_is_excused(state, self._live, copy) for copy in one.copies):
+                return None
             return "BckRebuild" if back else "FwdRebuild"
         return "Rebalance" if any(_leaves(state, copy) for copy in one.copies) else None
 
@@ -181,6 +183,13 @@ class _HealingSums:
             "activeMovingCapacityInKb": active_kb,
             "pendingMovingCapacityInKb": pending_kb,
         }
+
+
+def _is_excused(state: State, live: Live, copy: Copy) -> bool:
+    """Whether a copy is out of reach for maintenance, so that nobody remakes it."""
+    device = state.devices[copy.device_id]
+    away = device.error is None and not answers(state, live, device.id)
+    return away and state.servers[device.server_id].in_maintenance
 
 
 def _leaves(state: State, copy: Copy) -> bool:

@@ -13,6 +13,7 @@ from artesian.model.changes import (
     Change,
     CreateEngine,
     DeleteVolume,
+    EnterMaintenance,
     JoinNode,
     RemoveClient,
     RemoveDevice,
@@ -55,11 +56,14 @@ class _Guard:
         self._facts = facts
         self._verdicts = {(verdict.node, verdict.identity): verdict for verdict in facts.topology.verdicts}
         self._emptied: set[PoolName] = set()  # pools out of which something is being taken in this pass
+        self._resting: set[str] = set()  # domains of which a server goes into maintenance in this pass
 
     def note_taken(self, change: Change) -> None:
-        """A step goes ahead: one removal at a time from each pool."""
+        """A step goes ahead: one removal at a time from each pool, one server at a time into maintenance."""
         if isinstance(change, RemoveDevice):
             self._emptied.add(change.pool)
+        if isinstance(change, EnterMaintenance):
+            self._resting.add(change.domain)
 
     def objection(self, step: Step, approved: set[str], plan_id: str) -> str | None:
         """Why a step is not taken now; None when nothing speaks against it."""
@@ -167,6 +171,8 @@ class _Guard:
 
     def _remove_device(self, change: Change) -> str | None:
         assert isinstance(change, RemoveDevice)
+        if self._facts.state.node(change.node).in_maintenance:
+            return f"node {change.node} is in maintenance: its data moves when that has ended"
         if change.pool in self._emptied:
             return f"another disk is being taken out of pool {change.pool}"
         mine = device_name(change.identity)
@@ -191,6 +197,50 @@ class _Guard:
     def _remove_server(self, change: Change) -> str | None:
         assert isinstance(change, RemoveServer)
         return self._someone_silent()
+
+    def _enter_maintenance(self, change: Change) -> str | None:
+        """A node that is about to be away must be the only one, and nothing may need it."""
+        assert isinstance(change, EnterMaintenance)
+        users = [
+            name
+            for name, wish in sorted(self._facts.state.volumes.items())
+            if wish.node == change.node and not wish.deleted
+        ]
+        if users:
+            return f"volume {users[0]} is on node {change.node}: move or detach it first"
+        if change.domain in self._resting:
+            return f"another server of domain {change.domain} is going into maintenance"
+        away = self._maintained_beside(change)
+        if away is not None:
+            return f"server {away} of domain {change.domain} is in maintenance already"
+        for pool in self._facts.engine.pools:
+            if pool.name.domain == change.domain and not pool.is_whole:
+                return f"pool {pool.name} is degraded, and is healed first"
+        address = self._facts.state.node(change.node).address
+        managers = self._facts.engine.managers
+        if any(one.host == address and one.healthy for one in managers):
+            because = self._quorum(len(managers), 1 + self._managers_resting(change.node))
+            if because is not None:
+                return because
+        return self._someone_silent()
+
+    def _managers_resting(self, but: str) -> int:
+        """Managers that answer, on other nodes whose servers rest: they may be away at any moment."""
+        resting = {one.name for one in self._facts.engine.servers if one.in_maintenance}
+        addresses = {
+            record.address
+            for name, record in self._facts.state.nodes.items()
+            if name != but and any(server_name(name, domain) in resting for domain in record.domains)
+        }
+        return sum(one.host in addresses and one.healthy for one in self._facts.engine.managers)
+
+    def _maintained_beside(self, change: EnterMaintenance) -> str | None:
+        """A server in maintenance that may hold the other copies; those of one fault set may go together."""
+        name = server_name(change.node, change.domain)
+        servers = [one for one in self._facts.engine.servers if one.domain == change.domain]
+        mine = next((one.fault_set for one in servers if one.name == name), None)
+        others = [one for one in servers if one.in_maintenance and one.name != name]
+        return min((one.name for one in others if mine is None or one.fault_set != mine), default=None)
 
     def _remove_client(self, change: Change) -> str | None:
         assert isinstance(change, RemoveClient)
@@ -242,6 +292,7 @@ _RULES: dict[type, Callable[[_Guard, Change], str | None]] = {
     AddManager: _Guard._add_manager,
     RemoveManager: _Guard._remove_manager,
     RemoveDevice: _Guard._remove_device,
+    EnterMaintenance: _Guard._enter_maintenance,
     RemoveServer: _Guard._remove_server,
     RemoveClient: _Guard._remove_client,
     UnmapVolume: _Guard._unmap,

@@ -45,9 +45,7 @@ class Decision:
         return self.guarded.plan
 
 
-def decide(
-    spec: Spec, seen: Observation, state: FrameworkState, deriver: Deriver | None = None
-) -> Decision:
+def decide(spec: Spec, seen: Observation, state: FrameworkState, deriver: Deriver | None = None) -> Decision:
     """What is wanted, the steps towards it, and which of them may be taken now.
 
     A `deriver` that is used again makes no difference but for the time that it takes.

@@ -44,6 +44,10 @@ class EngineConnection:
             return read_secret_file(identity.adopted.secret_file)
         return self._secrets.engine_secret
 
+    def new_identity(self) -> EngineIdentity:
+        """What an engine that is made now would be."""
+        return EngineIdentity("embedded", secrets.token_hex(8), "artesian")
+
     def keep_certificate(self, node: str, text: str) -> None:
         """Remember the certificate of a node's gateway: it is trusted from then on."""
         path = self._folder / f"{node}.crt"
@@ -64,8 +68,3 @@ class EngineConnection:
     def _certificate_file(self, node: str) -> Path | None:
         path = self._folder / f"{node}.crt"
         return path if path.exists() else None
-
-
-def new_engine() -> EngineIdentity:
-    """What an engine that is made now would be."""
-    return EngineIdentity("embedded", secrets.token_hex(8), "artesian")

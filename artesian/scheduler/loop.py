@@ -25,7 +25,7 @@ from artesian.planner.assigning import assignment_of, generation_of
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
 from artesian.scheduler.acting import Actor
-from artesian.scheduler.connecting import EngineConnection, new_engine
+from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.observing import observe
 from artesian.scheduler.reports import Reports
@@ -110,7 +110,7 @@ class Scheduler:
         decision = decide(self.spec, seen, state)
         addresses = {node.name: node.address for node in nodes}
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
-        taken = self._actor.act(ready, self._engine(), new_engine(), addresses)
+        taken = self._actor.act(ready, self._engine(), self._connection.new_identity(), addresses)
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
 

@@ -90,7 +90,7 @@ def remove_node(state: FrameworkState, seen: Observation, name: str) -> Framewor
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
-    return _with_node(state, name, leaving=True)
+    return _with_node(state, name, leaving=True, in_maintenance=False)
 
 
 def _check_managers_fit(state: FrameworkState, seen: Observation, name: str) -> None:
@@ -122,6 +122,8 @@ def maintain_node(
 ) -> FrameworkState:
     """Put a node in maintenance, or take it out."""
     _known_node(state, seen, name)
+    if in_maintenance and state.node(name).leaving:
+        raise Conflict(f"node {name} is being removed")
     return _with_node(state, name, in_maintenance=in_maintenance)
 
 
@@ -305,6 +307,8 @@ def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:
     _known_node(state, seen, node)
     if state.node(node).leaving:
         raise Conflict(f"node {node} is being removed")
+    if state.node(node).in_maintenance:
+        raise Conflict(f"node {node} is in maintenance: artesian node maintain {node} --end")
     if not state.node(node).is_client:
         raise Conflict(f"node {node} has no client yet, so it cannot use volumes")
 

@@ -45,6 +45,7 @@ def document() -> dict[str, Any]:
                 "name": "node-2",
                 "connected": False,
                 "lifecycle": "normal",
+                "in_maintenance": False,
                 "protection_domain": "default",
                 "fault_set": None,
                 "address": "127.1.2.2:7072",
@@ -144,6 +145,12 @@ def test_everything_that_matters_is_shown(document: dict[str, Any]) -> None:
     assert row(
         text, "orders", "1", "ReadWrite", "open", "/dev/loop0 at /mnt/orders (xfs)", "nbd+unix:///orders"
     )
+
+
+@pytest.mark.parametrize(("connected", "shows"), [(True, "in maintenance"), (False, "away, in maintenance")])
+def test_a_server_in_maintenance_is_seen(document: dict[str, Any], connected: bool, shows: str) -> None:
+    document["servers"][0] |= {"in_maintenance": True, "connected": connected}
+    assert row(shown(document), "node-2", f" {shows} ", "default")
 
 
 def test_a_watcher_sees_what_changes_first(document: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 
+from artesian.embedded.capacity import answering_devices, connected_servers
 from artesian.embedded.healing import HealingPolicy, decide, joins_allowed
 from artesian.embedded.state.commands import apply
 from artesian.embedded.state.live import DeviceLive, JoinLive, Live, ServerLive
@@ -68,6 +69,7 @@ class Cluster:
         self.led_since_s = 0.0
         self.up: dict[str, bool] = {}
         self.changed_s: dict[str, float] = {}
+        self.excused_s: dict[str, float] = {}
         self.registered: set[str] = set()
         self.carried_out: dict[str, int] = {}  # the version of the last assignment of each server
         self.disks: dict[str, Disk] = {}
@@ -151,6 +153,24 @@ class Cluster:
         arguments = {"server_id": server_id, "device_slots": dict(self.slots_used())}
         apply(self.state, "remove_server", arguments)
 
+    def enter_maintenance(self, server_id: str) -> None:
+        """Raises CommandRefused."""
+        live = self.live()
+        arguments = {
+            "server_id": server_id,
+            "connected_servers": connected_servers(live),
+            "answering_devices": answering_devices(self.state, live),
+        }
+        apply(self.state, "enter_maintenance", arguments)
+
+    def exit_maintenance(self, server_id: str) -> None:
+        if self.state.servers[server_id].in_maintenance:
+            self.excused_s[server_id] = self.now_s
+        apply(self.state, "exit_maintenance", {"server_id": server_id})
+
+    def is_in_maintenance(self, device_id: str) -> bool:
+        return self.state.servers[self.state.devices[device_id].server_id].in_maintenance
+
     def change_leader(self) -> None:
         """Everything that the leader saw is forgotten; servers register anew one after the other."""
         self.led_since_s = self.now_s
@@ -197,7 +217,12 @@ class Cluster:
         for server_id in self.state.servers:
             connected = self.up[server_id] and server_id in self.registered
             since_s = max(self.led_since_s, self.changed_s[server_id])
-            servers[server_id] = ServerLive(connected, since_s, self.carried_out.get(server_id, 0))
+            servers[server_id] = ServerLive(
+                connected,
+                since_s,
+                self.carried_out.get(server_id, 0),
+                excused_s=self.excused_s.get(server_id, 0.0),
+            )
         devices = {}
         used = self.slots_used()
         for device_id, device in self.state.devices.items():
@@ -230,6 +255,8 @@ class Cluster:
             before = [self._good(item, live) for item in self.pool.slices]
             if name == "begin_joins":
                 self._check_beginnings(arguments["joins"], live)
+                self._check_maintenance(arguments["joins"])
+            held = self._held_in_maintenance()
             apply(self.state, name, arguments)
             after = [self._good(item, live) for item in self.pool.slices]
             if name not in ("mark_stale", "place_slices"):
@@ -239,6 +266,7 @@ class Cluster:
             if name == "mark_stale":
                 assert all(new[0] >= min(1, old[0]) for old, new in zip(before, after, strict=True))
                 self._tell_damaged()
+            assert self._held_in_maintenance() <= held, f"{name} put copies onto a server in maintenance"
         self.check()
         self.warnings = decision.warnings
         self.now_s += PASS_S
@@ -265,6 +293,29 @@ class Cluster:
             assert live.servers[target.server_id].connected, "a join onto a device that is away"
             if join["reason"] == "rebalance":
                 assert healthy or self._has_one_unit(), "rebalancing while copies are missing"
+
+    def _held_in_maintenance(self) -> set[tuple[int, str]]:
+        """The copies on servers in maintenance, and those on their way there."""
+        held = set()
+        for index, item in enumerate(self.pool.slices):
+            targets = [item.join.target_device_id] if item.join is not None else []
+            for device_id in (*(copy.device_id for copy in item.copies), *targets):
+                if self.is_in_maintenance(device_id):
+                    held.add((index, device_id))
+        return held
+
+    def _check_maintenance(self, joins: list[dict[str, object]]) -> None:
+        """A server in maintenance keeps its copies, unless they are broken or badly placed."""
+        for join in joins:
+            replaced = join["replaces"]
+            if replaced is None or replaced == join["target"] or not self.is_in_maintenance(str(replaced)):
+                continue
+            assert join["reason"] == "rebuild", "data moves off a server in maintenance"
+            units = [self.unit(copy.device_id) for copy in self.pool.slices[int(str(join["slice"]))].copies]
+            broken = self.state.devices[str(replaced)].error is not None
+            assert broken or len(set(units)) < len(units), "a copy is remade because of maintenance"
+        if any(self.is_in_maintenance(device_id) for device_id in self.state.devices):
+            assert all(join["reason"] != "rebalance" for join in joins), "rebalancing during maintenance"
 
     def _has_one_unit(self) -> bool:
         return len({self.unit(id) for id in self.state.devices if self.is_up(id)}) == 1

@@ -60,7 +60,7 @@ class Scenario:
         random, cluster = self.random, self.cluster
         server = random.choice(sorted(cluster.state.servers))
         device = random.choice(sorted(cluster.state.devices))
-        match random.randrange(15):
+        match random.randrange(17):
             case 0 | 1 | 2:
                 cluster.stop_server(server)
             case 3 | 4 | 5:
@@ -88,9 +88,19 @@ class Scenario:
                     cluster.damage_device(device)
             case 14 if cluster.chunks[0] < 6:
                 cluster.add_volume(random.randint(1, 3))
+            case 15:
+                with suppress(CommandRefused):
+                    cluster.enter_maintenance(server)
+                    cluster.stop_server(server)
+            case 16:
+                self.end_maintenance()
         for index in range(len(cluster.newest)):
             if random.random() < 0.2:
                 cluster.write(index)
+
+    def end_maintenance(self) -> None:
+        for server in sorted(self.cluster.state.servers):
+            self.cluster.exit_maintenance(server)
 
     def try_removal(self, device_ids: list[str], remove: Callable[[], None]) -> None:
         """Remove something if healing and the state both find that its data can move."""
@@ -131,6 +141,7 @@ class Scenario:
     def end_faults(self) -> None:
         for server in sorted(self.cluster.state.servers):
             self.cluster.start_server(server)
+        self.end_maintenance()
 
     def check_units(self) -> None:
         if self.layout_changed:

@@ -148,6 +148,13 @@ def affected(engine: EngineSeen, change: c.Change) -> EngineSeen:
         case c.RemoveServer(name, domain):
             servers = tuple(one for one in engine.servers if one.name != server_name(name, domain))
             return replace(engine, servers=servers)
+        case c.EnterMaintenance(name, domain) | c.ExitMaintenance(name, domain):
+            resting = isinstance(change, c.EnterMaintenance)
+            servers = tuple(
+                replace(one, in_maintenance=resting) if one.name == server_name(name, domain) else one
+                for one in engine.servers
+            )
+            return replace(engine, servers=servers)
         case c.RemoveClient(name):
             guid = client_guid(engine.system_id, name)
             return replace(engine, clients=tuple(one for one in engine.clients if one.guid != guid))

@@ -100,9 +100,10 @@ def make_disk(node: str, letter: str, **facts: object) -> Disk:
         "path": f"/dev/sd{letter}",
         "identity": f"wwn:{node}-{letter}",
         "size_bytes": DISK_BYTES,
-        "stable_path": f"/dev/disk/by-id/{node}-{letter}",
         **facts,
     }
+    if values["identity"] is not None:
+        values.setdefault("stable_path", f"/dev/disk/by-id/{values['identity']}")
     return Disk(**values)  # type: ignore[arg-type]
 
 

@@ -12,8 +12,11 @@ from unittest import mock
 import structlog
 
 from artesian.engines.port import Engine
+from artesian.model.engine import ExistingEngine
 from artesian.model.state import EngineIdentity
+from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.loop import Scheduler
+from artesian.scheduler.memory import Secrets
 from artesian.store.port import Store
 from tests.simulation.nodes import SimulatedSubstrate
 
@@ -50,6 +53,23 @@ def simulated(clock: Callable[[], float]) -> Iterator[None]:
         yield
 
 
+class SimulatedConnection(EngineConnection):
+    """Connects to simulated engines; their ids are given."""
+
+    def __init__(
+        self, known: Secrets, connect: Callable[[EngineIdentity], Engine], new_id: Callable[[], str]
+    ) -> None:
+        super().__init__(_NOWHERE, known)
+        self._connect_simulated = connect
+        self._new_id = new_id
+
+    def new_identity(self) -> EngineIdentity:
+        return EngineIdentity("simulated", self._new_id(), "simulated")
+
+    def _connect(self, identity: EngineIdentity | None, _named: ExistingEngine | None) -> Engine | None:
+        return self._connect_simulated(identity) if identity is not None else None
+
+
 class SimulatedScheduler(Scheduler):
     """The scheduler as it is, but for the engine that it connects to and for the ids of new ones."""
 
@@ -61,12 +81,5 @@ class SimulatedScheduler(Scheduler):
         connect: Callable[[EngineIdentity], Engine],
         new_id: Callable[[], str],
     ) -> None:
-        self._connect_simulated = connect
-        self._new_id = new_id
         super().__init__(store, substrate, _NOWHERE, "http://simulated", clock)
-
-    def _connect(self, identity: EngineIdentity) -> Engine:
-        return self._connect_simulated(identity)
-
-    def _new_engine(self) -> EngineIdentity:
-        return EngineIdentity("simulated", self._new_id(), "simulated")
+        self._connection = SimulatedConnection(self.memory.secrets, connect, new_id)

@@ -71,12 +71,28 @@ def maintain(
     name: options.NodeName,
     end: Annotated[bool, typer.Option("--end", help="It is over.")] = False,
     folder: options.Folder = options.DEFAULT_FOLDER,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = 60.0,
     as_json: common.Json = False,
 ) -> None:
-    """Put a node in maintenance: nothing new is put on it."""
-    Api(folder).post(f"/nodes/{name}/{'unmaintain' if end else 'maintain'}")
-    text = f"Node {name} is {'no longer ' if end else ''}in maintenance."
-    Output(as_json).result({"node": name, "in_maintenance": not end}, text)
+    """Prepare a node for being away: nothing is rebuilt meanwhile, and nothing new is put on it."""
+    api, output = Api(folder), Output(as_json)
+    api.post(f"/nodes/{name}/{'unmaintain' if end else 'maintain'}")
+    api.post("/passes")
+    if not no_wait:
+        with output.progress() as say:
+            wait_for(lambda: _maintenance_missing(api, name), timeout_s, say)
+    text = f"Node {name} is in maintenance: it may be switched off now."
+    if end:
+        text = f"Node {name} is no longer in maintenance."
+    elif no_wait:
+        text = f"Node {name} goes into maintenance as soon as nothing speaks against it."
+    output.result({"node": name, "in_maintenance": not end, "done": not no_wait}, text)
+
+
+def _maintenance_missing(api: Api, name: str) -> str | None:
+    found = next(one["maintenance"] for one in api.get("/nodes") if one["name"] == name)
+    return None if found["done"] else found["because"] or f"the engine is told of node {name}"
 
 
 @disk.command("list")

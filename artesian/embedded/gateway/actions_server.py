@@ -162,6 +162,14 @@ async def _set_port(context: Context, object_id: str, parameters: Parameters) ->
     await context.command("set_server_port", server_id=object_id, port=port)
 
 
+async def _enter_maintenance(context: Context, object_id: str, _parameters: Parameters) -> None:
+    await context.command("enter_maintenance", server_id=object_id)
+
+
+async def _exit_maintenance(context: Context, object_id: str, _parameters: Parameters) -> None:
+    await context.command("exit_maintenance", server_id=object_id)
+
+
 def _drl_mode(parameters: Parameters) -> dict[str, Any]:
     mode = parameters.required_choice("drlMode", DRL_MODES)
     return {"drlMode": mode, "configuredDrlMode": mode}
@@ -174,6 +182,8 @@ SERVER_ACTIONS: Mapping[str, Handler] = {
     "removeSdsIp": _remove_ip,
     "setSdsIpRole": _set_ip_role,
     "setSdsPort": _set_port,
+    "enterMaintenanceMode": _enter_maintenance,
+    "exitMaintenanceMode": _exit_maintenance,
     "setDrlMode": storing("server", _drl_mode),
     "enableRfcache": storing("server", constant(rfcacheEnabled=True)),
     "disableRfcache": storing("server", constant(rfcacheEnabled=False)),

@@ -76,7 +76,7 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
             "switchClusterMode",
         }
     ),
-    "Sds": frozenset({"enterMaintenanceMode", "exitMaintenanceMode"}),
+    "Sds": frozenset({"enterProtectedMaintenanceMode", "exitProtectedMaintenanceMode"}),
     "Volume": frozenset(
         {
             "addMappedHost",

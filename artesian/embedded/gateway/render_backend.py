@@ -21,8 +21,6 @@ _SERVER_DEFAULTS: dict[str, Any] = {
     "onVmWare": False,
     "numOfIoBuffers": None,
     "perfProfile": "HighPerformance",
-    "maintenanceState": "NoMaintenance",
-    "maintenanceType": "NoMaintenance",
     "rfcacheEnabled": False,
     "rfcacheErrorLowResources": False,
     "rfcacheErrorApiVersionMismatch": False,
@@ -144,6 +142,8 @@ def sds(view: View, server: Server) -> dict[str, Any]:
         "sdsState": "RemovePending" if server.lifecycle is Lifecycle.REMOVING else "Normal",
         "membershipState": "Joined" if connected else "Decoupled",
         "mdmConnectionState": "Connected" if connected else "Disconnected",
+        "maintenanceState": "InMaintenance" if server.in_maintenance else "NoMaintenance",
+        "maintenanceType": "IMM" if server.in_maintenance else "NoMaintenance",  # instant, not protected
         "softwareVersionInfo": COMPONENT_VERSION,
         "processId": seen.process_id if seen is not None and connected else None,
     }

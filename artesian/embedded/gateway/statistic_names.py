@@ -48,7 +48,6 @@ _CAPACITIES = (
     "degradedFailedVacInKb",
     "failedVacInKb",
     "semiProtectedVacInKb",
-    "inMaintenanceCapacityInKb",
     "inMaintenanceVacInKb",
     "rmPendingAllocatedInKb",
     "rmPendingThickInKb",

@@ -77,6 +77,9 @@ def _warn(work: Work, needs: Sequence[Need]) -> None:
     together = sum(need.kind is Kind.WAIT and _shares_unit(view, need.slice_index) for need in needs)
     if together:
         work.warn(f"both copies of {counted(together, 'slice')} are in one fault set or server")
+    if view.in_maintenance:
+        names = ", ".join(sorted(view.in_maintenance))
+        work.warn(f"in maintenance: {names}; copies that are only away with it are not remade elsewhere")
     broken = kinds[Kind.RESYNC] + kinds[Kind.REMAKE]
     if broken and not view.pool.rebuild_enabled:
         work.warn(f"{counted(broken, 'slice')} have one good copy only, and rebuilding is disabled")

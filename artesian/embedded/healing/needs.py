@@ -78,9 +78,14 @@ def _need_of_pair(index: int, one: DeviceView, other: DeviceView, units: set[str
         if device.lost:
             return Need(Kind.REMAKE, index, device.device_id)
     if one.unit == other.unit and units - {one.unit}:
-        mover = max(one, other, key=lambda device: (device.leaving, device.copies_to_be, device.device_id))
+        mover = max(one, other, key=_rank_of_mover)
         return Need(Kind.PART, index, mover.device_id)
     for device, partner in ((one, other), (other, one)):
         if device.leaving and (partner.up or partner.leaving):
             return Need(Kind.EVACUATE, index, device.device_id)
     return Need(Kind.WAIT, index)
+
+
+def _rank_of_mover(device: DeviceView) -> tuple[bool, bool, int, str]:
+    """Of two copies in one fault unit that one is moved which is on the device of the higher rank."""
+    return device.leaving, not device.in_maintenance, device.copies_to_be, device.device_id

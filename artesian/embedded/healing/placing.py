@@ -15,18 +15,25 @@ def place_empty(work: Work) -> None:
         if view.without_copies:
             _place(work, _reachable(view), view.without_copies)
         return
-    members = work.members()
+    members = _reachable(view) if view.in_maintenance else work.members()
     joining = set(view.joining)
     indices = [index for index in range(len(view.pool.slices)) if index not in joining]
     if not members:  # the last devices leave; those that are only away keep their place
         indices = [index for index in indices if _all_leave(view, index)]
-    if indices and not _is_settled(work, members):
+    elif view.in_maintenance:  # only what has to be: balance is for when everybody is back
+        indices = [index for index in indices if _lacks_place(view, index)]
+    if indices and (view.in_maintenance or not _is_settled(work, members)):
         _place(work, members, indices)
 
 
 def _all_leave(view: PoolView, index: int) -> bool:
     copies = view.pool.slices[index].copies
     return bool(copies) and all(view.devices[copy.device_id].leaving for copy in copies)
+
+
+def _lacks_place(view: PoolView, index: int) -> bool:
+    devices = [view.devices[copy.device_id] for copy in view.pool.slices[index].copies]
+    return not devices or any(device.leaving or device.lost for device in devices)
 
 
 def _reachable(view: PoolView) -> list[PlacementDevice]:

@@ -17,7 +17,7 @@ def rebalance(work: Work) -> None:
     goes on until all are exact; each move brings the counts closer, so that it ends and stays ended.
     """
     view = work.view
-    if not view.pool.rebalance_enabled or not is_healthy(view):
+    if not may_rebalance(view):
         return
     left = moves_left(work)
     if not left:
@@ -42,6 +42,11 @@ def rebalance(work: Work) -> None:
         begun += 1
     if begun:
         work.explain(f"{begun} of {left} slices begin to move so that every device has its share")
+
+
+def may_rebalance(view: PoolView) -> bool:
+    """Not while something is broken, nor while a server is in maintenance: it neither gets nor gives."""
+    return view.pool.rebalance_enabled and not view.in_maintenance and is_healthy(view)
 
 
 def moves_left(work: Work) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from artesian.embedded.healing.deciding import heal_pool
 from artesian.embedded.healing.needs import Kind, needs_of
 from artesian.embedded.healing.policy import Decision, HealingPolicy, counted, human_bytes
-from artesian.embedded.healing.rebalance import is_healthy, moves_left
+from artesian.embedded.healing.rebalance import may_rebalance, moves_left
 from artesian.embedded.healing.room import average_slots
 from artesian.embedded.healing.view import PoolView, in_sync_ids, view_pools
 from artesian.embedded.healing.work import Work
@@ -108,7 +108,7 @@ def _progress(view: PoolView, live: Live, policy: HealingPolicy) -> tuple[JoinPr
             waiting[reason] += 1
             size = average_slots(view, view.pool.slices[need.slice_index]) * CHUNK_BYTES
             waiting_bytes[reason] = waiting_bytes.get(reason, 0.0) + size
-    if view.has_volumes and view.pool.rebalance_enabled and is_healthy(view):
+    if view.has_volumes and may_rebalance(view):
         moves = moves_left(Work(view, Decision(), policy, busy=True))
         if moves:
             waiting["rebalance"] = moves

@@ -25,7 +25,8 @@ class DeviceView:
 
     `up`: reads and writes work. `failed`: it is broken. `lost`: it is broken or has been away so long that
     its copies are to be remade elsewhere. `leaving`: it, or its server, is being removed. `usable`: it may
-    receive copies. `sound`: a copy on it needs nothing. `carried_out`: the version of the last assignment
+    receive copies. `sound`: a copy on it needs nothing. `in_maintenance`: its server is, so that it is not
+    lost while it is only away. `server`: its server's name. `carried_out`: the version of the last assignment
     that its server has carried out.
     """
 
@@ -38,12 +39,14 @@ class DeviceView:
         "failed",
         "in_flight_rebalance",
         "in_flight_rebuild",
+        "in_maintenance",
         "incoming_copies",
         "incoming_slots",
         "leaving",
         "lost",
         "name",
         "outgoing_copies",
+        "server",
         "slots",
         "sound",
         "unit",
@@ -55,8 +58,8 @@ class DeviceView:
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
         self.name = device_id
-        self.unit = ""
-        self.up = self.usable = self.sound = self.damaged = self.leaving = False
+        self.server = self.unit = ""
+        self.up = self.usable = self.sound = self.damaged = self.leaving = self.in_maintenance = False
         self.failed = self.lost = True
         self.away_s = FOREVER_S
         self.carried_out = 0
@@ -102,6 +105,11 @@ class PoolView:
     unsound: int = 0  # slices with anything wrong, whether or not a join is under way
 
     @property
+    def in_maintenance(self) -> set[str]:
+        """The names of the servers with devices in the pool that are."""
+        return {device.server for device in self.devices.values() if device.in_maintenance}
+
+    @property
     def units(self) -> set[str]:
         """The fault units that could receive copies now."""
         return {device.unit for device in self.devices.values() if device.usable}
@@ -145,9 +153,11 @@ def _view_device(device: Device, server: Server, live: Live, policy: HealingPoli
     seen = live.devices.get(device.id)
     connected = live.servers.get(server.id)
     view.name = f"{device.name or device.path} of {server.name}"
+    view.server = server.name
     view.unit = unit_of(server)
     view.failed = is_failed(device, seen)
     view.leaving = Lifecycle.REMOVING in (device.lifecycle, server.lifecycle)
+    view.in_maintenance = server.in_maintenance
     view.slots = device.slot_count
     if device.capacity_limit_bytes:
         view.slots = min(view.slots, device.capacity_limit_bytes // CHUNK_BYTES)
@@ -163,9 +173,11 @@ def _view_device(device: Device, server: Server, live: Live, policy: HealingPoli
     elif connected is not None:
         view.away_s = live.now_s - connected.changed_s
     patience_s = policy.opening_after_s if reachable else policy.rebuild_after_s
-    view.lost = view.failed or (live.settled and view.away_s >= patience_s)
+    missed_s = view.away_s if connected is None else min(view.away_s, live.now_s - connected.excused_s)
+    is_missed = live.settled and not view.in_maintenance and missed_s >= patience_s
+    view.lost = view.failed or is_missed
     normal = device.lifecycle is Lifecycle.NORMAL and not view.leaving
-    view.usable = view.up and normal and view.slots > 0
+    view.usable = view.up and normal and not view.in_maintenance and view.slots > 0
     view.sound = view.up and not view.leaving and not view.damaged
     return view
 

@@ -35,6 +35,7 @@ def status(engine: LocalEngine, timeout_s: float = QUERY_TIMEOUT_S) -> Document:
             "gateway": description.gateway_url,
             "user": USER,
             "password_file": str(engine.layout.password),
+            "secret_file": str(engine.layout.secret),
             "certificate": str(engine.layout.certificates / "gateway.crt"),
         },
         "problem": None,
@@ -114,6 +115,7 @@ def _server(state: State, live: Live, server: Server, nodes: dict[tuple[str, int
         "protection_domain": state.protection_domains[server.protection_domain_id].name,
         "fault_set": fault_set.name if fault_set is not None else None,
         "lifecycle": server.lifecycle.value,
+        "in_maintenance": server.in_maintenance,
         "connected": report is not None and report.connected,
         "process_id": report.process_id or None if report is not None and report.connected else None,
     }

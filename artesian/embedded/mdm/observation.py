@@ -108,6 +108,10 @@ class Observation:
     def live(self, state: State, managers: dict[str, ManagerLive], now_s: float) -> Live:
         """Everything as it is now. Servers and clients that have not appeared are away since we lead."""
         unseen = ServerLive(False, self._began_s)
+        for server in state.servers.values():
+            if server.in_maintenance:
+                seen = self._servers.get(server.id, unseen)
+                self._servers[server.id] = dataclasses.replace(seen, excused_s=now_s)
         unseen_client = ClientLive(False, self._began_s)
         self._refused = {id: kept for id, kept in self._refused.items() if kept[1] > now_s}
         devices = {id: report for id, (report, _) in self._refused.items()}

@@ -11,7 +11,12 @@ from typing import Any
 import structlog
 
 from artesian.embedded.assignment import client_map
-from artesian.embedded.capacity import available_bytes, device_slots
+from artesian.embedded.capacity import (
+    answering_devices,
+    available_bytes,
+    connected_servers,
+    device_slots,
+)
 from artesian.embedded.control import Connection
 from artesian.embedded.errors import CommandRefused, EngineError, NotLeader
 from artesian.embedded.mdm.duties import disconnected_device_ids, marking_changes
@@ -159,6 +164,8 @@ class Requests:
             "random": _random,
             "now": lambda: int(time.time()),
             "device_slots": lambda: device_slots(self._leader.live()),
+            "connected_servers": lambda: connected_servers(self._leader.live()),
+            "answering_devices": lambda: answering_devices(self._leader.state, self._leader.live()),
             "available_bytes": lambda: self._available_bytes(args),
         }
         return {figure: known[figure]() for figure in known.keys() & parameters(name)}

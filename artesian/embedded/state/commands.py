@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from artesian.embedded.state import devices, slices, system, topology, volumes
+from artesian.embedded.state import devices, maintenance, slices, system, topology, volumes
 from artesian.embedded.state.arguments import check_arguments, signature_of
 from artesian.embedded.state.model import State
 from artesian.embedded.state.refusals import NOT_FOUND, refuse
@@ -43,6 +43,8 @@ COMMANDS: dict[str, Command] = {
         topology.set_server_ips,
         topology.set_server_port,
         topology.server_emptied,
+        maintenance.enter_maintenance,
+        maintenance.exit_maintenance,
         devices.remove_server,
         devices.add_device,
         devices.rename_device,

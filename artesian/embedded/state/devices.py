@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from artesian.embedded.state.maintenance import check_not_in_maintenance
 from artesian.embedded.state.model import CHUNK_BYTES, Device, Lifecycle, State
 from artesian.embedded.state.refusals import (
     DEVICE_NAME_IN_USE,
@@ -95,6 +96,7 @@ def remove_device(
     device = _device(state, device_id)
     if device.lifecycle is Lifecycle.REMOVING:
         refuse(DEVICE_REMOVING, "The device is being removed already")
+    check_not_in_maintenance(server_of(state, device.server_id))
     check_removal(state, [device_id], device_slots, force=force)
     device.lifecycle = Lifecycle.REMOVING
     _forget_unused(state, [device_id])
@@ -108,6 +110,7 @@ def remove_server(
     server = server_of(state, server_id)
     if server.lifecycle is Lifecycle.REMOVING:
         refuse(SERVER_REMOVING, "The SDS is being removed already")
+    check_not_in_maintenance(server)
     leaving = {device.id for device in state.devices.values() if device.server_id == server_id}
     check_removal(state, leaving, device_slots, force=force)
     server.lifecycle = Lifecycle.REMOVING

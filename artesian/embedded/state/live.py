@@ -14,6 +14,7 @@ class ServerLive:
     changed_s: float
     version: int = 0  # the last assignment it has carried out
     process_id: int = 0
+    excused_s: float = 0.0  # until then it was in maintenance, and its absence counts for nothing
 
 
 @dataclass(frozen=True, slots=True)

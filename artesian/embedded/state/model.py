@@ -128,6 +128,7 @@ class Server:
     ips: list[dict[str, str]]  # [{"ip": "127.0.1.1", "role": "all"}]
     port: int
     lifecycle: Lifecycle = Lifecycle.NORMAL
+    in_maintenance: bool = False  # it may be away for any time: its copies are not remade, and it gets none
     attributes: dict[str, object] = field(default_factory=dict)
 
 

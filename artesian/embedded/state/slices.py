@@ -6,7 +6,7 @@ client writes, by the old set. A slice's last in-sync copy never goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from artesian.embedded.state.model import Copy, CopyState, Join, Lifecycle, Slice, State, StoragePool
@@ -69,6 +69,21 @@ def mark_stale(state: State, *, device_ids: list[str], reason: str = "") -> dict
     return {"marked": marked, "kept": kept}
 
 
+def end_joins(state: State, device_ids: Set[str]) -> None:
+    """Give up what copies to or from these devices, but for what brings a copy up to date in its place."""
+    ended = []
+    for pool in state.storage_pools.values():
+        for one in pool.slices:
+            join = one.join
+            if join is None or join.replaces == join.target_device_id:
+                continue
+            if device_ids & {join.source_device_id, join.target_device_id, join.replaces}:
+                one.join = None
+                one.generation += 1
+                ended.append(one)
+    _changed(state, ended)
+
+
 def place_slices(state: State, *, pool_id: str, placements: dict[str, list[str]]) -> dict[str, Any]:
     """Say where slices live while there is nothing to copy: no copies yet, or a pool without volumes."""
     pool = _pool(state, pool_id)
@@ -99,8 +114,11 @@ def _check_target(state: State, pool_id: str, device_id: str) -> None:
         refuse(WRONG_PARAMETERS, f"Device {device_id} is not in this pool")
     if device.lifecycle is not Lifecycle.NORMAL or device.error is not None:
         refuse(WRONG_PARAMETERS, f"Device {device_id} takes no new copies")
-    if state.servers[device.server_id].lifecycle is not Lifecycle.NORMAL:
+    server = state.servers[device.server_id]
+    if server.lifecycle is not Lifecycle.NORMAL:
         refuse(WRONG_PARAMETERS, f"The server of device {device_id} is being removed")
+    if server.in_maintenance:
+        refuse(WRONG_PARAMETERS, f"The server of device {device_id} is in maintenance")
 
 
 def begin_joins(state: State, *, pool_id: str, joins: list[dict[str, Any]]) -> dict[str, Any]:

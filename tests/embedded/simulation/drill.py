@@ -161,6 +161,7 @@ class Drill:
         events: list[Callable[[], Any]] = [
             self._kill_server, self._kill_server, self._crash_server, self._kill_manager, self._kill_client,
             self._fail_disk, self._flip_bits, self._add_disk, self._remove_disk, self._lose_power,
+            self._maintain_server,
         ]  # fmt: skip
         for _ in range(count):
             await asyncio.sleep(self.random.uniform(0.2, 3.0))
@@ -195,6 +196,63 @@ class Drill:
         if not self.cluster.alive(f"sds{node}"):
             self._note(f"start server {node}")
             await self.cluster.start_server(node)
+
+    async def _maintain_server(self) -> None:
+        """A server is away for much longer than it is waited for, and the client goes on without it."""
+        node = self._some_server()
+        if node is None or not self.cluster.alive("mdm") or not self._enter_maintenance(node):
+            return
+        self.cluster.kill(f"sds{node}")
+        if self.random.random() < 0.5:
+            await self.random.choice((self._kill_manager, self._kill_client))()
+        ends = self.cluster.loop.time() + self.random.choice((3.0, 20.0))
+        while self.cluster.loop.time() < ends:
+            await asyncio.sleep(0.2)
+            self._check_nothing_is_remade(node)
+        if leaves_first := self.random.random() < 0.3:
+            self._exit_maintenance(node)
+        self._note(f"start server {node}")
+        await self.cluster.start_server(node)
+        await asyncio.sleep(self.random.choice((0.0, 1.0, 5.0)))
+        if not leaves_first:
+            self._exit_maintenance(node)
+
+    def _enter_maintenance(self, node: int) -> bool:
+        from artesian.embedded.capacity import answering_devices, connected_servers
+        from artesian.embedded.errors import CommandRefused
+
+        assert self.cluster.manager is not None
+        live = self.cluster.manager.live()
+        try:
+            self.cluster.command(
+                "enter_maintenance",
+                server_id=self._server_id(node),
+                connected_servers=connected_servers(live),
+                answering_devices=answering_devices(self.cluster.state, live),
+            )
+        except CommandRefused as error:
+            self._note(f"server {node} may not be in maintenance: {error}")
+            return False
+        self._note(f"server {node} is killed in maintenance")
+        return True
+
+    def _exit_maintenance(self, node: int) -> None:
+        self._note(f"server {node} leaves maintenance")
+        self.cluster.command("exit_maintenance", server_id=self._server_id(node))
+
+    def _server_id(self, node: int) -> str:
+        return next(s.id for s in self.cluster.state.servers.values() if s.name == f"sds{node}")
+
+    def _check_nothing_is_remade(self, node: int) -> None:
+        """No copy that is only away is remade."""
+        state = self.cluster.state
+        away = {
+            device.id
+            for device in state.devices.values()
+            if device.server_id == self._server_id(node) and device.error is None
+        }
+        joins = [one.join for one in self.cluster.pool.slices if one.join is not None]
+        assert not any(join.replaces in away for join in joins), "a copy in maintenance is remade"
 
     async def _kill_manager(self) -> None:
         self._note("kill the leading manager")
@@ -253,7 +311,7 @@ class Drill:
 
         path = f"/disk{len(self.cluster.platters)}"
         self.cluster.platters[node, path] = Platter(self.cluster.disk_mib << 20)
-        server_id = next(s.id for s in self.cluster.state.servers.values() if s.name == f"sds{node}")
+        server_id = self._server_id(node)
         self._note(f"add disk {node}{path}")
         self.cluster.command(
             "add_device", random=self.cluster.number(), server_id=server_id, path=path, name=f"{node}{path}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from artesian.embedded import control
@@ -118,6 +119,9 @@ class SimulatedManager:
 
     def live(self) -> Live:
         now = self._loop.time()
+        for id, seen in self._seen.items():
+            if id in self.state.servers and self.state.servers[id].in_maintenance:
+                self._seen[id] = replace(seen, excused_s=now)
         return Live(
             now, now - self._began > SETTLE_S, dict(self._seen), dict(self._devices), {}, dict(self._joins)
         )
