@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(unable_to_mount() is not None, reason=str(unable_to_mount())),
 ]
 
-LONGER_THAN_PATIENCE_S = 12.0  # a server that is away so long is rebuilt otherwise
+LONGER_THAN_PATIENCE_S = 20.0  # a server that is away so long without a word is rebuilt elsewhere
 
 
 @pytest.fixture(scope="module")
