@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,8 +43,9 @@ class Taken:
 class Actor:
     """Takes steps. One that was refused is tried again, but not at every pass."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, clock: Callable[[], float]) -> None:
         self._memory = memory
+        self._clock = clock
         self._announced: set[str] = set()
         self._refused: dict[str, tuple[float, str]] = {}
 
@@ -89,7 +89,7 @@ class Actor:
         if isinstance(step.change, JoinNode):
             return Taken(step, Outcome.DONE)
         refused = self._refused.get(step.id)
-        if refused is not None and time.monotonic() - refused[0] < _PAUSE_AFTER_REFUSAL_S:
+        if refused is not None and self._clock() - refused[0] < _PAUSE_AFTER_REFUSAL_S:
             return Taken(step, Outcome.REFUSED, refused[1])
         if engine is None:
             return Taken(step, Outcome.UNDER_WAY, "the engine is being made")
@@ -101,7 +101,7 @@ class Actor:
             if refused is None or refused[1] != str(error):
                 log.warning("step refused", id=step.id, because=str(error))
                 self._memory.tell("refused", type(step.change).__name__, str(error))
-            self._refused[step.id] = (time.monotonic(), str(error))
+            self._refused[step.id] = (self._clock(), str(error))
             return Taken(step, Outcome.REFUSED, str(error))
         self._refused.pop(step.id, None)
         log.info("step done", id=step.id)

@@ -58,7 +58,7 @@ class Scheduler:
         self._substrate = substrate
         self.folder = folder
         self._url = url
-        self._actor = Actor(self.memory)
+        self._actor = Actor(self.memory, clock)
         self._connection = EngineConnection(folder, self.memory.secrets)
         self._wake = threading.Event()
         self._ended = threading.Event()

@@ -47,7 +47,6 @@ def simulated(clock: Callable[[], float]) -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with (
         mock.patch("artesian.scheduler.acting.ThreadPoolExecutor", SerialPool),
-        mock.patch("artesian.scheduler.acting.time", time),
         mock.patch("artesian.scheduler.memory.time", time),
     ):
         yield
