@@ -82,7 +82,12 @@ class EmbeddedEngine:
 
     def _add_manager(self, place: ManagerPlace) -> None:
         present = self._members()
-        if any(one["ip"] == place.address for one in present):
+        member = next((one for one in present if one["ip"] == place.address), None)
+        if member is not None:
+            if member["role"] != manager_peer(place).role:
+                raise ChangeRefused(
+                    f"the manager on {place.node} is a {member['role']} already: remove it first"
+                )
             return
         if not _listens(place.address):
             raise NotYet(f"the new manager on {place.node} has not been started yet")

@@ -23,7 +23,7 @@ from artesian.engines.port import Engine
 from artesian.host.files import write_durably
 from artesian.model.state import EngineIdentity
 from tests.engines.conformance import EngineConformance, EngineMakingConformance
-from tests.engines.deployment import NODES, Capability, Deployment, Handle, RawDisk
+from tests.engines.deployment import NODES, Capability, Handle, RawDisk
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ class EmbeddedHandle(Handle):
     """Everything of the nodes is below one folder whose path is short, as sockets are made in it."""
 
     kind = "embedded"
-    capabilities = frozenset({Capability.FAULT_SETS, Capability.THICK})
+    capabilities = frozenset({Capability.FAULT_SETS, Capability.THICK, Capability.MAINTENANCE})
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
@@ -123,7 +123,3 @@ class TestEmbedded(EngineConformance):
     @classmethod
     def handle(cls, machines: EmbeddedHandle) -> Handle:
         return machines
-
-    @pytest.mark.xfail(reason="clients look for names before ids", strict=True)
-    def test_a_name_that_is_the_id_of_another_misleads_nobody(self, system: Deployment, volume: str) -> None:
-        super().test_a_name_that_is_the_id_of_another_misleads_nobody(system, volume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def _shared_payloads() -> Arena | None:
     except OSError as error:
         log.info("memory.not_shared", because=str(error))
         return None
+
+_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class StorageClient:
@@ -185,10 +188,10 @@ class StorageClient:
     # --- exports
 
     def _export(self, name: str) -> Export | None:
-        for engine in self._engines.values():
-            if name in (engine.name, engine.volume_id):
-                return engine
-        return None
+        """By id, or by name; what looks like an id is never a name: its volume may only not be here yet."""
+        is_id = _ID.fullmatch(name) is not None
+        engines = self._engines.values()
+        return next((one for one in engines if name == (one.volume_id if is_id else one.name)), None)
 
     def nbd_uri(self, engine: VolumeEngine) -> str:
         """Where a volume can be had."""
