@@ -17,7 +17,7 @@ _bearer = HTTPBearer(auto_error=False)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def scheduler_of(request: Request) -> Scheduler:
+async def scheduler_of(request: Request) -> Scheduler:
     """The scheduler that this application shows."""
     found: Scheduler = request.app.state.scheduler
     return found
@@ -26,12 +26,12 @@ def scheduler_of(request: Request) -> Scheduler:
 TheScheduler = Annotated[Scheduler, Depends(scheduler_of)]
 
 
-def require_user(scheduler: TheScheduler, credentials: Credentials) -> None:
+async def require_user(scheduler: TheScheduler, credentials: Credentials) -> None:
     """Raises HTTPException 401."""
     _check(credentials, scheduler.memory.secrets.api_token)
 
 
-def require_agent(node: str, scheduler: TheScheduler, credentials: Credentials) -> None:
+async def require_agent(node: str, scheduler: TheScheduler, credentials: Credentials) -> None:
     """Raises HTTPException 401: an agent speaks for its own node only."""
     _check(credentials, scheduler.agent_token(node))
 
@@ -43,7 +43,7 @@ def _check(credentials: HTTPAuthorizationCredentials | None, token: str) -> None
         raise HTTPException(401, "a valid token is needed: Authorization: Bearer …", headers)
 
 
-def current_verdict(scheduler: TheScheduler) -> Verdict:
+async def current_verdict(scheduler: TheScheduler) -> Verdict:
     """How the last pass ended. Raises NotPossible before the first one."""
     if scheduler.verdict is None:
         reason = scheduler.last_error or "it has just been started"

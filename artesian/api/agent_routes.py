@@ -18,7 +18,7 @@ routes = APIRouter(prefix="/v1/agents/{node}", tags=["agents"], dependencies=[De
 
 
 @routes.put("/report", status_code=204)
-def take_report(node: str, report: AgentReport, scheduler: TheScheduler) -> None:
+async def take_report(node: str, report: AgentReport, scheduler: TheScheduler) -> None:
     """How things are on a node."""
     if report.node != node:
         raise Conflict(f"this is a report of node {report.node}, not of {node}")

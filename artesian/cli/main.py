@@ -11,7 +11,7 @@ import typer
 
 from artesian.cli import lifecycle, node_commands, volume_commands
 from artesian.cli.cluster import lifecycle as cluster_lifecycle
-from artesian.cli.cluster import nodes, plans, volumes
+from artesian.cli.cluster import nodes, plans, remedies, volumes
 from artesian.cli.outcome import ExitCode, code_of, sentence
 from artesian.embedded.local.layout import Role
 
@@ -47,6 +47,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     plans.events,
     plans.pause,
     plans.resume,
+    remedies.rules,
+    remedies.why,
+    remedies.audit,
 )
 for _command in _COMMANDS:
     app.command()(_command)
@@ -54,6 +57,7 @@ app.add_typer(nodes.node, name="node")
 app.add_typer(nodes.disk, name="disk")
 app.add_typer(nodes.pool, name="pool")
 app.add_typer(volumes.volume, name="volume")
+app.add_typer(remedies.remedies, name="remedies")
 app.add_typer(nodes.local, name="local")
 
 

@@ -42,19 +42,21 @@ class EmbeddedNode:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._secret_file.exists() or self._secret_file.read_text().strip() != secret:
             write_durably(self._secret_file, secret + "\n", 0o600)
+        self._texts: tuple[Assignment, dict[str, tuple[Role, str]]] | None = None
 
     # --- what runs
 
     def ensure(self, assignment: Assignment) -> list[str]:
         """Start what is missing, end what is not wanted; names of what was changed."""
-        configs = self._configs(assignment)
+        configs = self._config_texts(assignment)
         changed = self._stop([place for place in self._known() if place.name not in configs])
         if not assignment.manages:
             self._put_aside_manager_data()
         missing = []
-        for name, (role, config) in configs.items():
+        for name, (role, text) in configs.items():
             place = self._place(role, name)
-            self._write(place, config)
+            if not place.config.exists() or place.config.read_text() != text:
+                write_durably(place.config, text, 0o600)
             if processes.running(place.pid_file) is None:
                 rotate_log(place.log)
                 missing.append(place)
@@ -129,12 +131,17 @@ class EmbeddedNode:
             places.append(self._place(Role(role), name))
         return places
 
-    def _write(self, place: ProcessPlace, config: Config) -> None:
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        if not place.config.exists() or place.config.read_text() != text:
-            write_durably(place.config, text, 0o600)
-
     # --- configs
+
+    def _config_texts(self, assignment: Assignment) -> dict[str, tuple[Role, str]]:
+        """By the names of the processes; written down once for each assignment, not each second."""
+        if self._texts is None or self._texts[0] != assignment:
+            texts = {
+                name: (role, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+                for name, (role, config) in self._configs(assignment).items()
+            }
+            self._texts = assignment, texts
+        return self._texts[1]
 
     def _configs(self, assignment: Assignment) -> dict[str, tuple[Role, Config]]:
         """By the names of the processes."""

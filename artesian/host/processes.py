@@ -6,6 +6,7 @@ the boot id it names one process for ever.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -38,8 +39,9 @@ class ProcessIdentity:
             return False
 
 
+@functools.cache
 def boot_id() -> str:
-    """Names this run of the kernel."""
+    """Names this run of the kernel, which no process outlives."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

@@ -142,6 +142,10 @@ class EngineSeen:
         """The pool of this name."""
         return next((pool for pool in self.pools if pool.name == name), None)
 
+    def has_one_copy_only(self, name: PoolName) -> bool:
+        """Whether all devices of a pool are on one server: then nothing in it can ever have a second copy."""
+        return len({device.server for device in self.devices if device.pool == name}) == 1
+
     def volume(self, name: str) -> SeenVolume | None:
         """The volume of this name."""
         return next((volume for volume in self.volumes if volume.name == name), None)

@@ -9,6 +9,10 @@ for _power, _letter in enumerate("kmgtp", start=1):
     _UNITS[_letter] = _UNITS[f"{_letter}ib"] = 1 << 10 * _power
     _UNITS[f"{_letter}b"] = int(10 ** (3 * _power))
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(
+    r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,3})?)s)?", re.ASCII
+)
 
 
 def parse_size(text: str) -> int:
@@ -25,6 +29,16 @@ def parse_size(text: str) -> int:
     if rest:
         raise ValueError(f"{text!r} is not a whole number of bytes")
     return size
+
+
+def parse_duration(text: str) -> float:
+    """`"45s"`, `"10m"`, `"1h30m"`, `"7d"` → seconds. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        raise ValueError(f"{text!r} is not a time like 45s, 10m or 1h30m")
+    return sum(
+        float(number) * _SECONDS[unit] for number, unit in zip(found.groups(), "dhms", strict=True) if number
+    )
 
 
 def format_size(size_bytes: float | None) -> str:

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from artesian.model.disk import Disk, Media, PoolName
 from artesian.model.engine import ExistingEngine
 from artesian.model.node import Node
+from artesian.model.provider_spec import ProviderSpec
+from artesian.model.rule import Budget, Rule
 
 DEFAULT_POOL = PoolName("default", "default")
 MINIMUM_DISK_BYTES = 1 << 30
@@ -95,7 +97,8 @@ class ManagersSpec:
 @dataclass(frozen=True, slots=True)
 class Spec:
     """Everything that a user can say. `pools` are those of the declarative strategy; `engine` is one that is
-    there already, and none is made then."""
+    there already, and none is made then. `rules` come before the default ones, of which none are added
+    without `default_rules`; `budget` is for all of them together."""
 
     global_pool: PoolName | None = DEFAULT_POOL
     pools: tuple[PoolSpec, ...] = ()
@@ -105,3 +108,7 @@ class Spec:
     new_disks: Taking = Taking.ASK
     new_nodes: Taking = Taking.ASK
     engine: ExistingEngine | None = None
+    rules: tuple[Rule, ...] = ()
+    default_rules: bool = True
+    providers: tuple[ProviderSpec, ...] = ()
+    budget: Budget = field(default_factory=Budget)

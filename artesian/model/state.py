@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from artesian.model.disk import Claim, Tombstone
 from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.remedy import Remedy
 from artesian.model.wishes import VolumeWish
 
 
@@ -43,6 +44,7 @@ class NodeRecord:
     domains: tuple[str, ...] = ()
     address: str = ""
     revision: int = 0  # grows whenever a volume is to come or to go: no two assignments look the same
+    without_manager: bool = False  # the one that it has is to be replaced by one elsewhere
 
 
 _NOTHING_DECIDED = NodeRecord()
@@ -71,6 +73,7 @@ class FrameworkState:
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
     volumes: Mapping[str, VolumeWish] = field(default_factory=lambda: MappingProxyType({}))
     approval: Approval | None = None
+    remedies: Mapping[str, Remedy] = field(default_factory=lambda: MappingProxyType({}))
 
     def node(self, name: str) -> NodeRecord:
         """What was decided about a node; nothing if it is not known."""

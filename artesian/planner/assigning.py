@@ -5,6 +5,8 @@ An engine that does not answer, or an observation that is short of something, ta
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from artesian.model.assignment import AssignedVolume, Assignment
 from artesian.model.names import client_guid, digest
 from artesian.model.state import FrameworkState, Stopping
@@ -42,8 +44,9 @@ def generation_of(assignment: Assignment) -> str:
 
 
 def _volumes(state: FrameworkState, node: str) -> tuple[AssignedVolume, ...]:
+    here = [item for item in state.volumes.items() if item[1].node == node]
     return tuple(
         AssignedVolume(wish.engine_id, wish.name, wish.size_bytes, wish.mount_path, wish.fstype)
-        for _, wish in sorted(state.volumes.items())
-        if wish.node == node and wish.engine_id is not None and not wish.deleted
+        for _, wish in sorted(here, key=itemgetter(0))
+        if wish.engine_id is not None and not wish.deleted
     )

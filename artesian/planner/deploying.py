@@ -25,6 +25,7 @@ from artesian.model.plan import Consent
 from artesian.model.spec import Taking
 from artesian.model.topology import WantedDevice, WantedServer
 from artesian.planner.facts import Facts, Steps
+from artesian.strategy.capacity import spare_percentage
 
 DEFAULT_SPARE_PERCENTAGE = 10
 NewEngine = CreateEngine | AdoptEngine
@@ -118,8 +119,7 @@ def _spare_percentages(facts: Facts) -> dict[PoolName, int]:
         of_pool[unit] = of_pool.get(unit, 0) + sum(device.size_bytes for device in devices)
     found = {}
     for pool, units in sizes.items():
-        largest = -(-100 * max(units.values()) // sum(units.values())) if len(units) > 2 else 0
-        found[pool] = max(asked.get(pool, DEFAULT_SPARE_PERCENTAGE), largest)
+        found[pool] = spare_percentage(asked.get(pool, DEFAULT_SPARE_PERCENTAGE), units)
     return found
 
 

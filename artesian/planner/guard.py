@@ -146,11 +146,13 @@ class _Guard:
         if all(one.host != change.place.address for one in managers):
             return None  # it was to become one, and never did
         left = len(managers) - 1
+        address = change.place.address
+        away = any(one.host == address and not one.healthy for one in managers)
+        if away and self._facts.state.node(change.place.node).without_manager:
+            return self._quorum(left, 0)
         asked = self._facts.spec.managers.count or DEFAULT_MANAGERS
         if left < asked:
             return f"{asked} managers are wanted, {left} would be left, and no other node can have one"
-        address = change.place.address
-        away = any(one.host == address and not one.healthy for one in managers)
         return self._quorum(left, 0 if away else 1)
 
     def _quorum(self, members: int, fewer: int) -> str | None:
@@ -180,7 +182,7 @@ class _Guard:
             if device.pool == change.pool and device.leaving and device.name != mine:
                 return f"device {device.path} is being taken out of pool {change.pool}"
         pool = self._facts.engine.pool(change.pool)
-        if pool is not None and not pool.is_whole:
+        if pool is not None and not pool.is_whole and not self._facts.engine.has_one_copy_only(pool.name):
             return f"pool {change.pool} is degraded, and is healed first"
         return self._someone_silent()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from artesian.model.changes import AddManager, Change, RemoveManager
 from artesian.model.engine import ManagerPlace
 from artesian.model.plan import Consent
@@ -17,6 +19,12 @@ def plan_managers(facts: Facts, steps: Steps) -> None:
     wanted = {manager.node: manager for manager in facts.topology.managers}
     places = {place.node: place for place in engine.managers}
     earlier: Change | None = None
+    lost = _lost(facts, places)
+    for gone in lost:
+        because = f"the manager on node {gone.node} is lost, and is replaced by one elsewhere"
+        removal = RemoveManager(gone)
+        steps.add(removal, because, earlier, consent=Consent.GIVEN)
+        earlier = removal
     for name in sorted(wanted.keys() | places.keys()):
         place = places.get(name)
         if place is not None and (place.address in members or name not in wanted):
@@ -29,9 +37,25 @@ def plan_managers(facts: Facts, steps: Steps) -> None:
         change = AddManager(place)
         steps.add(change, wanted[name].because, earlier)
         earlier = change
-    for name in sorted(places.keys() - wanted.keys()):
-        leaving = facts.state.node(name).leaving
-        because = f"node {name} is to be removed" if leaving else f"a manager on node {name} is one too many"
+    for name in sorted(places.keys() - wanted.keys() - {place.node for place in lost}):
+        record = facts.state.node(name)
+        because = f"a manager on node {name} is one too many"
+        if record.leaving:
+            because = f"node {name} is to be removed"
+        elif record.without_manager:
+            because = f"the manager on node {name} is replaced by one elsewhere"
         removal = RemoveManager(places[name])
-        steps.add(removal, because, earlier, consent=Consent.GIVEN if leaving else Consent.NONE)
+        given = record.leaving or record.without_manager
+        steps.add(removal, because, earlier, consent=Consent.GIVEN if given else Consent.NONE)
         earlier = removal
+
+
+def _lost(facts: Facts, places: Mapping[str, ManagerPlace]) -> list[ManagerPlace]:
+    """Members that do not answer and are to be replaced. They go before another one comes: a member more that
+    might not get going either could cost the majority."""
+    healthy = {manager.host for manager in facts.engine.managers if manager.healthy}
+    return [
+        place
+        for name, place in sorted(places.items())
+        if facts.state.node(name).without_manager and place.address not in healthy
+    ]

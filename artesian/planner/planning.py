@@ -71,7 +71,8 @@ def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState, derive
     system_id = _system_id(state) or None
     if spec.engine is not None and seen.engine is not None:
         system_id = seen.engine.system_id
-    managers = tuple(place.node for place in state.engine.managers) if state.engine is not None else ()
+    places = state.engine.managers if state.engine is not None else ()
+    managers = tuple(place.node for place in places if not state.node(place.node).without_manager)
     memory = Memory(claims, state.tombstones)
     return deriver.derive(spec, nodes, memory, system_id=system_id, managers=managers, leaving=leaving)
 

@@ -106,6 +106,7 @@ def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
                 if draft.engine is not None:
                     staying = tuple(one for one in draft.engine.managers if one.node != place.node)
                     draft.engine = replace(draft.engine, managers=staying)
+                draft.change_node(place.node, without_manager=False)
             case RemoveDevice(_, identity, _):
                 draft.claims.pop(identity, None)
             case RemoveServer(node, domain):

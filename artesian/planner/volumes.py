@@ -94,11 +94,10 @@ def _plan_unmapping(
     keep: str | None,
 ) -> list[UnmapVolume]:
     """End the mappings of all nodes of ours but one; those of other clients are none of our business."""
-    names = {facts.guid(name): name for name in facts.state.nodes}
+    others = [guid for guid in seen.mapped_to if guid != keep] if seen is not None else []
+    names = {facts.guid(name): name for name in facts.state.nodes} if others else {}
     changes = []
-    for guid in seen.mapped_to if seen is not None else ():
-        if guid == keep:
-            continue
+    for guid in others:
         if guid not in names:
             steps.note(f"volume {wish.name} is mapped to a client that is not ours, {guid}: it is left alone")
             continue

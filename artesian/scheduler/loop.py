@@ -21,16 +21,20 @@ from artesian.model.errors import ArtesianError
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
 from artesian.model.state import Stopping
-from artesian.planner.assigning import assignment_of, generation_of
+from artesian.model.topology import Topology
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
 from artesian.scheduler.acting import Actor
+from artesian.scheduler.assignments import Assignments
 from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.observing import observe
+from artesian.scheduler.providing import Providers
+from artesian.scheduler.remedying import Remediator
 from artesian.scheduler.reports import Reports
 from artesian.scheduler.verdict import Verdict, pass_verdict
 from artesian.store.port import Store
+from artesian.strategy.deriver import Deriver
 from artesian.strategy.spec_file import read_spec
 
 _IDLE_S = 2.5
@@ -59,7 +63,12 @@ class Scheduler:
         self.folder = folder
         self._url = url
         self._actor = Actor(self.memory, clock)
+        self._deriver = Deriver()
+        self._assignments = Assignments()
+        self._addresses: dict[str, str] = {}  # of the nodes that the last pass has seen
         self._connection = EngineConnection(folder, self.memory.secrets)
+        self.providers = Providers(self.memory, substrate, self._last_topology)
+        self.remediator = Remediator(self.memory, self.providers, self.wake)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._spec: tuple[str, Spec] = ("", read_spec(""))
@@ -96,21 +105,24 @@ class Scheduler:
             self._wake.wait(_BUSY_S if verdict is not None and verdict.taken else _IDLE_S)
             self._ended.wait(_DEBOUNCE_S)
         self._connection.close()
+        self.remediator.close()
 
     def one_pass(self) -> Verdict:
         """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
         began = time.monotonic()
         nodes = self._substrate.nodes()
+        self._addresses = {node.name: node.address for node in nodes}
         if self.memory.state.stopping is not Stopping.ALL:
             self._ensure_agents([node.name for node in nodes if not node.gone])
         seen = observe(nodes, self.reports, self._engine(), self._generation_of)
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
         state = self.memory.state
-        decision = decide(self.spec, seen, state)
-        addresses = {node.name: node.address for node in nodes}
+        decision = decide(self.spec, seen, state, self._deriver)
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
-        taken = self._actor.act(ready, self._engine(), self._connection.new_identity(), addresses)
+        taken = self._actor.act(ready, self._engine(), self._connection.new_identity(), self._addresses)
+        if state.stopping is Stopping.NO:
+            self.remediator.look(self.spec, seen, decision.topology)
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
 
@@ -149,17 +161,16 @@ class Scheduler:
 
     def assignment(self, node: str) -> tuple[str, Assignment] | None:
         """A node's assignment and its generation; None if there is no such node."""
-        try:
-            found = next((one for one in self._substrate.nodes() if one.name == node), None)
-        except SubstrateUnusable:
-            return None
-        if found is None:
-            return None
-        assignment = assignment_of(self.memory.state, node, found.address)
-        return generation_of(assignment), assignment
+        address = self._addresses.get(node)
+        if address is None:
+            try:
+                address = next((one.address for one in self._substrate.nodes() if one.name == node), None)
+            except SubstrateUnusable:
+                return None
+        return self._assignments.of(self.memory.state, node, address) if address is not None else None
 
     def _generation_of(self, node: SubstrateNode) -> str:
-        return generation_of(assignment_of(self.memory.state, node.name, node.address))
+        return self._assignments.of(self.memory.state, node.name, node.address)[0]
 
     def agent_token(self, node: str) -> str:
         """What a node's agent shows; it is worth nothing for other nodes."""
@@ -176,6 +187,9 @@ class Scheduler:
             credentials = AgentCredentials(self._url, self.agent_token(node), secret)
             if self._substrate.ensure_agent(node, credentials):
                 log.info("agent started", node=node)
+
+    def _last_topology(self) -> Topology | None:
+        return self.verdict.decision.topology if self.verdict is not None else None
 
     def _engine(self) -> Engine | None:
         return self._connection.to(self.memory.state.engine, self.spec.engine)

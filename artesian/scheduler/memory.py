@@ -14,6 +14,7 @@ from artesian.store.codec import changed_documents, state_from_documents
 from artesian.store.port import Store, StoreUnusable
 
 Change = Callable[[FrameworkState], FrameworkState]
+_EVENTS_AT_ONCE = 10_000
 _SECRETS = ("engine_secret", "engine_password", "agents_key", "api_token")
 
 
@@ -79,3 +80,10 @@ class Memory:
     def events(self, after: int, limit: int) -> list[Event]:
         """Events with greater numbers, the oldest first."""
         return self._store.events(after, limit)
+
+    def last_events(self, limit: int) -> list[Event]:
+        """The newest events, the oldest of them first."""
+        found: list[Event] = []
+        while more := self._store.events(found[-1].number if found else 0, _EVENTS_AT_ONCE):
+            found = [*found, *more][-limit:]
+        return found

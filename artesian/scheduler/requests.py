@@ -16,13 +16,15 @@ from artesian.model.names import client_guid
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.plan import Consent
+from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.state import Approval, FrameworkState, Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import Decision
 from artesian.planner.recording import with_item
+from artesian.remedy.lifecycle import moved, with_remedy
 from artesian.strategy.spec_file import read_spec
 
-_VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
+_VOLUME_NAME = re.compile(r"(?![0-9a-f]{16}$)[A-Za-z0-9][A-Za-z0-9._-]{0,30}")  # and no id
 _GIB = 1 << 30
 
 
@@ -168,7 +170,8 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
     """A new volume."""
     if _VOLUME_NAME.fullmatch(wish.name) is None:
         raise NotPossible(
-            f"{wish.name!r} is no name for a volume: up to 31 letters, digits, dots, dashes and underscores"
+            f"{wish.name!r} is no name for a volume: up to 31 letters, digits, dots, dashes and underscores, "
+            "and not 16 hexadecimal digits, as ids are"
         )
     if wish.name in state.volumes:
         raise Conflict(f"there is a volume {wish.name} already")
@@ -338,3 +341,32 @@ def _with_volume(state: FrameworkState, wish: VolumeWish) -> FrameworkState:
 def _with_node(state: FrameworkState, name: str, **values: bool) -> FrameworkState:
     record = replace(state.node(name), **values)  # type: ignore[arg-type]
     return replace(state, nodes=with_item(state.nodes, name, record))
+
+
+# --- remedies
+
+
+def find_remedy(state: FrameworkState, remedy_id: str) -> Remedy:
+    """By its id, or the beginning of it that no other has. Raises NotThere."""
+    found = [one for key, one in state.remedies.items() if remedy_id and key.startswith(remedy_id)]
+    if len(found) != 1:
+        open_ones = sorted(key for key, one in state.remedies.items() if one.state.is_open)
+        known = ", ".join(open_ones) or "none"
+        raise NotThere(f"there is no remedy {remedy_id}; those that are open are {known}")
+    return found[0]
+
+
+def approve_remedy(state: FrameworkState, remedy_id: str, who: str) -> FrameworkState:
+    """Agree to a remedy that asks; it begins as soon as the guard lets it."""
+    remedy = find_remedy(state, remedy_id)
+    if remedy.state not in (RemedyState.ASKING, RemedyState.HELD):
+        raise Conflict(f"remedy {remedy.id} does not wait for anybody: it is {remedy.state}")
+    return with_remedy(state, replace(remedy, approved_by=who or "somebody"))
+
+
+def reject_remedy(state: FrameworkState, remedy_id: str, who: str, now_s: float) -> FrameworkState:
+    """Close a remedy that has not begun; it is not proposed again for a day."""
+    remedy = find_remedy(state, remedy_id)
+    if remedy.state not in (RemedyState.ASKING, RemedyState.HELD):
+        raise Conflict(f"remedy {remedy.id} cannot be rejected any more: it is {remedy.state}")
+    return with_remedy(state, moved(remedy, RemedyState.REJECTED, now_s, f"by {who or 'somebody'}"))

@@ -66,7 +66,11 @@ def _trouble(seen: Observation) -> list[str]:
             found.append(f"node {node.name} is {node.state}")
     if seen.engine is None:
         return found
-    found += [f"pool {pool.name} is degraded" for pool in seen.engine.pools if not pool.is_whole]
+    for pool in seen.engine.pools:
+        if seen.engine.has_one_copy_only(pool.name):
+            found += [f"pool {pool.name} has lost data"] if pool.failed_bytes else []
+        elif not pool.is_whole:
+            found.append(f"pool {pool.name} is degraded")
     found += [f"device {device.path} has failed" for device in seen.engine.devices if device.failed]
     found += [f"manager {manager.name} is away" for manager in seen.engine.managers if not manager.healthy]
     return found

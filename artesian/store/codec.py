@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from artesian.model.disk import Claim, Tombstone
+from artesian.model.remedy import Remedy
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.store.port import StoreUnusable
@@ -20,6 +21,7 @@ _MANY: dict[str, TypeAdapter[Any]] = {
     "claims": TypeAdapter(Claim),
     "tombstones": TypeAdapter(Tombstone),
     "volumes": TypeAdapter(VolumeWish),
+    "remedies": TypeAdapter(Remedy),
 }
 _ONE: dict[str, TypeAdapter[Any]] = {
     "spec_text": TypeAdapter(str),

@@ -17,17 +17,11 @@ from artesian.model.node import Node
 from artesian.model.sizes import format_size
 from artesian.model.spec import PoolSpec, Survives, Taking
 from artesian.model.topology import WantedDevice
+from artesian.strategy.capacity import spare_percentage, usable_bytes
 from artesian.strategy.situation import Situation
 
 UNITS_NEEDED = {Survives.DISK: 2, Survives.NODE: 2, Survives.FAULT_SET: 3}
 UNIT_WORD = {Survives.DISK: "nodes", Survives.NODE: "nodes", Survives.FAULT_SET: "fault sets"}
-
-
-def usable_bytes(raw_by_unit: Mapping[str, int], spare_percentage: int) -> int:
-    """How much a pool of two copies holds on fault units of these raw sizes."""
-    total = sum(raw_by_unit.values())
-    largest = max(raw_by_unit.values(), default=0)
-    return min(total // 2, total - largest) * (100 - spare_percentage) // 100
 
 
 def declarative_devices(
@@ -44,15 +38,22 @@ def declarative_devices(
         for claim in situation.kept.get(node.name, ())
         if claim.pool == pool.name
     ]
-    raw = Counter[str]()
+    raw, of_node = Counter[str](), Counter[str]()
     for device in chosen:
         raw[unit_of[device.node]] += device.size_bytes
+        of_node[device.node] += device.size_bytes
     left = _candidates(situation, pool, nodes, taken | {device.identity for device in chosen})
     while left and not _is_enough(pool, raw):
-        best = min(left, key=lambda one: (raw[unit_of[one.node]], -one.size_bytes, one.node, one.path))
+        best = min(
+            left,
+            key=lambda one: (
+                raw[unit_of[one.node]], of_node[one.node], -one.size_bytes, one.node, one.path,
+            ),
+        )  # fmt: skip
         left.remove(best)
         raw[unit_of[best.node]] += best.size_bytes
-        chosen.append(_device(pool, best))
+        of_node[best.node] += best.size_bytes
+        chosen.append(_device(pool, best, unit_of[best.node]))
     return chosen, _missing(pool, raw)
 
 
@@ -85,13 +86,13 @@ def _is_enough(pool: PoolSpec, raw: Counter[str]) -> bool:
     return usable_bytes(raw, pool.spare_percentage) >= pool.usable_bytes
 
 
-def _device(pool: PoolSpec, disk: _Candidate) -> WantedDevice:
+def _device(pool: PoolSpec, disk: _Candidate, unit: str) -> WantedDevice:
     if pool.usable_bytes is None:
         because = f"it is free, and pool {pool.name} takes every disk that fits its selectors"
     else:
+        where = f"on node {disk.node}" if unit == disk.node else f"in fault set {unit}"
         because = (
-            f"pool {pool.name} is to hold {format_size(pool.usable_bytes)}, "
-            f"and least of it is on node {disk.node} so far"
+            f"pool {pool.name} is to hold {format_size(pool.usable_bytes)}, and least of it is {where} so far"
         )
     return WantedDevice(disk.node, disk.identity, disk.path, pool.name, disk.size_bytes, because)
 
@@ -107,7 +108,8 @@ def _missing(pool: PoolSpec, raw: Counter[str]) -> list[str]:
     usable = usable_bytes(raw, pool.spare_percentage)
     if pool.usable_bytes is None or usable >= pool.usable_bytes:
         return []
-    lacking = (pool.usable_bytes - usable) * 2 * 100 // (100 - pool.spare_percentage)
+    spare = spare_percentage(pool.spare_percentage, raw)
+    lacking = (pool.usable_bytes - usable) * 2 * 100 // (100 - spare)
     return [
         f"pool {pool.name} is to hold {format_size(pool.usable_bytes)}, and all disks that fit its selectors "
         f"hold {format_size(usable)}: about {format_size(lacking)} of raw disks are missing, "

@@ -52,9 +52,10 @@ def derive(
     shortfalls: list[str] = []
     situation = _situate(spec, nodes, memory, system_id, managers, leaving, shortfalls)
     devices = _devices(situation, shortfalls)
+    given: Given = Counter(map(attrgetter("node", "pool"), devices))
+    shortfalls += _single_copies(given)
     wanted, missing = wanted_managers(situation) if spec.engine is None else ([], [])
     shortfalls += missing
-    given: Given = Counter(map(attrgetter("node", "pool"), devices))
     servers, missing = _servers(situation, given)
     shortfalls += missing
     return Topology(
@@ -182,6 +183,19 @@ def _clients(situation: Situation, given: Given) -> tuple[WantedClient, ...]:
             because = f"nothing is said of node {node.name}, and every node can use volumes"
         clients.append(WantedClient(node.name, uses, because))
     return tuple(clients)
+
+
+def _single_copies(given: Given) -> list[str]:
+    """Pools that have no second place for anything."""
+    nodes: dict[PoolName, list[str]] = {}
+    for node, pool in given:
+        nodes.setdefault(pool, []).append(node)
+    return [
+        f"all disks of pool {pool} are on node {names[0]}: there is one copy only, and what a disk or "
+        "the node loses is lost"
+        for pool, names in sorted(nodes.items())
+        if len(names) == 1
+    ]
 
 
 def _pools(given: Given) -> tuple[WantedPool, ...]:

@@ -90,16 +90,11 @@ def _reason(situation: Situation, node: Node, used: Counter[str]) -> str:
 
 
 def _with_roles(situation: Situation, chosen: list[tuple[Node, str]]) -> list[WantedManager]:
-    """A majority are managers, the rest tiebreakers; personas say who."""
-    managers_left = len(chosen) // 2 + 1
-    roles: dict[str, ManagerRole] = {}
-    for node, _ in chosen:
-        persona = situation.said_of(node.name).persona
-        if persona in PERSONA_ROLES:
-            roles[node.name] = PERSONA_ROLES[persona]
-            managers_left -= roles[node.name] is ManagerRole.MANAGER
-    for node, _ in chosen:
-        if node.name not in roles:
-            roles[node.name] = ManagerRole.MANAGER if managers_left > 0 else ManagerRole.TIEBREAKER
-            managers_left -= 1
+    """Tiebreakers are those of which a persona says so, and never all: whoever can lead should."""
+    roles = {
+        node.name: PERSONA_ROLES.get(situation.said_of(node.name).persona or "", ManagerRole.MANAGER)
+        for node, _ in chosen
+    }
+    if chosen and ManagerRole.MANAGER not in roles.values():
+        roles[chosen[0][0].name] = ManagerRole.MANAGER
     return [WantedManager(node.name, roles[node.name], because) for node, because in chosen]

@@ -20,21 +20,20 @@ engine:                              # left out: one is made
   password_file: /etc/artesian/engine.password
   secret_file: /etc/artesian/engine.secret
   certificate: /etc/artesian/gateway.crt
+
+`rules`, `providers` and `budget` are in `rules_file` and `providers_file`.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import yaml
 
 from artesian.model.disk import Media, PoolName
 from artesian.model.engine import ExistingEngine
 from artesian.model.errors import SpecError
-from artesian.model.sizes import parse_size
+from artesian.model.rule import Budget
 from artesian.model.spec import (
     DEFAULT_POOL,
     MINIMUM_DISK_BYTES,
@@ -46,117 +45,66 @@ from artesian.model.spec import (
     Survives,
     Taking,
 )
+from artesian.strategy.providers_file import providers
+from artesian.strategy.rules_file import RuleCheck, budget, check_together, rules
+from artesian.strategy.yaml_reading import (
+    Place,
+    Reader,
+    boolean,
+    choice,
+    compose,
+    list_of,
+    located,
+    mapping,
+    percentage,
+    size,
+    text,
+    texts,
+)
 
-T = TypeVar("T")
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?")
-Reader = Callable[["_Place", yaml.Node], Any]
 
 
-def read_spec(text: str, name: str = "spec") -> Spec:
-    """The spec in a text; `name` is what messages call it. Raises SpecError, naming the line."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
-        raise SpecError(f"{name}, line {line}: this is not YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        summary = str(error).splitlines() or ["it is nested too deeply"]
-        raise SpecError(f"{name}: this is not YAML: {summary[0]}") from error
+def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None) -> Spec:
+    """The spec in a text; `name` is what messages call it. Raises SpecError, naming the line.
+
+    `check_rule` looks at what is not known here: the conditions of rules.
+    """
+    root = compose(text, name)
     if root is None:
         return Spec()
-    found = _mapping(_Place(name, ""), root, _SPEC)
-    pools = found.get("pools", ())
+    place = Place(name)
+    found = located(place, root, _SPEC)
+    values = {key: value for key, (value, _) in found.items()}
+    pools = values.get("pools", ())
     named = [pool.name for pool in pools]
     for pool_name in named:
         if named.count(pool_name) > 1:
             raise SpecError(f"{name}: pool {pool_name} is there twice")
-    if "engine" in found and "managers" in found:
+    if "engine" in values and "managers" in values:
         raise SpecError(f"{name}: the managers of an engine that is there already stay where they are")
-    return Spec(
-        global_pool=found.get("global_pool", None if pools else DEFAULT_POOL),
+    written = values.get("rules", ())
+    spec = Spec(
+        global_pool=values.get("global_pool", None if pools else DEFAULT_POOL),
         pools=pools,
-        managers=found.get("managers", ManagersSpec()),
-        fault_set_attribute=found.get("fault_set_attribute", "scaleio-fault-set"),
-        minimum_disk_bytes=found.get("minimum_disk", MINIMUM_DISK_BYTES),
-        new_disks=found.get("new_disks", Taking.ASK),
-        new_nodes=found.get("new_nodes", Taking.ASK),
-        engine=found.get("engine"),
+        managers=values.get("managers", ManagersSpec()),
+        fault_set_attribute=values.get("fault_set_attribute", "scaleio-fault-set"),
+        minimum_disk_bytes=values.get("minimum_disk", MINIMUM_DISK_BYTES),
+        new_disks=values.get("new_disks", Taking.ASK),
+        new_nodes=values.get("new_nodes", Taking.ASK),
+        engine=values.get("engine"),
+        rules=tuple(one.rule for one in written),
+        default_rules=values.get("default_rules", True),
+        providers=values.get("providers", ()),
+        budget=values.get("budget", Budget()),
     )
+    check_together(place, spec, written, found["budget"][1] if "budget" in found else None, check_rule)
+    return spec
 
 
-class _Place:
-    """Where in the spec something is, for messages."""
-
-    def __init__(self, file: str, key: str) -> None:
-        self.file = file
-        self.key = key
-
-    def within(self, key: str) -> _Place:
-        return _Place(self.file, f"{self.key}.{key}" if self.key else key)
-
-    def wrong(self, node: yaml.Node, problem: str) -> SpecError:
-        where = f" {self.key}:" if self.key else ""
-        return SpecError(f"{self.file}, line {node.start_mark.line + 1}:{where} {problem}")
-
-
-def _mapping(place: _Place, node: yaml.Node, known: dict[str, Reader]) -> dict[str, Any]:
-    if not isinstance(node, yaml.MappingNode):
-        raise place.wrong(node, f"here come keys and values ({', '.join(known)})")
-    found: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = str(key_node.value)
-        if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; is {close[0]} meant?" if close else f"; known here are {', '.join(known)}"
-            raise place.wrong(key_node, f"{key} is not known" + hint)
-        if key in found:
-            raise place.wrong(key_node, f"{key} is there twice")
-        found[key] = known[key](place.within(key), value_node)
-    return found
-
-
-def _text(place: _Place, node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-        raise place.wrong(node, "a word or a text is expected here")
-    return str(node.value).strip()
-
-
-def _texts(place: _Place, node: yaml.Node) -> tuple[str, ...]:
-    if isinstance(node, yaml.ScalarNode):
-        return (_text(place, node),)
-    return _list(place, node, _text)
-
-
-def _list(place: _Place, node: yaml.Node, read: Callable[[_Place, yaml.Node], T]) -> tuple[T, ...]:
-    if not isinstance(node, yaml.SequenceNode):
-        raise place.wrong(node, "a list is expected here")
-    return tuple(read(place, item) for item in node.value)
-
-
-def _size(place: _Place, node: yaml.Node) -> int:
-    try:
-        size = parse_size(_text(place, node))
-    except ValueError as error:
-        raise place.wrong(node, str(error)) from error
-    if size <= 0:
-        raise place.wrong(node, "a size is more than nothing")
-    return size
-
-
-def _choice(choices: type[T]) -> Callable[[_Place, yaml.Node], T]:
-    def read(place: _Place, node: yaml.Node) -> T:
-        text = _text(place, node)
-        try:
-            return choices(text)  # type: ignore[call-arg]
-        except ValueError as error:
-            words = [str(one) for one in choices]  # type: ignore[attr-defined]
-            raise place.wrong(node, f"{text!r} is none of {', '.join(words)}") from error
-
-    return read
-
-
-def _pool_name(place: _Place, node: yaml.Node) -> PoolName:
-    parts = _text(place, node).split("/")
+def pool_name(place: Place, node: yaml.Node) -> PoolName:
+    """`domain/pool`, or the pool alone."""
+    parts = text(place, node).split("/")
     if len(parts) == 1:
         parts.insert(0, DEFAULT_POOL.domain)
     if len(parts) != 2 or not all(parts):
@@ -164,39 +112,32 @@ def _pool_name(place: _Place, node: yaml.Node) -> PoolName:
     return PoolName(*parts)
 
 
-def _pool_or_none(place: _Place, node: yaml.Node) -> PoolName | None:
-    return None if _text(place, node).lower() in ("none", "null", "no") else _pool_name(place, node)
+def _pool_or_none(place: Place, node: yaml.Node) -> PoolName | None:
+    return None if text(place, node).lower() in ("none", "null", "no") else pool_name(place, node)
 
 
-def _manager_count(place: _Place, node: yaml.Node) -> int:
-    text = _text(place, node)
-    if text not in ("1", "3", "5"):
-        raise place.wrong(node, f"there can be 1, 3 or 5 managers, not {text}")
-    return int(text)
+def _manager_count(place: Place, node: yaml.Node) -> int:
+    written = text(place, node)
+    if written not in ("1", "3", "5"):
+        raise place.wrong(node, f"there can be 1, 3 or 5 managers, not {written}")
+    return int(written)
 
 
-def _percentage(place: _Place, node: yaml.Node) -> int:
-    text = _text(place, node).removesuffix("%").strip()
-    if not text.isdecimal() or not 0 <= int(text) <= 90:
-        raise place.wrong(node, "a share from 0% to 90% is expected here")
-    return int(text)
-
-
-def _attributes(place: _Place, node: yaml.Node) -> dict[str, str]:
+def _attributes(place: Place, node: yaml.Node) -> dict[str, str]:
     if not isinstance(node, yaml.MappingNode):
         raise place.wrong(node, "attributes and what they have to be are expected here")
-    return {_text(place, key): _text(place, value) for key, value in node.value}
+    return {text(place, key): text(place, value) for key, value in node.value}
 
 
-def _nodes(place: _Place, node: yaml.Node) -> NodeSelector:
-    return NodeSelector(**_mapping(place, node, {"names": _texts, "attributes": _attributes}))
+def _nodes(place: Place, node: yaml.Node) -> NodeSelector:
+    return NodeSelector(**mapping(place, node, {"names": texts, "attributes": _attributes}))
 
 
-def _disks(place: _Place, node: yaml.Node) -> DiskSelector:
-    found = _mapping(
+def _disks(place: Place, node: yaml.Node) -> DiskSelector:
+    found = mapping(
         place,
         node,
-        {"media": _choice(Media), "models": _texts, "paths": _texts, "at_least": _size, "at_most": _size},
+        {"media": choice(Media), "models": texts, "paths": texts, "at_least": size, "at_most": size},
     )
     return DiskSelector(
         media=found.get("media"),
@@ -207,16 +148,16 @@ def _disks(place: _Place, node: yaml.Node) -> DiskSelector:
     )
 
 
-def _managers(place: _Place, node: yaml.Node) -> ManagersSpec:
-    return ManagersSpec(**_mapping(place, node, {"count": _manager_count, "nodes": _nodes}))
+def _managers(place: Place, node: yaml.Node) -> ManagersSpec:
+    return ManagersSpec(**mapping(place, node, {"count": _manager_count, "nodes": _nodes}))
 
 
-def _pool(place: _Place, node: yaml.Node) -> PoolSpec:
+def _pool(place: Place, node: yaml.Node) -> PoolSpec:
     known: dict[str, Reader] = {
-        "name": _pool_name, "usable": _size, "survives": _choice(Survives), "spare": _percentage,
+        "name": pool_name, "usable": size, "survives": choice(Survives), "spare": percentage(90),
         "nodes": _nodes, "disks": _disks,
     }  # fmt: skip
-    found = _mapping(place, node, known)
+    found = mapping(place, node, known)
     if "name" not in found:
         raise place.wrong(node, "a pool needs a name")
     return PoolSpec(
@@ -229,16 +170,16 @@ def _pool(place: _Place, node: yaml.Node) -> PoolSpec:
     )
 
 
-def _gateways(place: _Place, node: yaml.Node) -> tuple[str, ...]:
-    urls = _texts(place, node)
+def _gateways(place: Place, node: yaml.Node) -> tuple[str, ...]:
+    urls = texts(place, node)
     for url in urls:
         if not url.startswith("https://"):
             raise place.wrong(node, f"a gateway is a URL such as https://10.0.0.7:8443, not {url!r}")
     return urls
 
 
-def _addresses(place: _Place, node: yaml.Node) -> tuple[str, ...]:
-    addresses = _texts(place, node)
+def _addresses(place: Place, node: yaml.Node) -> tuple[str, ...]:
+    addresses = texts(place, node)
     for address in addresses:
         if _ADDRESS.fullmatch(address) is None:
             raise place.wrong(
@@ -247,22 +188,19 @@ def _addresses(place: _Place, node: yaml.Node) -> tuple[str, ...]:
     return addresses
 
 
-def _path(place: _Place, node: yaml.Node) -> str:
-    text = _text(place, node)
-    if not text.startswith("/"):
+def _path(place: Place, node: yaml.Node) -> str:
+    written = text(place, node)
+    if not written.startswith("/"):
         raise place.wrong(node, "the whole path is needed, from / on: the scheduler reads the file")
-    return text
+    return written
 
 
-def _engine(place: _Place, node: yaml.Node) -> ExistingEngine:
+def _engine(place: Place, node: yaml.Node) -> ExistingEngine:
     known: dict[str, Reader] = {
-        "gateway": _gateways, "managers": _addresses, "user": _text, "password_file": _path,
+        "gateway": _gateways, "managers": _addresses, "user": text, "password_file": _path,
         "secret_file": _path, "certificate": _path,
     }  # fmt: skip
-    found = _mapping(place, node, known)
-    missing = [key for key in ("gateway", "managers", "password_file", "secret_file") if key not in found]
-    if missing:
-        raise place.wrong(node, f"{missing[0]} is missing")
+    found = mapping(place, node, known, ("gateway", "managers", "password_file", "secret_file"))
     return ExistingEngine(
         found["gateway"],
         found["managers"],
@@ -273,17 +211,21 @@ def _engine(place: _Place, node: yaml.Node) -> ExistingEngine:
     )
 
 
-def _pools(place: _Place, node: yaml.Node) -> tuple[PoolSpec, ...]:
-    return _list(place, node, _pool)
+def _pools(place: Place, node: yaml.Node) -> tuple[PoolSpec, ...]:
+    return list_of(place, node, _pool)
 
 
 _SPEC: dict[str, Reader] = {
     "managers": _managers,
     "global_pool": _pool_or_none,
     "pools": _pools,
-    "fault_set_attribute": _text,
-    "minimum_disk": _size,
-    "new_disks": _choice(Taking),
-    "new_nodes": _choice(Taking),
+    "fault_set_attribute": text,
+    "minimum_disk": size,
+    "new_disks": choice(Taking),
+    "new_nodes": choice(Taking),
     "engine": _engine,
+    "rules": rules,
+    "default_rules": boolean,
+    "providers": providers,
+    "budget": budget,
 }

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artesian.model.sizes import format_duration, format_size, parse_size
+from artesian.model.sizes import format_duration, format_size, parse_duration, parse_size
 
 GIB = 1 << 30
 
@@ -63,3 +63,19 @@ def test_sizes_are_short(size: int | None, text: str) -> None:
 )
 def test_times_are_short(seconds: float | None, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("45s", 45), ("10m", 600), ("1h30m", 5400), (" 7d ", 604_800), ("1d2h3m4.5s", 93_784.5), ("0s", 0)],
+)
+def test_durations_are_understood(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "m", "1.5h", "30m1h", "-1m", "1 m", "10M", "1h 30m", "9999999999s"]
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a time like"):
+        parse_duration(text)

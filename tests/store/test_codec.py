@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artesian.model.disk import Claim, PoolName, Tombstone
-from artesian.model.engine import ManagerPlace
+from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.remedy import Part, PartState, Remedy, RemedyState
+from artesian.model.rule import RemedyKind
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.topology import ManagerRole
 from artesian.model.wishes import VolumeWish
@@ -22,11 +24,41 @@ maybe = st.one_of(st.none(), texts)
 pools = st.builds(PoolName, texts, texts)
 sizes = st.integers(0, 1 << 60)
 managers = st.builds(ManagerPlace, texts, texts, st.sampled_from(ManagerRole))
+existing = st.builds(
+    ExistingEngine, st.tuples(texts), st.tuples(texts, texts), texts, texts, texts, certificate=maybe
+)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+parts = st.builds(
+    Part, texts, texts, texts, sizes, st.sampled_from(PartState), floats, floats, floats, texts, texts, texts
+)
+remedies = st.builds(
+    Remedy,
+    texts,
+    texts,
+    st.sampled_from(RemedyKind),
+    texts,
+    texts,
+    st.sampled_from(RemedyState),
+    floats,
+    floats,
+    saw=st.dictionaries(texts, floats, max_size=2),
+    parameters=st.dictionaries(texts, floats | texts, max_size=2),
+    parts=st.lists(parts, max_size=2).map(tuple),
+    pool=st.none() | pools,
+    detail=texts,
+)
 states = st.builds(
     FrameworkState,
     spec_text=texts,
     engine=st.none()
-    | st.builds(EngineIdentity, texts, texts, texts, st.lists(managers, max_size=3).map(tuple)),
+    | st.builds(
+        EngineIdentity,
+        texts,
+        texts,
+        texts,
+        st.lists(managers, max_size=3).map(tuple),
+        adopted=st.none() | existing,
+    ),
     engine_seen_once=st.booleans(),
     paused=st.booleans(),
     stopping=st.sampled_from(Stopping),
@@ -40,9 +72,11 @@ states = st.builds(
             st.booleans(),
             st.lists(texts, max_size=2).map(tuple),
             texts,
+            without_manager=st.booleans(),
         ),
         max_size=3,
     ),
+    remedies=st.dictionaries(names, remedies, max_size=3),
     claims=st.dictionaries(names, st.builds(Claim, texts, texts, texts, pools, sizes, texts), max_size=3),
     tombstones=st.dictionaries(names, st.builds(Tombstone, texts, texts), max_size=3),
     volumes=st.dictionaries(

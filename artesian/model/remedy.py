@@ -1,0 +1,75 @@
+"""Remedies: wishes that a rule has raised, stored from the first thought to what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from artesian.model.disk import PoolName
+from artesian.model.rule import RemedyKind
+
+
+class RemedyState(StrEnum):
+    """How far a remedy has come."""
+
+    ASKING = "asking"  # somebody has to agree
+    HELD = "held"  # the guard lets it wait; `detail` says why
+    ACTING = "acting"
+    CHECKING = "checking"  # everything is done: has it helped?
+    HELPED = "helped"
+    FAILED = "failed"  # it could not be done, or did not help: somebody has to look
+    REJECTED = "rejected"
+    NOT_NEEDED = "not needed"  # what was wrong went away before anything was done
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still may do something."""
+        return self in (RemedyState.ASKING, RemedyState.HELD, RemedyState.ACTING, RemedyState.CHECKING)
+
+
+class PartState(StrEnum):
+    """How far a disk of a remedy has come."""
+
+    ASKED = "asked"  # of the provider
+    THERE = "there"  # its node sees it, and it is claimed for the pool
+    IN_USE = "in use"
+    GIVEN_UP = "given up"  # it is released, and another one is asked for elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A disk that a remedy gets. `token` is what the provider knows it by."""
+
+    token: str
+    provider: str
+    node: str
+    size_bytes: int
+    state: PartState
+    asked_s: float  # for the first time
+    since_s: float  # in this state
+    cost_per_month: float = 0.0
+    disk_id: str = ""
+    identity: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One remedy. Times are Unix time. `saw` are the metrics at that moment; `thing` is what it is for."""
+
+    id: str
+    rule: str
+    kind: RemedyKind
+    thing: str
+    because: str
+    state: RemedyState
+    created_s: float
+    changed_s: float
+    saw: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, str | float] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    disks: int = 0  # how many it needs
+    pool: PoolName | None = None
+    approved_by: str = ""
+    detail: str = ""

@@ -1,0 +1,1 @@
+"""Where new disks come from: one file an adapter, behind `port.DiskProvider`."""

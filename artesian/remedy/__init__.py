@@ -1,0 +1,1 @@
+"""When something is wrong, what is to be done about it, and whether it may be: pure functions."""

@@ -1,0 +1,228 @@
+"""What each kind of remedy does: whether it can, how it begins, and what is still missing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from artesian.model.disk import Tombstone
+from artesian.model.names import client_guid, device_name
+from artesian.model.remedy import PartState, Remedy
+from artesian.model.rule import RemedyKind
+from artesian.model.state import FrameworkState
+from artesian.model.wishes import VolumeWish
+from artesian.remedy.facts import RemedyFacts
+
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """`cannot`: why it is impossible as things are; `begin`: what is wanted from now on; `missing`: what has
+    not come about yet, None when everything has."""
+
+    cannot: Callable[[Remedy, RemedyFacts], str | None]
+    begin: Callable[[Remedy, RemedyFacts], FrameworkState]
+    missing: Callable[[Remedy, RemedyFacts], str | None]
+
+
+def _can(_remedy: Remedy, _facts: RemedyFacts) -> str | None:
+    return None
+
+
+def _unchanged(_remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
+    return facts.state
+
+
+# --- disks
+
+
+def _disks_missing(remedy: Remedy, _facts: RemedyFacts) -> str | None:
+    parts = [part for part in remedy.parts if part.state is not PartState.GIVEN_UP]
+    if not parts:
+        return remedy.detail if remedy.parts or remedy.detail else "disks are being looked for"
+    waiting = [part for part in parts if part.state is not PartState.IN_USE]
+    if not waiting:
+        return None
+    first = waiting[0]
+    more = f", and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+    detail = f": {first.detail}" if first.detail else ""
+    return f"the disk for node {first.node} is {first.state}{more}{detail}"
+
+
+def _identity_of_device(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    return next((one for one in sorted(facts.state.claims) if device_name(one) == remedy.thing), None)
+
+
+def _cannot_replace(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    if _identity_of_device(remedy, facts) is None:
+        return f"device {remedy.thing} is not one of ours"
+    return None
+
+
+def _begin_replacing(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
+    identity = _identity_of_device(remedy, facts)
+    assert identity is not None
+    tombstone = Tombstone(identity, f"remedy {remedy.id} replaces it: {remedy.because}")
+    return replace(facts.state, tombstones=MappingProxyType({**facts.state.tombstones, identity: tombstone}))
+
+
+def _replacing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    engine = facts.seen.engine
+    if engine is None:
+        return "the engine does not answer"
+    if any(device.name == remedy.thing for device in engine.devices):
+        return f"what is left on device {remedy.thing} moves away"
+    if not facts.spec.providers:
+        return None  # there is nowhere to get another one from; the pool is smaller now
+    return _disks_missing(remedy, facts)
+
+
+# --- managers and nodes
+
+
+def _cannot_replace_manager(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    engine = facts.state.engine
+    if engine is None or all(place.node != remedy.thing for place in engine.managers):
+        return f"there is no manager of ours on node {remedy.thing}"
+    having = {place.node for place in engine.managers}
+    if all(node.name in having for node in facts.usable_nodes()):
+        return "no other node can have a manager"
+    return None
+
+
+def _begin_replacing_manager(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
+    return _with_node(facts.state, remedy.thing, without_manager=True)
+
+
+def _manager_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    engine, seen = facts.state.engine, facts.seen.engine
+    if engine is None or seen is None:
+        return "the engine does not answer"
+    if any(place.node == remedy.thing for place in engine.managers):
+        return f"the manager on node {remedy.thing} is still a member"
+    away = [manager.name for manager in seen.managers if not manager.healthy]
+    return f"manager {away[0]} is away" if away else None
+
+
+def _cannot_remove_node(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    engine = facts.seen.engine
+    degraded = [pool.name for pool in engine.pools if not pool.is_settled] if engine is not None else []
+    if degraded:
+        return f"pool {degraded[0]} is being healed, and what the node held is rebuilt first"
+    users = sorted(
+        wish.name for wish in facts.state.volumes.values() if wish.node == remedy.thing and not wish.deleted
+    )
+    if users:
+        return f"volume {users[0]} is on node {remedy.thing}: it has to be taken over first"
+    return None
+
+
+def _begin_removing_node(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
+    return _with_node(facts.state, remedy.thing, leaving=True, in_maintenance=False)
+
+
+def _node_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    record = facts.state.node(remedy.thing)
+    if any(claim.node == remedy.thing for claim in facts.state.claims.values()):
+        return f"disks of node {remedy.thing} are still members of pools"
+    if record.domains or record.is_client:
+        return f"node {remedy.thing} is still known to the engine"
+    return None
+
+
+def _with_node(state: FrameworkState, name: str, **values: bool) -> FrameworkState:
+    record = replace(state.node(name), **values)  # type: ignore[arg-type]
+    return replace(state, nodes=MappingProxyType({**state.nodes, name: record}))
+
+
+# --- volumes
+
+
+def _cannot_grow(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    wish = facts.state.volumes.get(remedy.thing)
+    if wish is None or wish.deleted:
+        return f"there is no volume {remedy.thing}"
+    most = remedy.parameters.get("at_most_bytes")
+    if most is not None and _grown_bytes(wish, remedy) > float(most):
+        return f"volume {remedy.thing} would be larger than {float(most) / _GIB:g} GiB, the most it may have"
+    return None
+
+
+def _grown_bytes(wish: VolumeWish, remedy: Remedy) -> int:
+    by_share = wish.size_bytes * float(remedy.parameters.get("by_share", 0.5))
+    return -(-int(wish.size_bytes + by_share) // _GIB) * _GIB
+
+
+def _begin_growing(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
+    wish = facts.state.volumes[remedy.thing]
+    grown = replace(wish, size_bytes=_grown_bytes(wish, remedy))
+    return replace(facts.state, volumes=MappingProxyType({**facts.state.volumes, remedy.thing: grown}))
+
+
+def _growing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    wish = facts.state.volumes.get(remedy.thing)
+    engine = facts.seen.engine
+    if wish is None or engine is None:
+        return None if wish is None else "the engine does not answer"
+    seen = engine.volume_with_id(wish.engine_id)
+    if seen is None or seen.size_bytes < wish.size_bytes:
+        return f"volume {remedy.thing} has not grown yet"
+    return None
+
+
+def _users(remedy: Remedy, facts: RemedyFacts) -> list[VolumeWish]:
+    return [
+        wish
+        for _, wish in sorted(facts.state.volumes.items())
+        if wish.node == remedy.thing and not wish.deleted
+    ]
+
+
+def _cannot_move(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    if not _users(remedy, facts):
+        return f"no volume is on node {remedy.thing}"
+    if not _homes(remedy, facts):
+        return "no other node can use volumes"
+    return None
+
+
+def _homes(remedy: Remedy, facts: RemedyFacts) -> list[str]:
+    names = [node.name for node in facts.usable_nodes() if node.name != remedy.thing]
+    return [name for name in names if facts.state.node(name).is_client]
+
+
+def _begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
+    """To the nodes with fewest volumes; each node gets an assignment that it has never had."""
+    homes = _homes(remedy, facts)
+    volumes, nodes = dict(facts.state.volumes), dict(facts.state.nodes)
+    for wish in _users(remedy, facts):
+        home = min(homes, key=lambda name: (sum(one.node == name for one in volumes.values()), name))
+        volumes[wish.name] = replace(wish, node=home)
+        for name in (home, remedy.thing):
+            record = nodes[name]
+            nodes[name] = replace(record, revision=record.revision + 1)
+    return replace(facts.state, volumes=MappingProxyType(volumes), nodes=MappingProxyType(nodes))
+
+
+def _moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
+    engine = facts.seen.engine
+    if engine is None:
+        return "the engine does not answer"
+    guid = client_guid(engine.system_id, remedy.thing)
+    left = [volume.name for volume in engine.volumes if guid in volume.mapped_to]
+    return f"volume {left[0]} is still mapped to node {remedy.thing}" if left else None
+
+
+DEEDS: Mapping[RemedyKind, Deed] = MappingProxyType(
+    {
+        RemedyKind.EXPAND_POOL: Deed(_can, _unchanged, _disks_missing),
+        RemedyKind.REPLACE_DEVICE: Deed(_cannot_replace, _begin_replacing, _replacing_missing),
+        RemedyKind.REPLACE_MANAGER: Deed(_cannot_replace_manager, _begin_replacing_manager, _manager_missing),
+        RemedyKind.REMOVE_NODE: Deed(_cannot_remove_node, _begin_removing_node, _node_missing),
+        RemedyKind.GROW_VOLUME: Deed(_cannot_grow, _begin_growing, _growing_missing),
+        RemedyKind.MOVE_VOLUMES: Deed(_cannot_move, _begin_moving, _moving_missing),
+        RemedyKind.NOTIFY: Deed(_can, _unchanged, _can),
+    }
+)

@@ -1,0 +1,92 @@
+"""The rules that hold when nobody says otherwise: they ask before they do anything, and harm nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from artesian.model.rule import Approval, RemedyKind, Rule, Scope, Severity
+from artesian.model.spec import Spec
+
+_NO_GUESS = "forecast_sure >= 50%"
+_EXPAND_POOL = Rule(
+    name="expand-pool",
+    scope=Scope.POOL,
+    # Three times as long as new disks take, as one may fail; and half an hour for whoever has to agree.
+    when=f"time_to_full_s < 3 * expansion_lead_s + 30m and {_NO_GUESS} or used_share > 85%",
+    remedy=RemedyKind.EXPAND_POOL,
+    for_s=60.0,
+    cooldown_s=900.0,
+)
+_POOL_FILLS_UP = Rule(
+    name="pool-fills-up",
+    scope=Scope.POOL,
+    when=f"time_to_full_s < 6h and {_NO_GUESS} or used_share > 85%",
+    remedy=RemedyKind.NOTIFY,
+    for_s=60.0,
+    approval=Approval.AUTOMATIC,
+)
+_DATA_OUT_OF_REACH = Rule(
+    name="data-out-of-reach",
+    scope=Scope.POOL,
+    when="failed_bytes > 0",
+    remedy=RemedyKind.NOTIFY,
+    for_s=60.0,
+    severity=Severity.CRITICAL,
+    approval=Approval.AUTOMATIC,
+)
+_REPLACE_DEVICE = Rule(
+    name="replace-device",
+    scope=Scope.DEVICE,
+    when="failed and ours",
+    remedy=RemedyKind.REPLACE_DEVICE,
+    for_s=60.0,
+)
+_REPLACE_MANAGER = Rule(
+    name="replace-manager",
+    scope=Scope.MANAGER,
+    when="away_s > 10m and ours and not in_maintenance",
+    remedy=RemedyKind.REPLACE_MANAGER,
+    severity=Severity.CRITICAL,
+)
+_REMOVE_NODE = Rule(
+    name="remove-node",
+    scope=Scope.NODE,
+    when=(
+        "gone and away_s > 30m and in_use and not in_maintenance and cluster_degraded_bytes == 0 "
+        "and cluster_failed_bytes == 0 and cluster_moving_bytes == 0"
+    ),
+    remedy=RemedyKind.REMOVE_NODE,
+    for_s=60.0,
+)
+
+
+def default_rules(*, with_providers: bool) -> tuple[Rule, ...]:
+    """The default rules. Where new disks can be had, pools are expanded; elsewhere somebody is told."""
+    fills_up = _EXPAND_POOL if with_providers else _POOL_FILLS_UP
+    return (
+        fills_up,
+        _DATA_OUT_OF_REACH,
+        _REPLACE_DEVICE,
+        _REPLACE_MANAGER,
+        _REMOVE_NODE,
+    )
+
+
+def with_default_rules(spec: Spec) -> Spec:
+    """The spec with the default rules behind its own, as far as those leave something to say.
+
+    One of its own takes the place of a default one of the same name, and, unless it is only for some things,
+    of those that do the same; but telling somebody is not doing the same.
+    """
+    if not spec.default_rules:
+        return spec
+    names = {rule.name for rule in spec.rules}
+    done = {rule.remedy for rule in spec.rules if not rule.things} - {RemedyKind.NOTIFY}
+    defaults = default_rules(with_providers=bool(spec.providers))
+    others = (rule for rule in defaults if rule.name not in names and rule.remedy not in done)
+    return replace(spec, rules=(*spec.rules, *others))
+
+
+def expansion_lead_s(spec: Spec) -> float | None:
+    """How long new disks take: as the slowest provider says, as any may be the one; None if there is none."""
+    return max((provider.lead_time_s for provider in spec.providers), default=None)

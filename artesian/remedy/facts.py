@@ -1,0 +1,45 @@
+"""What remedies look at: one moment, and the rules that fire at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from artesian.model.node import Node, NodeState
+from artesian.model.observation import Observation
+from artesian.model.rule import Rule
+from artesian.model.spec import Spec
+from artesian.model.state import FrameworkState
+from artesian.model.topology import Topology
+from artesian.remedy.firing import Firing, FiringMemory, Key
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyFacts:
+    """One moment. `firings` by rule and thing; `now_s` is Unix time."""
+
+    spec: Spec
+    seen: Observation
+    state: FrameworkState
+    topology: Topology
+    firings: Mapping[Key, Firing]
+    memory: FiringMemory
+    now_s: float
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of this name; None if the spec has it no longer."""
+        return next((rule for rule in self.spec.rules if rule.name == name), None)
+
+    def usable_nodes(self) -> tuple[Node, ...]:
+        """Nodes on which something new may be put, by name."""
+        found = []
+        for node in sorted(self.seen.nodes, key=lambda one: one.name):
+            record = self.state.node(node.name)
+            if (
+                node.state is NodeState.ALIVE
+                and record.joined
+                and not (record.leaving or record.in_maintenance)
+                and node.name not in self.seen.unheard
+            ):
+                found.append(node)
+        return tuple(found)

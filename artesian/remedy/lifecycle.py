@@ -1,0 +1,146 @@
+"""What becomes of each remedy in a pass: it waits, begins, is at work, is checked, and ends. Pure.
+
+A remedy changes what is wanted, and nothing else: claims, tombstones, records of nodes, wishes for volumes.
+The planner and its guard carry that out. What a provider has to be asked is in the remedy's parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from artesian.model.event import Event
+from artesian.model.remedy import PartState, Remedy, RemedyState
+from artesian.model.rule import RemedyKind
+from artesian.model.state import FrameworkState
+from artesian.remedy.deeds import DEEDS
+from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.holding import objection, too_often
+from artesian.remedy.proposing import propose
+
+CHECKING_S = 600.0  # how long after everything is done the reason may still be there
+STALLED_S = 3_600.0  # a remedy at work on which nothing has moved for so long is stuck
+KEPT_CLOSED = 500  # without disks of their own: those are kept for the sake of the budgets
+
+_WORDS = {
+    RemedyState.ASKING: "waits for somebody's agreement",
+    RemedyState.HELD: "is to begin",
+    RemedyState.ACTING: "begins",
+    RemedyState.CHECKING: "has done everything, and it remains to be seen whether it helps",
+    RemedyState.HELPED: "has helped",
+    RemedyState.FAILED: "has failed",
+    RemedyState.REJECTED: "was rejected",
+    RemedyState.NOT_NEEDED: "is not needed any more",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The state after the remedies have been looked at, and what is told of it."""
+
+    state: FrameworkState
+    events: tuple[Event, ...] = ()
+
+
+def advance(facts: RemedyFacts) -> Outcome:
+    """New remedies, and one step of each open one; the same facts give the same outcome."""
+    state, events = facts.state, []
+    for remedy in propose(facts):
+        state = with_remedy(state, remedy)
+        events.append(_event(remedy))
+    for key in sorted(state.remedies):
+        remedy = state.remedies[key]
+        if remedy.state.is_open:
+            state, told = _step(remedy, replace(facts, state=state))
+            events += told
+    return Outcome(_pruned(state), tuple(events))
+
+
+def with_remedy(state: FrameworkState, remedy: Remedy) -> FrameworkState:
+    """The state with this remedy as it is now."""
+    return replace(state, remedies=MappingProxyType({**state.remedies, remedy.id: remedy}))
+
+
+def moved(remedy: Remedy, to: RemedyState, now_s: float, detail: str = "") -> Remedy:
+    """The remedy in another state."""
+    return replace(remedy, state=to, changed_s=now_s, detail=detail)
+
+
+def _event(remedy: Remedy) -> Event:
+    detail = f" ({remedy.detail})" if remedy.detail else ""
+    sentence = f"{remedy.kind} of {remedy.thing} {_WORDS[remedy.state]}{detail}: {remedy.because}"
+    return Event("remedy", remedy.id, sentence)
+
+
+def _step(remedy: Remedy, facts: RemedyFacts) -> tuple[FrameworkState, list[Event]]:
+    state = facts.state
+    after = remedy
+    match remedy.state:
+        case RemedyState.ASKING | RemedyState.HELD:
+            after = _waiting(remedy, facts)
+            if after.state is RemedyState.ACTING:
+                state = DEEDS[remedy.kind].begin(after, facts)
+        case RemedyState.ACTING:
+            after = _acting(remedy, facts)
+        case RemedyState.CHECKING:
+            after = _checking(remedy, facts)
+    if after == remedy:
+        return state, []
+    told = [_event(after)] if after.state is not remedy.state else []
+    return with_remedy(state, after), told
+
+
+def _waiting(remedy: Remedy, facts: RemedyFacts) -> Remedy:
+    if not _may_be_wrong(remedy, facts):
+        return moved(remedy, RemedyState.NOT_NEEDED, facts.now_s)
+    if remedy.state is RemedyState.ASKING and not remedy.approved_by:
+        return remedy
+    if not remedy.approved_by and (often := too_often(remedy, facts)) is not None:
+        return moved(remedy, RemedyState.ASKING, facts.now_s, often)
+    because = objection(remedy, facts) or DEEDS[remedy.kind].cannot(remedy, facts)
+    if because is None:
+        return moved(remedy, RemedyState.ACTING, facts.now_s)
+    if remedy.detail == because:
+        return remedy
+    return replace(remedy, state=RemedyState.HELD, detail=because)
+
+
+def _acting(remedy: Remedy, facts: RemedyFacts) -> Remedy:
+    missing = DEEDS[remedy.kind].missing(remedy, facts)
+    if missing is None:
+        return moved(remedy, RemedyState.CHECKING, facts.now_s)
+    if remedy.detail != missing:
+        return replace(remedy, detail=missing, changed_s=facts.now_s)
+    if facts.now_s - remedy.changed_s > STALLED_S:
+        return moved(remedy, RemedyState.FAILED, facts.now_s, f"nothing has moved for an hour: {missing}")
+    return remedy
+
+
+def _checking(remedy: Remedy, facts: RemedyFacts) -> Remedy:
+    if facts.seen.engine is None:
+        return remedy
+    if remedy.kind is RemedyKind.NOTIFY or not _may_be_wrong(remedy, facts):
+        return moved(remedy, RemedyState.HELPED, facts.now_s)
+    if facts.now_s - remedy.changed_s > CHECKING_S:
+        return moved(remedy, RemedyState.FAILED, facts.now_s, "everything was done, and it did not help")
+    return remedy
+
+
+def _may_be_wrong(remedy: Remedy, facts: RemedyFacts) -> bool:
+    """A scheduler that has just begun knows of nothing that fires: it has to see for itself first."""
+    fires = (remedy.rule, remedy.thing) in facts.firings
+    return fires or facts.memory.may_be_wrong(remedy.rule, remedy.thing)
+
+
+def _pruned(state: FrameworkState) -> FrameworkState:
+    closed = [
+        one
+        for one in state.remedies.values()
+        if not one.state.is_open and all(part.state is PartState.GIVEN_UP for part in one.parts)
+    ]
+    if len(closed) <= KEPT_CLOSED:
+        return state
+    oldest = sorted(closed, key=lambda one: (one.changed_s, one.id))[: len(closed) - KEPT_CLOSED]
+    gone = {one.id for one in oldest}
+    left = {key: one for key, one in state.remedies.items() if key not in gone}
+    return replace(state, remedies=MappingProxyType(left))

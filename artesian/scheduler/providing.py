@@ -1,0 +1,90 @@
+"""The adapters of the providers that the spec names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import assert_never
+
+from artesian.clusters.local import LocalCluster
+from artesian.clusters.port import Substrate
+from artesian.model.errors import NotPossible
+from artesian.model.provider_spec import EbsSpec, FileSpec, ProviderSpec, SpareSpec
+from artesian.model.remedy import PartState
+from artesian.model.spec import Spec
+from artesian.model.topology import Topology, VerdictKind
+from artesian.providers.ebs import EbsProvider
+from artesian.providers.ebs_settings import EbsSettings
+from artesian.providers.file import FileProvider
+from artesian.providers.port import DiskProvider, ProviderRefused
+from artesian.providers.spare import SpareDisk, SpareProvider
+from artesian.scheduler.memory import Memory
+
+
+class Providers:
+    """One adapter for each provider, kept as long as the spec says the same of it.
+
+    `topology` gives the one of the last pass: it has judged what disks are free.
+    """
+
+    def __init__(self, memory: Memory, substrate: Substrate, topology: Callable[[], Topology | None]) -> None:
+        self._memory = memory
+        self._substrate = substrate
+        self._topology = topology
+        self._made: dict[ProviderSpec, DiskProvider] = {}
+
+    def __call__(self, spec: Spec, name: str) -> DiskProvider:
+        """Raises ProviderRefused for one that is not in the spec, or cannot be used here."""
+        wanted = next((one for one in spec.providers if one.name == name), None)
+        if wanted is None:
+            raise ProviderRefused(f"the spec has no provider {name} any more")
+        if wanted not in self._made:
+            self._made[wanted] = self._make(wanted)
+        return self._made[wanted]
+
+    def check(self, spec: Spec) -> None:
+        """Raises NotPossible for a provider that cannot be used on this cluster."""
+        for one in spec.providers:
+            if isinstance(one.settings, FileSpec) and not isinstance(self._substrate, LocalCluster):
+                raise NotPossible(f"provider {one.name} makes files, and these nodes are no folders")
+
+    def _make(self, wanted: ProviderSpec) -> DiskProvider:
+        settings = wanted.settings
+        match settings:
+            case FileSpec():
+                if not isinstance(self._substrate, LocalCluster):
+                    raise ProviderRefused(
+                        f"provider {wanted.name} makes files, and these nodes are no folders"
+                    )
+                return FileProvider(
+                    self._substrate,
+                    max_disks_per_node=settings.max_disks_per_node,
+                    price_per_gib_month=settings.price_per_gib_month,
+                )
+            case SpareSpec():
+                return SpareProvider(lambda: self._free(), lambda: self._granted(wanted.name))
+            case EbsSpec():
+                same = {field.name: getattr(settings, field.name) for field in fields(EbsSpec)}
+                return EbsProvider(EbsSettings(cluster=self._cluster_name(), **same))
+            case _:
+                assert_never(settings)
+
+    def _cluster_name(self) -> str:
+        engine = self._memory.state.engine
+        if engine is None:
+            raise ProviderRefused("there is no engine yet")
+        return engine.system_id
+
+    def _free(self) -> Iterator[SpareDisk]:
+        topology = self._topology()
+        for one in topology.verdicts if topology is not None else ():
+            if one.kind is VerdictKind.FREE and one.identity is not None:
+                yield SpareDisk(one.node, one.identity, one.size_bytes)
+
+    def _granted(self, name: str) -> Mapping[str, SpareDisk]:
+        return {
+            part.token: SpareDisk(part.node, part.identity, part.size_bytes)
+            for remedy in self._memory.state.remedies.values()
+            for part in remedy.parts
+            if part.provider == name and part.identity and part.state is not PartState.GIVEN_UP
+        }

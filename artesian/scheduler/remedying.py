@@ -1,0 +1,257 @@
+"""Remedies in the loop: rules are looked at, what follows is stored, and providers are asked for disks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from types import MappingProxyType
+
+import structlog
+
+from artesian.model.disk import Claim
+from artesian.model.event import Event
+from artesian.model.observation import Observation
+from artesian.model.provided import DiskRequest, ProvidedDisk, Quote
+from artesian.model.remedy import Part, PartState, Remedy, RemedyState
+from artesian.model.spec import Spec
+from artesian.model.state import FrameworkState
+from artesian.model.topology import Topology
+from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
+from artesian.remedy.defaults import with_default_rules
+from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.lifecycle import advance, moved, with_remedy
+from artesian.remedy.looking import Look, look
+from artesian.remedy.parts import (
+    Choice,
+    choose,
+    disks_wanted,
+    given_up,
+    may_be_released,
+    needs_disks,
+    provided,
+    request_for,
+    settled,
+    with_part,
+)
+from artesian.scheduler.calls import Calls
+from artesian.scheduler.memory import Memory
+
+_RELEASE_EVERY_S = 5.0
+_LISTED_LATE_S = 300.0  # what was asked for last may appear in a provider's list only after a while
+
+log = structlog.get_logger()
+
+
+class Remediator:
+    """`provider` gives the adapter of a provider that the spec names."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        provider: Callable[[Spec, str], DiskProvider],
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+        executor: Executor | None = None,
+    ) -> None:
+        self.last = Look()
+        self._memory = memory
+        self._provider = provider
+        self._clock = clock
+        self._calls = Calls(executor or ThreadPoolExecutor(8, thread_name_prefix="provider"), wake)
+        self._released_s = 0.0
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._calls.close()
+
+    def look(self, spec: Spec, seen: Observation, topology: Topology) -> None:
+        """One pass. Raises StoreUnusable."""
+        spec = with_default_rules(spec)
+        state, now_s = self._memory.state, self._clock()
+        self.last = look(self.last, spec, seen, state, now_s, verdicts=topology.verdicts)
+        facts = self.facts(spec, seen, topology)
+        self._advance(facts)
+        if not any(
+            one.parts or one.state is RemedyState.ACTING for one in self._memory.state.remedies.values()
+        ):
+            return
+        for key in sorted(self._memory.state.remedies):
+            remedy = self._memory.state.remedies[key]
+            if remedy.state is RemedyState.ACTING and needs_disks(remedy, facts):
+                self._get_disks(remedy, replace(facts, state=self._memory.state))
+        self._settle(facts)
+        self._release(replace(facts, state=self._memory.state))
+
+    def facts(self, spec: Spec, seen: Observation, topology: Topology) -> RemedyFacts:
+        """What remedies look at now, by the rules as they were found at the last look."""
+        last = self.last
+        return RemedyFacts(
+            with_default_rules(spec),
+            seen,
+            self._memory.state,
+            topology,
+            last.firings,
+            last.memory,
+            self._clock(),
+        )
+
+    def would_choose(self, remedy: Remedy, facts: RemedyFacts) -> Choice:
+        """The disks that a remedy would ask for now; providers are asked what they would give."""
+        if not needs_disks(remedy, facts):
+            return Choice(detail="no disks are needed")
+        wanted = replace(remedy, disks=remedy.disks or disks_wanted(remedy, facts))
+        return choose(wanted, facts, lambda name, request: self._quote(facts, name, request))
+
+    def _quote(self, facts: RemedyFacts, name: str, request: DiskRequest) -> Quote:
+        try:
+            return self._provider(facts.spec, name).quote(request)
+        except (ProviderUnreachable, ProviderRefused) as error:
+            return Quote(refused=str(error))
+
+    def _advance(self, facts: RemedyFacts) -> None:
+        told: list[Event] = []
+
+        def change(state: FrameworkState) -> FrameworkState:
+            outcome = advance(replace(facts, state=state))
+            told.extend(outcome.events)
+            return outcome.state
+
+        if advance(facts).state != facts.state:
+            self._memory.change(change, told)
+            for event in told:
+                log.info("remedy", id=event.subject, because=event.because)
+
+    # --- getting disks
+
+    def _get_disks(self, remedy: Remedy, facts: RemedyFacts) -> None:
+        if not remedy.disks:
+            wanted = disks_wanted(remedy, facts)
+            self._change(remedy.id, lambda one: replace(one, disks=wanted))
+            remedy = self._memory.state.remedies[remedy.id]
+        alive = sum(part.state is not PartState.GIVEN_UP for part in remedy.parts)
+        if alive < remedy.disks:
+            self._choose(remedy, facts)
+        for part in remedy.parts:
+            if part.state is PartState.ASKED:
+                self._ask_for(remedy, part, facts)
+
+    def _choose(self, remedy: Remedy, facts: RemedyFacts) -> None:
+        """The parts are stored first, with their tokens; providers are asked for them at the next pass."""
+        done = self._calls.ask(("choose", remedy.id), lambda: self.would_choose(remedy, facts))
+        if done is None:
+            return
+        choice: Choice = done.result()
+        if choice.final:
+            failed = moved(remedy, RemedyState.FAILED, facts.now_s, choice.detail)
+            event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {choice.detail}")
+            self._change(remedy.id, lambda _: failed, event)
+            return
+        before = remedy.parts
+        if choice.parts:
+            where = ", ".join(f"{part.node} ({part.provider})" for part in choice.parts)
+            event = Event("remedy", remedy.id, f"disks are asked for on {where}")
+            self._change(
+                remedy.id,
+                lambda one: replace(one, parts=(*before, *choice.parts)) if one.parts == before else one,
+                event,
+            )
+
+    def _ask_for(self, remedy: Remedy, part: Part, facts: RemedyFacts) -> None:
+        request = request_for(facts, part.token, part.node, part.size_bytes)
+        done = self._calls.ask(
+            ("provide", part.token), lambda: self._provider(facts.spec, part.provider).provide(request)
+        )
+        if done is None:
+            return
+        after, claim = _answered(done, remedy, part, facts)
+        if after == part:
+            return
+        event = None
+        if after.state is not part.state:
+            detail = f": {after.detail}" if after.detail else ""
+            event = Event("remedy", remedy.id, f"the disk for node {part.node} is {after.state}{detail}")
+        self._change(remedy.id, lambda one: with_part(one, after), event, claim)
+
+    def _settle(self, facts: RemedyFacts) -> None:
+        for key, remedy in sorted(self._memory.state.remedies.items()):
+            for part in remedy.parts:
+                after = settled(part, replace(facts, state=self._memory.state))
+                if after.state is not part.state:
+                    event = Event("remedy", key, f"the disk for node {part.node} is {after.state}")
+                    self._change(key, lambda one, after=after: with_part(one, after), event)  # type: ignore[misc]
+
+    # --- giving disks back
+
+    def _release(self, facts: RemedyFacts) -> None:
+        """Whatever was made for parts that were given up, wherever it is by now."""
+        names = {
+            part.provider
+            for remedy in facts.state.remedies.values()
+            for part in remedy.parts
+            if part.state is PartState.GIVEN_UP and part.detail != RELEASED
+        }
+        if not names or facts.now_s - self._released_s < _RELEASE_EVERY_S:
+            return
+        self._released_s = facts.now_s
+        for name in sorted(names):
+            done = self._calls.ask(("list", name), lambda name=name: self._provider(facts.spec, name).disks())  # type: ignore[misc]
+            if done is None or done.exception() is not None:
+                continue
+            disks: tuple[ProvidedDisk, ...] = done.result()
+            self._note_released(name, {disk.token for disk in disks}, facts)
+            for disk in disks:
+                if may_be_released(disk, facts.state, facts) is None:
+                    self._calls.ask(
+                        ("release", disk.id),
+                        lambda name=name, disk=disk: self._provider(facts.spec, name).release(disk.id),  # type: ignore[misc]
+                    )
+
+    def _note_released(self, provider: str, there: set[str], facts: RemedyFacts) -> None:
+        for key, remedy in sorted(facts.state.remedies.items()):
+            for part in remedy.parts:
+                gone = (
+                    part.state is PartState.GIVEN_UP and part.provider == provider and part.token not in there
+                )
+                if gone and part.detail != RELEASED and facts.now_s - part.since_s > _LISTED_LATE_S:
+                    after = replace(part, detail=RELEASED)
+                    event = Event("remedy", key, f"the disk for node {part.node} is released ({part.detail})")
+                    self._change(key, lambda one, after=after: with_part(one, after), event)  # type: ignore[misc]
+
+    # --- storing
+
+    def _change(
+        self,
+        remedy_id: str,
+        change: Callable[[Remedy], Remedy],
+        event: Event | None = None,
+        claim: Claim | None = None,
+    ) -> None:
+        def whole(state: FrameworkState) -> FrameworkState:
+            remedy = state.remedies.get(remedy_id)
+            if remedy is None:
+                return state
+            state = with_remedy(state, change(remedy))
+            if claim is None or claim.identity in state.claims:
+                return state
+            return replace(state, claims=MappingProxyType({**state.claims, claim.identity: claim}))
+
+        self._memory.change(whole, [event] if event is not None else [])
+        if event is not None:
+            log.info("remedy", id=remedy_id, because=event.because)
+
+
+RELEASED = "released"
+
+
+def _answered(
+    done: Future[ProvidedDisk], remedy: Remedy, part: Part, facts: RemedyFacts
+) -> tuple[Part, Claim | None]:
+    """A part after its provider has answered, in whatever way."""
+    try:
+        return provided(remedy, part, done.result(), facts)
+    except ProviderRefused as error:
+        return given_up(part, str(error), facts.now_s), None
+    except ProviderUnreachable as error:
+        return replace(part, detail=str(error)), None

@@ -1,0 +1,263 @@
+"""From a rule that fires to what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from artesian.model.disk import Tombstone
+from artesian.model.names import device_name
+from artesian.model.node import NodeState
+from artesian.model.provided import ProvidedState
+from artesian.model.remedy import PartState, RemedyState
+from artesian.model.rule import Approval, Budget, QuietHours
+from artesian.model.wishes import VolumeWish
+from artesian.planner.recording import with_item
+from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance
+from tests.planner.situations import POOL
+from tests.remedy.cases import EXPAND, GIB, MANAGER, MOVE, POOL_NAME, REMOVE, REPLACE, RULES, TELL, Clinic
+
+
+def test_a_full_pool_is_expanded_in_several_units_and_nobody_is_asked_about_the_disks() -> None:
+    clinic = Clinic(4)
+    clinic.fill(0.9)
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    assert clinic.remedy.state is RemedyState.CHECKING
+    assert {part.state for part in clinic.remedy.parts} == {PartState.IN_USE}
+    assert len({part.node for part in clinic.remedy.parts}) >= 2
+    clinic.calm()
+    clinic.pass_()
+    assert clinic.remedy.state is RemedyState.HELPED
+
+
+def test_everything_that_happens_is_told_with_its_reason() -> None:
+    clinic = Clinic()
+    clinic.fill(0.9)
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    clinic.calm()
+    clinic.pass_()
+    assert clinic.told[0] == "expand-pool of default/default is to begin: default/default is not well"
+    assert clinic.told[-1] == "expand-pool of default/default has helped: default/default is not well"
+
+
+def test_nothing_is_done_before_somebody_agrees_where_the_rule_asks() -> None:
+    clinic = Clinic(rules=(replace(EXPAND, approval=Approval.ASK),))
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(5)
+    assert clinic.remedy.state is RemedyState.ASKING and not clinic.made
+    approved = replace(clinic.remedy, approved_by="me")
+    clinic.world.state = replace(clinic.world.state, remedies={approved.id: approved})
+    clinic.passes(5)
+    assert clinic.made
+
+
+def test_what_goes_away_by_itself_needs_no_remedy() -> None:
+    clinic = Clinic(rules=(replace(EXPAND, approval=Approval.ASK),))
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.pass_()
+    clinic.calm()
+    clinic.pass_()
+    assert clinic.remedy.state is RemedyState.NOT_NEEDED
+
+
+def test_one_remedy_at_a_time_for_the_same_thing() -> None:
+    clinic = Clinic()
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    assert len(clinic.remedies) == 1
+
+
+def test_a_remedy_that_did_not_help_is_not_repeated_blindly() -> None:
+    clinic = Clinic()
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    clinic.pass_(CHECKING_S + 1)
+    assert clinic.remedy.state is RemedyState.FAILED
+    assert clinic.remedy.detail == "everything was done, and it did not help"
+    clinic.pass_(EXPAND.cooldown_s + 1)
+    again = clinic.remedies[-1]
+    assert again.state is RemedyState.ASKING
+    assert "the last remedy did not help" in again.because
+
+
+def test_there_is_a_pause_after_each_remedy() -> None:
+    clinic = Clinic()
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    clinic.calm()
+    clinic.pass_()
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.pass_(EXPAND.cooldown_s - 10)
+    assert len(clinic.remedies) == 1
+    clinic.pass_(20)
+    assert len(clinic.remedies) == 2
+
+
+def test_what_comes_back_again_and_again_is_shown_to_somebody() -> None:
+    clinic = Clinic(rules=(replace(EXPAND, cooldown_s=1.0),))
+    for _ in range(4):
+        clinic.fire(EXPAND, POOL_NAME)
+        clinic.passes(6)
+        clinic.calm()
+        clinic.pass_(5.0)
+    assert [one.state for one in clinic.remedies[:3]] == [RemedyState.HELPED] * 3
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(2, seconds=5.0)
+    assert clinic.remedies[-1].state is RemedyState.ASKING
+    assert "it keeps coming back" in clinic.remedies[-1].detail
+
+
+def test_nothing_begins_while_everything_is_paused() -> None:
+    clinic = Clinic()
+    clinic.world.state = replace(clinic.world.state, paused=True)
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(3)
+    assert (clinic.remedy.state, clinic.remedy.detail) == (RemedyState.HELD, "everything is paused")
+
+
+def test_nothing_begins_in_quiet_hours() -> None:
+    clinic = Clinic(rules=(replace(EXPAND, quiet_hours=(QuietHours(0, 24 * 60),)),))
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(3)
+    assert clinic.remedy.detail == "these are quiet hours"
+
+
+def test_nothing_begins_while_the_engine_does_not_answer() -> None:
+    clinic = Clinic()
+    clinic.world.engine = None
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.look()
+    clinic.look()
+    assert "the engine does not answer" in clinic.remedy.detail and not clinic.made
+
+
+def test_a_manager_is_not_taken_away_where_no_other_node_can_have_one() -> None:
+    clinic = Clinic()
+    clinic.fire(MANAGER, "node-1")
+    clinic.passes(3)
+    assert clinic.remedy.state is RemedyState.HELD
+    assert clinic.remedy.detail == "no other node can have a manager"
+
+
+def test_a_budget_is_not_exceeded() -> None:
+    clinic = Clinic(budget=Budget(disks_per_day=1))
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    assert not clinic.made
+    assert "the budget allows 1 disks in a day" in clinic.remedy.detail
+
+
+def test_a_refusal_of_the_provider_leads_elsewhere() -> None:
+    clinic = Clinic(5)
+    clinic.refused = lambda request: "no slot is free" if request.node in ("node-1", "node-2") else ""
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    assert clinic.made and not {one.node for one in clinic.made.values()} & {"node-1", "node-2"}
+
+
+def test_where_no_disk_can_be_had_nothing_is_made_and_it_is_said() -> None:
+    clinic = Clinic()
+    clinic.refused = lambda _request: "the quota is used up"
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(3)
+    assert not clinic.made
+    assert "the quota is used up" in clinic.remedy.detail
+
+
+def test_a_failed_device_is_replaced_on_its_node() -> None:
+    clinic = Clinic()
+    assert clinic.world.engine is not None
+    lost = clinic.world.engine.devices[0]
+    clinic.fire(REPLACE, lost.name)
+    clinic.passes(8)
+    assert lost.name not in {one.name for one in clinic.world.engine.devices}
+    (part,) = clinic.remedy.parts
+    assert (part.node, part.size_bytes) == ("node-1", lost.size_bytes)
+    assert device_name(part.identity) in {one.name for one in clinic.world.engine.devices}
+
+
+def test_a_disk_that_was_replaced_stays_out() -> None:
+    clinic = Clinic()
+    assert clinic.world.engine is not None
+    clinic.fire(REPLACE, clinic.world.engine.devices[0].name)
+    clinic.passes(8)
+    stones = clinic.world.state.tombstones
+    assert [type(one) for one in stones.values()] == [Tombstone]
+
+
+def test_a_lost_manager_goes_before_another_one_comes() -> None:
+    clinic = Clinic(4)
+    assert clinic.world.engine is not None
+    first, *others = clinic.world.engine.managers
+    clinic.world.engine = replace(clinic.world.engine, managers=(replace(first, healthy=False), *others))
+    clinic.world.nodes = tuple(
+        replace(one, state=NodeState.GONE) if one.name == "node-1" else one for one in clinic.world.nodes
+    )
+    clinic.world.done.clear()
+    clinic.fire(MANAGER, "node-1")
+    clinic.passes(8)
+    names = [type(step.change).__name__ for step in clinic.world.done]
+    assert names.index("RemoveManager") < names.index("AddManager")
+    assert clinic.world.state.engine is not None
+    assert sorted(place.node for place in clinic.world.state.engine.managers) == [
+        "node-2",
+        "node-3",
+        "node-4",
+    ]
+    assert clinic.remedy.state is RemedyState.CHECKING
+
+
+def test_a_node_that_is_gone_for_good_is_taken_out_when_everything_is_rebuilt() -> None:
+    clinic = Clinic(5)
+    assert clinic.world.engine is not None
+    clinic.world.nodes = tuple(
+        replace(one, state=NodeState.GONE) if one.name == "node-5" else one for one in clinic.world.nodes
+    )
+    pool = clinic.world.engine.pools[0]
+    clinic.world.engine = replace(clinic.world.engine, pools=(replace(pool, moving_bytes=GIB),))
+    clinic.fire(REMOVE, "node-5")
+    clinic.passes(3)
+    assert "is being healed" in clinic.remedy.detail
+    clinic.world.engine = replace(clinic.world.engine, pools=(pool,))
+    clinic.passes(8)
+    assert not [one for one in clinic.world.state.claims.values() if one.node == "node-5"]
+
+
+def test_volumes_are_moved_away_from_a_sick_node() -> None:
+    clinic = Clinic()
+    wish = VolumeWish("data", POOL, 2 * GIB, node="node-1", mount_path="/data")
+    clinic.world.state = replace(
+        clinic.world.state, volumes=with_item(clinic.world.state.volumes, "data", wish)
+    )
+    clinic.world.converge()
+    revision = clinic.world.state.node("node-1").revision
+    clinic.fire(MOVE, "node-1")
+    clinic.passes(6)
+    moved = clinic.world.state.volumes["data"]
+    assert (moved.node, moved.mount_path) == ("node-2", "/data")
+    assert clinic.world.state.node("node-1").revision == revision + 1
+
+
+def test_the_same_facts_have_the_same_outcome() -> None:
+    clinic = Clinic()
+    for rule in RULES:
+        clinic.fire(rule, POOL_NAME)
+    assert advance(clinic.facts) == advance(clinic.facts)
+
+
+def test_telling_somebody_is_done_at_once_and_not_again() -> None:
+    clinic = Clinic()
+    clinic.fire(TELL, POOL_NAME)
+    clinic.passes(4)
+    assert clinic.remedy.state is RemedyState.HELPED
+
+
+def test_a_remedy_on_which_nothing_moves_for_an_hour_has_failed() -> None:
+    clinic = Clinic()
+    clinic.state_of_new = ProvidedState.ATTACHING
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    clinic.pass_(STALLED_S + 1)
+    assert clinic.remedy.state is RemedyState.FAILED
+    assert "nothing has moved for an hour" in clinic.remedy.detail
