@@ -43,6 +43,7 @@ class Agent:
         self._folder = folder
         self._config = config
         self._disks = _disks_of(folder, config)
+        self._had_data = _has_data(folder / "engine")
         self._engine: NodeEngine = EmbeddedNode(folder / "engine", config.engine_secret)
         self._volumes = NodeVolumes(folder / "volumes", config.node, self._engine.volume_address)
         self._reporting = SchedulerClient(config.scheduler_url, config.token, config.node)
@@ -62,7 +63,7 @@ class Agent:
             self._look_at_disks()  # before their engine is started: names may have changed
             with self._lock:
                 generation, assignment = self._generation, self._assignment
-            problem = self._make_so(assignment)
+            problem = self._make_so(assignment) if generation else self._without_assignment()
             sent = self._send(self._report(generation, assignment, problem), sent)
             busy = self._volumes.is_working or bool(problem)
             self._wake.wait(_LOOK_WHILE_WORKING_S if busy else _LOOK_S)
@@ -76,12 +77,21 @@ class Agent:
     # --- the assignment
 
     def _load(self) -> tuple[str, Assignment]:
-        """What was assigned last; nothing at the very first start."""
+        """What was assigned last; no generation and nothing at the very first start, or if it is lost."""
         try:
             document = json.loads((self._folder / _ASSIGNMENT).read_bytes())
             return str(document["generation"]), assignment_from_json(document["assignment"])
         except FileNotFoundError:
-            return "", Assignment(self._config.node, self._config.address)
+            pass
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("what was assigned cannot be read", reason=str(error) or type(error).__name__)
+        return "", Assignment(self._config.node, self._config.address)
+
+    def _without_assignment(self) -> str:
+        """Nothing is done before anything was assigned: what runs may well be wanted. The problem, if any."""
+        if self._had_data:
+            return "what was assigned to this node is lost: all stays as it is until it is assigned again"
+        return ""
 
     def _follow(self) -> None:
         client = SchedulerClient(self._config.scheduler_url, self._config.token, self._config.node)
@@ -172,6 +182,11 @@ class Agent:
             log.debug("the scheduler is away", reason=str(error))
             return sent
         return time.monotonic(), document
+
+
+def _has_data(folder: Path) -> bool:
+    """Whether the engine has been on this node: a process' config, or what a manager knows."""
+    return (folder / "mdm").exists() or any(folder.glob("*~*.yaml"))
 
 
 def _disks_of(folder: Path, config: AgentConfig) -> FolderDisks | SystemDisks:

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
+
+import structlog
 
 from artesian.attach import attaching, mounting
-from artesian.attach.errors import AttachError, NoSuchExport
+from artesian.attach.errors import AttachError, InUse, NoSuchExport
 from artesian.attach.filesystem import FsType
 from artesian.model.assignment import AssignedVolume
 from artesian.model.observation import SeenAttachment
 
 _AT_ONCE = 8
+_LEFT_OVER = "what is left of an earlier attachment is taken away first"
+
+log = structlog.get_logger()
+
+
+class _Work(NamedTuple):
+    """Something under way. `generation` is that of the attachment being made; None: it is taken away."""
+
+    result: Future[str]
+    generation: int | None
 
 
 class NodeVolumes:
@@ -23,7 +36,8 @@ class NodeVolumes:
         self._node = node
         self._address_of = address_of
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="volume")
-        self._working: dict[str, Future[str]] = {}
+        self._working: dict[str, _Work] = {}
+        self._generations: dict[str, int] = {}  # of the volumes that are assigned
         self._problems: dict[str, str] = {}
         self._sizes: dict[str, int] = {}  # to which each was grown last
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -31,6 +45,7 @@ class NodeVolumes:
     def ensure(self, volumes: Iterable[AssignedVolume]) -> None:
         """Begin whatever is missing; nothing waits for a volume that hangs."""
         assigned = {volume.volume_id: volume for volume in volumes}
+        self._generations = {volume_id: volume.generation for volume_id, volume in assigned.items()}
         self._collect()
         attached = self._attached_ids()
         for volume_id in list(self._problems):
@@ -38,19 +53,27 @@ class NodeVolumes:
                 del self._problems[volume_id]
         for volume_id, volume in assigned.items():
             if volume_id not in self._working and not self._is_done(volume):
-                self._working[volume_id] = self._pool.submit(self._bring, volume)
+                work = self._pool.submit(self._bring, volume)
+                self._working[volume_id] = _Work(work, volume.generation)
         for volume_id in attached:
             if volume_id not in assigned and volume_id not in self._working:
-                self._working[volume_id] = self._pool.submit(self._let_go, volume_id)
+                self._working[volume_id] = _Work(self._pool.submit(self._let_go, volume_id), None)
 
     def seen(self) -> tuple[SeenAttachment, ...]:
-        """What is attached here, or half attached."""
+        """What is attached here, or half attached; without a device what is left of an earlier attachment.
+
+        An attachment that is being made as it is assigned, and of which there is nothing yet, is not told of:
+        it waits for the engine, and the engine waits until nothing is left here.
+        """
         self._collect()
         found = []
         for volume_id in self._attached_ids():
             folder = self._folder / volume_id
-            attachment, mounted = attaching.find(folder), mounting.find(folder)
             problem = self._problems.get(volume_id, "")
+            if self._is_left_over(volume_id):
+                found.append(SeenAttachment(volume_id, self._node, None, None, problem or _LEFT_OVER))
+                continue
+            attachment, mounted = attaching.find(folder), mounting.find(folder)
             if attachment is not None and not attachment.alive and not problem:
                 problem = "what is behind the block device has died"
             found.append(
@@ -63,7 +86,12 @@ class NodeVolumes:
                 )
             )
         known = {one.volume_id for one in found}
-        under_way = sorted(self._working.keys() - known)
+        under_way = sorted(
+            volume_id
+            for volume_id, work in self._working.items()
+            if volume_id not in known
+            and (work.generation is None or work.generation != self._generations.get(volume_id))
+        )
         found += [SeenAttachment(one, self._node, None, None, "it is under way") for one in under_way]
         return tuple(found)
 
@@ -82,9 +110,9 @@ class NodeVolumes:
 
     def _collect(self) -> None:
         for volume_id, work in list(self._working.items()):
-            if work.done():
+            if work.result.done():
                 del self._working[volume_id]
-                problem = work.result()
+                problem = _outcome(volume_id, work.result)
                 if problem:
                     self._problems[volume_id] = problem
                 else:
@@ -93,12 +121,16 @@ class NodeVolumes:
     def _attached_ids(self) -> list[str]:
         return sorted(path.parent.name for path in self._folder.glob("*/attachment.json"))
 
+    def _is_left_over(self, volume_id: str) -> bool:
+        wanted = self._generations.get(volume_id)
+        return wanted is not None and attaching.generation_of(self._folder / volume_id) not in (None, wanted)
+
     def _is_done(self, volume: AssignedVolume) -> bool:
         if self._sizes.get(volume.volume_id) != volume.size_bytes:
             return False
         folder = self._folder / volume.volume_id
         attachment = attaching.find(folder)
-        if attachment is None or not attachment.alive:
+        if attachment is None or not attachment.alive or attachment.generation != volume.generation:
             return False
         mounted = mounting.find(folder)
         return volume.mount_path is None or (mounted is not None and mounted.path == Path(volume.mount_path))
@@ -107,7 +139,12 @@ class NodeVolumes:
         """Attach, mount and grow; what went wrong, empty if nothing did."""
         folder = self._folder / volume.volume_id
         try:
-            attached = attaching.attach(self._address_of(volume.volume_id), folder)
+            if attaching.generation_of(folder) not in (None, volume.generation):
+                problem = self._let_go(volume.volume_id)
+                if problem:
+                    return problem
+            uri = self._address_of(volume.volume_id)
+            attached = attaching.attach(uri, folder, generation=volume.generation)
             mounted = mounting.find(folder)
             wanted = Path(volume.mount_path) if volume.mount_path is not None else None
             if mounted is not None and mounted.path != wanted:
@@ -128,7 +165,8 @@ class NodeVolumes:
 
     def _let_go(self, volume_id: str) -> str:
         """Unmount and detach. A volume that the engine does not offer any more cannot be flushed: nothing of
-        it would be taken, so it is let go of at once."""
+        it would be taken, so it is let go of at once, and what it still had to write is never sent. What is
+        used by processes is flushed at least: it may be taken by force next."""
         folder = self._folder / volume_id
         self._sizes.pop(volume_id, None)
         try:
@@ -136,7 +174,19 @@ class NodeVolumes:
                 mounting.unmount(folder)
                 attaching.detach(folder)
             except NoSuchExport:
-                attaching.detach(folder, force=True)
+                attaching.detach(folder, discard=True)
+            except InUse:
+                mounting.flush(folder)
+                raise
         except (AttachError, OSError) as error:
             return " ".join(str(error).split())
         return ""
+
+
+def _outcome(volume_id: str, work: Future[str]) -> str:
+    """What went wrong, empty if nothing did; also when it is nothing that anybody has thought of."""
+    try:
+        return work.result()
+    except Exception as error:
+        log.exception("a volume cannot be worked on", volume=volume_id)
+        return f"unexpected: {type(error).__name__}: {' '.join(str(error).split())}"

@@ -31,33 +31,41 @@ seen to mix up the data of concurrent writes."""
 
 
 def attach(
-    uri: str, folder: Path, *, read_only: bool = False, drivers: Sequence[Driver] = DRIVERS
+    uri: str,
+    folder: Path,
+    *,
+    read_only: bool = False,
+    drivers: Sequence[Driver] = DRIVERS,
+    generation: int = 0,
 ) -> Attachment:
     """Make a device of an NBD export by the first driver that works, or adopt the one that is there.
 
-    `folder` belongs to this attachment alone. Raises BadAddress, NoDriver, InUse when something else is
-    attached there, Broken when what was attached there has died under a mounted file system.
+    `folder` belongs to this attachment alone. What was attached there in another `generation` is not adopted:
+    the volume may have been written elsewhere in between. Raises BadAddress, NoDriver, InUse when something
+    else is attached there, Broken when what was attached there has died under a mounted file system.
     """
     address = NbdAddress.parse(uri)
     folder = folder.resolve()
     with record.locked(folder):
         known = record.load(folder)
         if known is not None:
-            attached = _adopt(folder, known, uri, read_only)
+            attached = _adopt(folder, known, uri, read_only, generation)
             if attached is not None:
                 return attached
         export = look(address)
-        return _attach_anew(uri, address, folder, read_only or export.read_only, drivers)
+        return _attach_anew(uri, address, folder, read_only or export.read_only, drivers, generation)
 
 
-def detach(folder: Path, *, force: bool = False) -> bool:
+def detach(folder: Path, *, force: bool = False, discard: bool = False) -> bool:
     """Take the device away; False if there was none. Works whatever state a crash has left.
 
     Raises InUse while it is mounted or open, BadAddress when what was written last cannot be flushed because
     the server does not answer, ToolFailed when that fails otherwise. `force` unmounts and takes it away all
-    the same: data that was not flushed may be lost.
+    the same: data that was not flushed may be lost. `discard` does so too, and whatever was not flushed is
+    lost for certain: the processes behind the device are ended first, so that nothing reaches the volume any
+    more.
     """
-    folder = folder.resolve()
+    folder, force = folder.resolve(), force or discard
     if not folder.is_dir():
         return False
     with record.locked(folder):
@@ -68,7 +76,10 @@ def detach(folder: Path, *, force: bool = False) -> bool:
         mounted = usage.mount_paths(folder, known, driver)
         if mounted and not force:
             raise InUse(f"the volume is mounted at {mounted[0]}")
-        prepare_to_flush(folder, known, force=force)
+        if discard:
+            daemons.kill(str(folder))
+        else:
+            prepare_to_flush(folder, known, force=force)
         for path in mounted:
             usage.unmount(path, folder, force=True)
         record.save(folder, known.with_phase(Phase.DETACHING))
@@ -114,6 +125,13 @@ def find(folder: Path) -> Attachment | None:
     return describe(folder, known) if known is not None and known.phase is Phase.ATTACHED else None
 
 
+def generation_of(folder: Path) -> int | None:
+    """The generation of what is attached in this folder, wholly or half, alive or not; None if nothing is."""
+    folder = folder.resolve()
+    known = record.load(folder) if folder.is_dir() else None
+    return known.generation if known is not None else None
+
+
 def driver_named(name: str) -> Driver:
     for driver in DRIVERS:
         if driver.name == name:
@@ -137,6 +155,7 @@ def describe(folder: Path, known: Record) -> Attachment | None:
         process_ids=driver.process_ids(folder),
         alive=device is not None,
         passed_over=known.passed_over,
+        generation=known.generation,
     )
 
 
@@ -152,13 +171,15 @@ def size_of(device: Path) -> int:
         raise AttachError(f"{device} cannot be read: {error.strerror}") from None
 
 
-def _adopt(folder: Path, known: Record, uri: str, read_only: bool) -> Attachment | None:
+def _adopt(folder: Path, known: Record, uri: str, read_only: bool, generation: int) -> Attachment | None:
     """What is attached already, if it is what is wanted; None after the remains of it were taken away."""
     driver = driver_named(known.driver)
     attached = describe(folder, known)
     if known.phase is Phase.ATTACHED and attached is not None and attached.alive:
         if known.uri != uri:
             raise InUse(f"{attached.device} is attached here already, to {known.uri}")
+        if known.generation != generation:
+            raise InUse(f"{attached.device} is left here from an earlier attachment: detach it first")
         if read_only and not known.read_only:
             raise InUse(f"{attached.device} is attached here already, for writing")
         if known.read_only and not read_only and not look(NbdAddress.parse(uri)).read_only:
@@ -176,7 +197,12 @@ def _adopt(folder: Path, known: Record, uri: str, read_only: bool) -> Attachment
 
 
 def _attach_anew(
-    uri: str, address: NbdAddress, folder: Path, read_only: bool, drivers: Sequence[Driver]
+    uri: str,
+    address: NbdAddress,
+    folder: Path,
+    read_only: bool,
+    drivers: Sequence[Driver],
+    generation: int,
 ) -> Attachment:
     passed_over: dict[str, str] = {}
     for driver in drivers:
@@ -184,7 +210,14 @@ def _attach_anew(
         if reason is not None:
             passed_over[driver.name] = reason
             continue
-        intent = Record(uri, driver.name, read_only, Phase.ATTACHING, passed_over=dict(passed_over))
+        intent = Record(
+            uri,
+            driver.name,
+            read_only,
+            Phase.ATTACHING,
+            passed_over=dict(passed_over),
+            generation=generation,
+        )
         record.save(folder, intent)
         try:
             device = driver.attach(address, folder, read_only)
@@ -195,7 +228,8 @@ def _attach_anew(
             record.remove(folder)
             continue
         record.save(folder, intent.attached_as(device))
-        return Attachment(uri, driver.name, device, read_only, driver.process_ids(folder), True, passed_over)
+        process_ids = driver.process_ids(folder)
+        return Attachment(uri, driver.name, device, read_only, process_ids, True, passed_over, generation)
     raise NoDriver(passed_over)
 
 

@@ -15,7 +15,8 @@ class Attachment:
 
     `device` is a block device, or a plain file where the driver has no way to make one (then only a user
     space file system can be mounted from it). `alive` is False if a process behind it has died.
-    `passed_over` says of the drivers that come before this one why they did not work.
+    `passed_over` says of the drivers that come before this one why they did not work. `generation` is the one
+    that was asked for when it was made.
     """
 
     uri: str
@@ -25,6 +26,7 @@ class Attachment:
     process_ids: tuple[int, ...]
     alive: bool = True
     passed_over: dict[str, str] = field(default_factory=dict)
+    generation: int = 0
 
 
 class Driver(Protocol):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +73,8 @@ def mount(
         outgrown = not attached.read_only and filesystem.has_outgrown(attached.device, chosen)
         if outgrown and chosen == FsType.EXT4:
             filesystem.grow_unmounted_ext4(attached.device)
-        _mount(attached, path, chosen, folder)
+        with _alone_at(path):
+            _mount(attached, path, chosen, folder)
         if outgrown and chosen == FsType.XFS:
             filesystem.grow_mounted(attached.device, path, chosen)
         return Mounted(path, chosen, attached.device, made=must_make, grown=outgrown)
@@ -95,6 +100,21 @@ def unmount(folder: Path, *, force: bool = False) -> Path | None:
             usage.unmount(path, folder, force=force)
         record.save(folder, known.with_mount(None, None))
         return paths[0] if paths else None
+
+
+def flush(folder: Path) -> None:
+    """Bring what was written to the mounted file system to stable storage, if that is possible."""
+    mounted = find(folder)
+    if mounted is None:
+        return
+    try:
+        descriptor = os.open(mounted.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # it is not alive any more
+    try:
+        ctypes.CDLL(None).syncfs(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def find(folder: Path) -> Mounted | None:
@@ -147,6 +167,23 @@ def _existing(folder: Path, known: Record, path: Path) -> str | None:
     if other is not None:
         raise InUse(f"{other.source} is mounted at {path} already")
     return None
+
+
+@contextlib.contextmanager
+def _alone_at(path: Path) -> Iterator[None]:
+    """While nobody else of us mounts at a path. Raises InUse if something is mounted there by now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise FilesystemError(f"{path} cannot be mounted on: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        other = mounts.mounted_at(path)
+        if other is not None:
+            raise InUse(f"{other.source} is mounted at {path} already")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _fstype_at(path: Path, known: Record) -> str:

@@ -29,6 +29,7 @@ class Record:
     """`mount_path` and `fstype` are the wish to have a file system mounted; the kernel says if it is.
 
     `making`: the file system is being made, so that what a crash leaves of it may be overwritten.
+    `generation`: which of the volume's attachments, one after the other, this is.
     """
 
     uri: str
@@ -40,6 +41,7 @@ class Record:
     fstype: str | None = None
     making: bool = False
     passed_over: dict[str, str] = field(default_factory=dict)
+    generation: int = 0
 
     @property
     def device_path(self) -> Path | None:

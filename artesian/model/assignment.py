@@ -11,13 +11,17 @@ from artesian.model.topology import ManagerRole
 
 @dataclass(frozen=True, slots=True)
 class AssignedVolume:
-    """A volume that is to be a block device here, and mounted if `mount_path` says where."""
+    """A volume that is to be a block device here, and mounted if `mount_path` says where.
+
+    An attachment of another `generation` is what is left from before, and is let go of first.
+    """
 
     volume_id: str
     name: str
     size_bytes: int
     mount_path: str | None = None
     fstype: str | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Assignment:
     domains: tuple[str, ...] = ()
     is_client: bool = False
     client_guid: str = ""
+    secret_digest: str = ""  # of the engine's secret, which agents know; empty: any
     volumes: tuple[AssignedVolume, ...] = ()
     revision: int = 0  # of the node's volumes: an assignment that says the same as an older one is another
     stop: bool = False  # everything is to be let go of and ended, in good order

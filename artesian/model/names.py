@@ -25,6 +25,11 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def secret_digest(secret: str) -> str:
+    """By which a secret is recognised, and which tells nothing of it: secrets are long and random."""
+    return digest(f"artesian secret {secret}")[:32]
+
+
 def server_name(node: str, domain: str) -> str:
     """A node's server in a domain; nodes may serve several domains."""
     return _fit(f"{node}.{domain}")

@@ -50,6 +50,22 @@ REMEDY_SCOPES: Mapping[RemedyKind, Scope | None] = MappingProxyType(
 )
 
 
+class NotificationKind(StrEnum):
+    """How somebody is told."""
+
+    WEBHOOK = "webhook"  # a POST with a JSON body
+    COMMAND = "command"  # run by the scheduler, with the JSON on its standard input
+    EMAIL = "email"  # by the mail server of the scheduler's machine
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Whom to tell when a remedy asks, has failed, or is there to tell. `target`: URL, command or address."""
+
+    kind: NotificationKind
+    target: str
+
+
 class Approval(StrEnum):
     """Whether somebody has to agree before a remedy acts."""
 

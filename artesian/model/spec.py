@@ -12,7 +12,7 @@ from artesian.model.disk import Disk, Media, PoolName
 from artesian.model.engine import ExistingEngine
 from artesian.model.node import Node
 from artesian.model.provider_spec import ProviderSpec
-from artesian.model.rule import Budget, Rule
+from artesian.model.rule import Budget, Notification, Rule
 
 DEFAULT_POOL = PoolName("default", "default")
 MINIMUM_DISK_BYTES = 1 << 30
@@ -112,3 +112,4 @@ class Spec:
     default_rules: bool = True
     providers: tuple[ProviderSpec, ...] = ()
     budget: Budget = field(default_factory=Budget)
+    notify: tuple[Notification, ...] = ()

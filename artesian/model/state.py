@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from artesian.model.disk import Claim, Tombstone
 from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.names import client_guid
 from artesian.model.remedy import Remedy
 from artesian.model.wishes import VolumeWish
 
@@ -23,14 +24,24 @@ class Stopping(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
-    """The engine that was made, or is to be made. `managers` are the members of its quorum; those of one
-    that was `adopted` are not ours, and not listed."""
+    """The engine that was made, or is to be made.
+
+    `managers` are the members of its quorum; those of one that was `adopted` are not ours, and not listed.
+    Guids of clients are made of `client_root`, or of the engine's id: several clusters may use one engine.
+    Nodes take no other secret than that of `secret_digest`; any if it is empty.
+    """
 
     kind: str
     system_id: str
     name: str
     managers: tuple[ManagerPlace, ...] = ()
     adopted: ExistingEngine | None = None
+    client_root: str = ""
+    secret_digest: str = ""
+
+    def guid_of(self, node: str) -> str:
+        """The guid of a node's client."""
+        return client_guid(self.client_root or self.system_id, node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,10 @@ class FrameworkState:
     volumes: Mapping[str, VolumeWish] = field(default_factory=lambda: MappingProxyType({}))
     approval: Approval | None = None
     remedies: Mapping[str, Remedy] = field(default_factory=lambda: MappingProxyType({}))
+
+    def guid_of(self, node: str) -> str:
+        """The guid of a node's client; empty as long as there is no engine."""
+        return self.engine.guid_of(node) if self.engine is not None else ""
 
     def node(self, name: str) -> NodeRecord:
         """What was decided about a node; nothing if it is not known."""

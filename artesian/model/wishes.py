@@ -14,7 +14,8 @@ class VolumeWish:
     `node`: where it is attached, by a writer; None: nowhere. `mount_path`: where its file system is mounted
     there; None: it is a bare block device. `forced_from`: a node that may be cut off from it although it has
     not let go of it; what it had not flushed is lost. `engine_id` is the volume's in the engine, once known;
-    it survives a new name.
+    it survives a new name. `generation` grows whenever `node` changes: what a node has kept of an earlier one
+    is no attachment of this one, even if it is on the same node.
     """
 
     name: str
@@ -26,4 +27,6 @@ class VolumeWish:
     fstype: str | None = None
     forced_from: str | None = None
     engine_id: str | None = None
+    begun: bool = False  # its making has been set out on: a volume of this name that appears is ours
     deleted: bool = False
+    generation: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from artesian.model.assignment import AssignedVolume, Assignment
-from artesian.model.names import client_guid, digest
+from artesian.model.names import digest
 from artesian.model.state import FrameworkState, Stopping
 from artesian.model.topology import ManagerRole
 
@@ -32,7 +32,8 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         domains=record.domains,
         is_client=record.is_client,
         revision=record.revision,
-        client_guid=client_guid(engine.system_id, node),
+        client_guid=engine.guid_of(node),
+        secret_digest=engine.secret_digest,
         volumes=_volumes(state, node) if state.stopping is Stopping.NO else (),
         stop=state.stopping is Stopping.ALL,
     )
@@ -46,7 +47,9 @@ def generation_of(assignment: Assignment) -> str:
 def _volumes(state: FrameworkState, node: str) -> tuple[AssignedVolume, ...]:
     here = [item for item in state.volumes.items() if item[1].node == node]
     return tuple(
-        AssignedVolume(wish.engine_id, wish.name, wish.size_bytes, wish.mount_path, wish.fstype)
+        AssignedVolume(
+            wish.engine_id, wish.name, wish.size_bytes, wish.mount_path, wish.fstype, wish.generation
+        )
         for _, wish in sorted(here, key=itemgetter(0))
         if wish.engine_id is not None and not wish.deleted
     )

@@ -82,6 +82,7 @@ def _adopt_engine(facts: Facts, existing: ExistingEngine, steps: Steps) -> Adopt
         change,
         f"the spec names an engine that is there: {engine.system_id} with {len(engine.managers)} managers, "
         f"{len(engine.servers)} servers and {len(engine.volumes)} volumes, which stay as they are",
+        consent=Consent.NONE if facts.spec.new_nodes is Taking.TAKE else Consent.NEEDED,
     )
     return change
 

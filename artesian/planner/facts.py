@@ -35,7 +35,7 @@ class Facts:
 
     def guid(self, node: str) -> str:
         """The guid of a node's client."""
-        return client_guid(self.engine.system_id, node)
+        return self.state.guid_of(node) or client_guid(self.engine.system_id, node)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from artesian.model.changes import (
     DeleteVolume,
     EnterMaintenance,
     JoinNode,
+    MapVolume,
     RemoveClient,
     RemoveDevice,
     RemoveManager,
@@ -24,6 +25,7 @@ from artesian.model.changes import (
 from artesian.model.disk import PoolName
 from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
+from artesian.model.observation import SeenAttachment
 from artesian.model.plan import Consent, GuardedPlan, HeldStep, Plan, Step
 from artesian.model.topology import VerdictKind
 from artesian.planner.facts import Facts
@@ -137,7 +139,11 @@ class _Guard:
 
     def _add_manager(self, change: Change) -> str | None:
         assert isinstance(change, AddManager)
-        return self._not_alive(change.place.node) or self._quorum(len(self._facts.engine.managers) + 1, 0)
+        managers = self._facts.engine.managers
+        not_alive = self._not_alive(change.place.node)
+        if not_alive is not None or all(one.healthy for one in managers):
+            return not_alive  # where all answer, the new one may be counted on: it is told of when it listens
+        return self._quorum(len(managers) + 1, 0)
 
     def _remove_manager(self, change: Change) -> str | None:
         """Never fewer than were asked for, and never without a majority of those that stay."""
@@ -251,6 +257,24 @@ class _Guard:
                 return f"volume {name} is on node {change.node}: move or detach it first"
         return None
 
+    def _map(self, change: Change) -> str | None:
+        """A node gets a volume when it has nothing left of an earlier attachment: that would write to the
+        volume as it was then. It shows what is left without a device; one that has a device is what was
+        asked for, only its mapping was taken away meanwhile, and goes on with the new one."""
+        assert isinstance(change, MapVolume)
+        not_alive = self._not_alive(change.node)
+        if not_alive is not None:
+            return not_alive
+        if change.node in self._facts.seen.behind:
+            return f"node {change.node} has not heard yet that volume {change.volume} is to be there"
+        if any(one.device is None for one in self._attachments(change.volume, change.node)):
+            why = self._problem_of(change.volume, change.node)
+            return (
+                f"node {change.node} has not let go of volume {change.volume} "
+                f"since it was cut off from it{why}"
+            )
+        return None
+
     def _unmap(self, change: Change) -> str | None:
         """A volume is taken from a node that has let go of it, or that certainly cannot write any more."""
         assert isinstance(change, UnmapVolume)
@@ -268,13 +292,22 @@ class _Guard:
                 "when the node is gone for certain, or by force, which loses what it has not flushed"
             )
         if change.node in self._facts.seen.behind or self._is_attached(change.volume, change.node):
-            return f"node {change.node} has not let go of volume {change.volume} yet"
+            why = self._problem_of(change.volume, change.node)
+            return f"node {change.node} has not let go of volume {change.volume} yet{why}"
         return None
 
+    def _problem_of(self, volume: str, node: str) -> str:
+        """What the node says of it, if it says anything."""
+        said = (one.problem for one in self._attachments(volume, node) if one.problem)
+        return next((f": {one}" for one in said), "")
+
     def _is_attached(self, volume: str, node: str) -> bool:
+        return bool(self._attachments(volume, node))
+
+    def _attachments(self, volume: str, node: str) -> list[SeenAttachment]:
         wish = self._facts.state.volumes.get(volume)
         engine_id = wish.engine_id if wish is not None else None
-        return any(one.node == node and one.volume_id == engine_id for one in self._facts.seen.attachments)
+        return [one for one in self._facts.seen.attachments if (one.node, one.volume_id) == (node, engine_id)]
 
     def _delete(self, change: Change) -> str | None:
         assert isinstance(change, DeleteVolume)
@@ -297,6 +330,7 @@ _RULES: dict[type, Callable[[_Guard, Change], str | None]] = {
     EnterMaintenance: _Guard._enter_maintenance,
     RemoveServer: _Guard._remove_server,
     RemoveClient: _Guard._remove_client,
+    MapVolume: _Guard._map,
     UnmapVolume: _Guard._unmap,
     DeleteVolume: _Guard._delete,
 }

@@ -18,6 +18,7 @@ from artesian.model.changes import (
     AddServer,
     AdoptEngine,
     CreateEngine,
+    CreateVolume,
     DeleteVolume,
     JoinNode,
     RemoveClient,
@@ -26,6 +27,7 @@ from artesian.model.changes import (
     RemoveServer,
 )
 from artesian.model.disk import Claim
+from artesian.model.engine import EngineSeen
 from artesian.model.observation import Observation
 from artesian.model.plan import Step
 from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord
@@ -79,10 +81,16 @@ def intend(
             case CreateEngine(managers):
                 draft.engine = draft.engine or replace(new_engine, managers=managers)
             case AdoptEngine(system_id, existing):
-                draft.engine = EngineIdentity(new_engine.kind, system_id, system_id, adopted=existing)
+                known = draft.engine if draft.engine is not None else new_engine
+                draft.engine = replace(
+                    known, system_id=system_id, name=system_id, managers=(), adopted=existing
+                )
             case AddManager(place):
                 if draft.engine is not None and place not in draft.engine.managers:
                     draft.engine = replace(draft.engine, managers=(*draft.engine.managers, place))
+            case CreateVolume(volume, _, _, _):
+                if volume in draft.volumes:
+                    draft.volumes[volume] = replace(draft.volumes[volume], begun=True)
             case AddServer(node, address, domain, _):
                 domains = tuple(sorted({*draft.node(node).domains, domain}))
                 draft.change_node(node, domains=domains, address=address)
@@ -133,11 +141,33 @@ def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
         return state
     if not state.engine_seen_once and state.engine.adopted is None:
         state = replace(state, engine_seen_once=True)
+    taken = {wish.engine_id for wish in state.volumes.values()}
     for name, wish in state.volumes.items():
-        if wish.engine_id is None and (volume := seen.engine.volume(name)) is not None:
+        volume = seen.engine.volume(name)
+        if wish.engine_id is None and wish.begun and volume is not None and volume.id not in taken:
             known = replace(wish, engine_id=volume.id)
             state = replace(state, volumes=with_item(state.volumes, name, known))
+        elif (grown := _grown(wish, seen.engine)) is not None:
+            state = replace(state, volumes=with_item(state.volumes, name, grown))
+        elif wish.deleted and _is_no_more(wish, seen.engine):
+            left = {key: one for key, one in state.volumes.items() if key != name}
+            state = replace(state, volumes=MappingProxyType(left))
     return state
+
+
+def _grown(wish: VolumeWish, engine: EngineSeen) -> VolumeWish | None:
+    """A wish to grow that was taken back too late, or somebody else's growing, is how it is now."""
+    volume = engine.volume_with_id(wish.engine_id) if wish.engine_id is not None else None
+    if volume is None or volume.size_bytes <= wish.size_bytes:
+        return None
+    return replace(wish, size_bytes=volume.size_bytes)
+
+
+def _is_no_more(wish: VolumeWish, engine: EngineSeen) -> bool:
+    """Whether there is nothing left to delete: another volume of the same name is not meant."""
+    if wish.engine_id is None:
+        return not wish.begun
+    return engine.volume_with_id(wish.engine_id) is None
 
 
 def with_item(items: Mapping[str, Value], key: str, value: Value) -> Mapping[str, Value]:

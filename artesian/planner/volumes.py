@@ -18,10 +18,12 @@ from artesian.planner.facts import Facts, Steps
 
 
 def find_volume(facts: Facts, wish: VolumeWish) -> SeenVolume | None:
-    """The volume in the engine; by its id as soon as that is known."""
-    if wish.engine_id is None:
-        return facts.engine.volume(wish.name)
-    return facts.engine.volume_with_id(wish.engine_id)
+    """The volume in the engine; by its id, once known. One that merely has its name is another."""
+    if wish.engine_id is not None:
+        return facts.engine.volume_with_id(wish.engine_id)
+    named = facts.engine.volume(wish.name)
+    taken = {one.engine_id for one in facts.state.volumes.values()}
+    return named if wish.begun and named is not None and named.id not in taken else None
 
 
 def plan_volumes(facts: Facts, steps: Steps) -> None:
@@ -38,6 +40,11 @@ def plan_volumes(facts: Facts, steps: Steps) -> None:
 
 
 def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None) -> None:
+    if seen is None and facts.engine.volume(wish.name) is not None:
+        steps.note(
+            f"the engine has another volume that is called {wish.name}: ours waits until the name is free"
+        )
+        return
     if seen is None:
         change = CreateVolume(wish.name, wish.pool, wish.size_bytes, wish.thick)
         because = f"somebody wants volume {wish.name}"
@@ -109,6 +116,8 @@ def _plan_unmapping(
 
 
 def _plan_deletion(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume | None) -> None:
+    if seen is None and facts.engine.volume(wish.name) is not None:
+        return  # it is another one
     renamed = _plan_renaming(steps, wish, seen) if seen is not None else None
     unmapped = _plan_unmapping(facts, steps, wish, seen, renamed, keep=None)
     because = f"somebody has asked to delete volume {wish.name}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from artesian.model.disk import Tombstone
-from artesian.model.names import client_guid, device_name
+from artesian.model.names import device_name
 from artesian.model.remedy import PartState, Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState
@@ -102,8 +102,12 @@ def _manager_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
         return "the engine does not answer"
     if any(place.node == remedy.thing for place in engine.managers):
         return f"the manager on node {remedy.thing} is still a member"
-    away = [manager.name for manager in seen.managers if not manager.healthy]
-    return f"manager {away[0]} is away" if away else None
+    healthy = {manager.host for manager in seen.managers if manager.healthy}
+    coming = [place.node for place in engine.managers if place.address not in healthy]
+    if coming:
+        return f"the manager on node {coming[0]} is not a member yet"
+    lacking = len(facts.topology.managers) - len(engine.managers)
+    return f"{lacking} managers are still to come" if lacking > 0 else None
 
 
 def _cannot_remove_node(remedy: Remedy, facts: RemedyFacts) -> str | None:
@@ -199,7 +203,7 @@ def _begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
     volumes, nodes = dict(facts.state.volumes), dict(facts.state.nodes)
     for wish in _users(remedy, facts):
         home = min(homes, key=lambda name: (sum(one.node == name for one in volumes.values()), name))
-        volumes[wish.name] = replace(wish, node=home)
+        volumes[wish.name] = replace(wish, node=home, generation=wish.generation + 1)
         for name in (home, remedy.thing):
             record = nodes[name]
             nodes[name] = replace(record, revision=record.revision + 1)
@@ -210,7 +214,7 @@ def _moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
     engine = facts.seen.engine
     if engine is None:
         return "the engine does not answer"
-    guid = client_guid(engine.system_id, remedy.thing)
+    guid = facts.state.guid_of(remedy.thing)
     left = [volume.name for volume in engine.volumes if guid in volume.mapped_to]
     return f"volume {left[0]} is still mapped to node {remedy.thing}" if left else None
 

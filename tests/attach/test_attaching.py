@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -348,3 +349,27 @@ def test_other_processes_are_never_taken_for_ours(folder: Path, monkeypatch: pyt
     finally:
         daemons.stop(f"{folder}#mount")
     assert mounts.mounted_at(folder) is None
+
+
+def test_an_attachment_of_another_generation_is_not_adopted(serve: Serve, folder: Path) -> None:
+    server = serve()
+    assert attaching.generation_of(folder) is None
+    first = attach(server.uri, folder, drivers=only("bridge-loop"), generation=1)
+    assert attach(server.uri, folder, generation=1).process_ids == first.process_ids
+    for other in (0, 2):
+        with pytest.raises(InUse, match="left here from an earlier attachment"):
+            attach(server.uri, folder, generation=other)
+    assert attaching.generation_of(folder) == 1
+    assert detach(folder)
+    again = attach(server.uri, folder, drivers=only("bridge-loop"), generation=2)
+    assert (again.generation, attaching.generation_of(folder)) == (2, 2)
+
+
+def test_an_attachment_from_before_there_were_generations_has_the_first(serve: Serve, folder: Path) -> None:
+    server = serve()
+    first = attach(server.uri, folder, drivers=only("bridge-loop"))
+    path = folder / "attachment.json"
+    document = json.loads(path.read_text())
+    del document["generation"]
+    path.write_text(json.dumps(document))
+    assert attach(server.uri, folder, generation=0).process_ids == first.process_ids

@@ -266,3 +266,63 @@ def test_a_file_system_that_was_being_made_is_made_anew(
     assert known.making
     assert mounting.mount(folder, path).made
     assert not mounting.mount(folder, path).made
+
+
+def test_a_path_that_was_taken_meanwhile_is_not_mounted_over(
+    serve: Serve, folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making a file system takes its time."""
+    attached("bridge-loop", "ext4", serve, folder)
+    make = filesystem.make
+
+    def make_slowly(*arguments: object, **options: object) -> None:
+        make(*arguments, **options)  # type: ignore[arg-type]
+        tools.run("mount", "-t", "tmpfs", "somebody-else", path)
+
+    monkeypatch.setattr(filesystem, "make", make_slowly)
+    try:
+        with pytest.raises(InUse, match="somebody-else is mounted at"):
+            mounting.mount(folder, path)
+        assert mounting.find(folder) is None
+    finally:
+        tools.run("umount", path)
+    assert mounting.mount(folder, path).path == path
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_is_discarded_never_reaches_the_volume(
+    busy: bool, serve: Serve, folder: Path, path: Path
+) -> None:
+    """Neither when it is taken away, nor later, when the volume is attached again and its server is there."""
+    server = attached("bridge-loop", "ext4", serve, folder)
+    mounting.mount(folder, path)
+    (path / "kept").write_text("kept")
+    mounting.flush(folder)
+    with (path / "open").open("w") as file:
+        file.write("x" * MIB)
+        file.flush()
+        if not busy:
+            file.close()
+        before = server.file.read_bytes()
+        assert detach(folder, discard=True)
+        assert no_trace_is_left(folder)
+        assert mounts.mounted_at(path) is None
+        assert server.file.read_bytes() == before
+        attach(server.uri, folder, drivers=only("bridge-loop"), generation=2)
+        assert not mounting.mount(folder, path).made
+        (path / "new").write_text("new")
+    assert (path / "kept").read_text() == "kept"
+    assert mounting.unmount(folder) == path
+    assert detach(folder)
+
+
+def test_what_is_flushed_is_in_the_volume(serve: Serve, folder: Path, path: Path) -> None:
+    server = attached("bridge-loop", "ext4", serve, folder)
+    mounting.mount(folder, path)
+    text = f"written and never closed {os.getpid()}".encode()
+    with (path / "open").open("wb", buffering=0) as file:
+        file.write(text)
+        mounting.flush(folder)
+        assert text in server.file.read_bytes()
+    mounting.unmount(folder)
+    mounting.flush(folder)

@@ -76,11 +76,16 @@ def test_one_that_does_not_answer_is_waited_for_and_none_is_made() -> None:
 
 def test_it_counts_as_ours_only_once_it_has_been_adopted() -> None:
     here = world()
-    here.spec = replace(SPEC, new_nodes=Taking.ASK)
-    ready = here.decide().guarded.ready
-    assert [type(step.change) for step in ready] == [c.AdoptEngine]
+    assert not here.state.engine_seen_once
     here.step()
+    assert {type(step.change) for step in here.done} == {c.JoinNode, c.AdoptEngine}
     assert here.state.engine_seen_once
+
+
+def test_nobody_adopts_it_before_somebody_agrees() -> None:
+    here = world()
+    here.spec = replace(SPEC, new_nodes=Taking.ASK)
+    assert not here.step()
 
 
 def test_nodes_that_serve_it_already_are_not_taken_over() -> None:
@@ -110,3 +115,36 @@ def test_a_volume_that_somebody_else_writes_to_is_not_mapped_here_too() -> None:
     plan = here.decide().plan
     assert not any(isinstance(step.change, c.MapVolume) for step in plan.steps)
     assert any("a client that is not ours" in note for note in plan.notes)
+
+
+def test_a_volume_that_has_the_name_already_is_not_taken_for_ours_nor_deleted() -> None:
+    here = world()
+    here.converge()
+    wish = VolumeWish("ledger", POOL, 8 * GIB)  # somebody has asked for it while the engine was away
+    here.state = replace(here.state, volumes=with_item(here.state.volumes, "ledger", wish))
+    here.converge()
+    assert here.state.volumes["ledger"].engine_id is None
+    assert any("another volume that is called ledger" in note for note in here.decide().plan.notes)
+    gone = replace(wish, deleted=True)
+    here.state = replace(here.state, volumes=with_item(here.state.volumes, "ledger", gone))
+    here.converge()
+    assert "ledger" not in here.state.volumes
+    assert here.engine is not None and set(THEIRS.volumes) <= set(here.engine.volumes)
+
+
+def test_a_volume_that_was_made_anew_by_others_is_not_deleted_in_place_of_ours() -> None:
+    here = world()
+    here.converge()
+    wish = VolumeWish("ledger", POOL, 8 * GIB, engine_id="v0", begun=True, deleted=True)
+    here.state = replace(here.state, volumes=with_item(here.state.volumes, "ledger", wish))
+    here.converge()
+    assert "ledger" not in here.state.volumes
+    assert here.engine is not None and set(THEIRS.volumes) <= set(here.engine.volumes)
+
+
+def test_two_clusters_that_use_one_engine_have_clients_of_their_own() -> None:
+    one, two = world(), world()
+    one.converge()
+    assert one.state.engine is not None
+    two.state = replace(one.state, engine=replace(one.state.engine, client_root="another"))
+    assert one.state.guid_of("node-1") != two.state.guid_of("node-1")

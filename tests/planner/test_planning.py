@@ -260,6 +260,60 @@ def test_takeover_needs_certainty_or_force(state: NodeState, forced: bool, moves
     assert world.step() is moves
 
 
+LEFT_OVER = SeenAttachment("id-data", "node-1", None, None, "it is in use by vi (17)")
+AS_ASKED_FOR = SeenAttachment("id-data", "node-1", "/dev/loop0", "/data")
+
+
+def held_mapping(world: World, **seen: object) -> str | None:
+    """Why the volume is not mapped at such a moment; None if it is."""
+    moment = replace(world.observation, **seen)  # type: ignore[arg-type]
+    guarded = decide(world.spec, moment, world.state).guarded
+    assert any(isinstance(step.change, c.MapVolume) for step in guarded.plan.steps)
+    return next((one.because for one in guarded.held if isinstance(one.step.change, c.MapVolume)), None)
+
+
+def test_a_node_with_something_left_of_a_volume_does_not_get_it_again() -> None:
+    world = World(nodes(3)).deploy()
+    wish(world)
+    world.converge()
+    change_wish(world, node="node-1", generation=3)
+    because = held_mapping(world, attachments=(LEFT_OVER,))
+    assert because == (
+        "node node-1 has not let go of volume data since it was cut off from it: it is in use by vi (17)"
+    )
+    assert held_mapping(world, attachments=(replace(LEFT_OVER, node="node-2"),)) is None
+    assert held_mapping(world, attachments=(replace(LEFT_OVER, volume_id="id-other"),)) is None
+    assert held_mapping(world) is None
+
+
+def test_a_node_that_lost_its_mapping_gets_it_again_for_the_same_attachment() -> None:
+    world = World(nodes(3)).deploy()
+    wish(world)
+    world.converge()
+    change_wish(world, node="node-1", generation=3)
+    assert held_mapping(world, attachments=(AS_ASKED_FOR,)) is None
+
+
+@pytest.mark.parametrize("state", [NodeState.SILENT, NodeState.GONE])
+def test_a_node_that_does_not_report_gets_no_volume(state: NodeState) -> None:
+    world = World(nodes(3)).deploy()
+    wish(world)
+    world.converge()
+    change_wish(world, node="node-1")
+    world.nodes = (node(1, state=state), node(2), node(3))
+    assert f"node-1 is {state}" in str(held_mapping(world))
+
+
+def test_a_node_gets_a_volume_once_it_has_heard_of_it() -> None:
+    """Before that, it may still be at work on what was asked for earlier."""
+    world = World(nodes(3)).deploy()
+    wish(world)
+    world.converge()
+    change_wish(world, node="node-1")
+    assert "has not heard yet" in str(held_mapping(world, behind=frozenset({"node-1"})))
+    assert held_mapping(world, behind=frozenset({"node-2"})) is None
+
+
 def test_a_volume_that_was_lost_is_not_made_anew_without_its_data() -> None:
     world = World(nodes(3)).deploy()
     wish(world)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from artesian.model.assignment import Assignment
+from artesian.model.assignment import AssignedVolume, Assignment
 from artesian.model.observation import SeenAttachment, SeenProcess
 from artesian.model.report import AgentReport
 from tests.simulation.nodes import SimulatedNode
@@ -47,6 +47,12 @@ def work(node: SimulatedNode, system: System, chance: random.Random) -> None:
             node.processes.add(process)
 
 
+def _is_left_over(node: SimulatedNode, volume_id: str, assigned: dict[str, AssignedVolume]) -> bool:
+    """An attachment is adopted only if it is of the generation that is assigned."""
+    volume = assigned.get(volume_id)
+    return volume is None or node.attached[volume_id].generation != volume.generation
+
+
 def _volumes(node: SimulatedNode, system: System, chance: random.Random) -> None:
     assert node.assignment is not None
     assigned = {volume.volume_id: volume for volume in node.assignment.volumes}
@@ -57,16 +63,20 @@ def _volumes(node: SimulatedNode, system: System, chance: random.Random) -> None
             del node.going[volume_id]
             node.attached.pop(volume_id, None)
     for volume_id in list(node.attached):
-        if volume_id not in assigned and volume_id not in node.going:
+        if _is_left_over(node, volume_id, assigned) and volume_id not in node.going:
             node.going[volume_id] = chance.randint(1, LETTING_GO_S)
     for volume_id, volume in assigned.items():
         known = system.may_use(volume_id, guid) and system.reachable_by_clients
-        if known and volume_id not in node.going and node.runs("client") and chance.random() < 0.7:
+        mine = volume_id not in node.attached or not _is_left_over(node, volume_id, assigned)
+        if known and mine and volume_id not in node.going and node.runs("client") and chance.random() < 0.7:
             node.attached[volume_id] = volume
 
 
 def report_of(node: SimulatedNode) -> AgentReport:
     """What is, as a whole."""
+    volumes = node.assignment.volumes if node.assignment is not None else ()
+    assigned = {volume.volume_id: volume for volume in volumes}
+    left_over = {one for one in node.attached if one in assigned and _is_left_over(node, one, assigned)}
     return AgentReport(
         node=node.name,
         generation=node.generation,
@@ -74,7 +84,9 @@ def report_of(node: SimulatedNode) -> AgentReport:
         disks=tuple(sorted(node.disks.values(), key=lambda disk: disk.path)),
         processes=tuple(SeenProcess(name, True) for name in sorted(node.processes)),
         attachments=tuple(
-            SeenAttachment(volume_id, node.name, f"/dev/artesian/{volume_id}")
+            SeenAttachment(volume_id, node.name, None, None, "it is left over")
+            if volume_id in left_over
+            else SeenAttachment(volume_id, node.name, f"/dev/artesian/{volume_id}")
             for volume_id in sorted(node.attached)
         ),
     )

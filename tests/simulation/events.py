@@ -228,7 +228,7 @@ class Events:
 
     def _grow(self) -> str:
         name, size = self._volume(), self.chance.randint(8, 32) * GIB
-        return f"{name} {self._ask(lambda state, _: requests.grow_volume(state, name, size))}"
+        return f"{name} {self._ask(lambda state, seen: requests.grow_volume(state, seen, name, size))}"
 
     def _rename(self) -> str:
         name, new = self._volume(), f"r{self.chance.randint(1, 20)}"

@@ -62,7 +62,7 @@ class SimulatedConnection(EngineConnection):
         self._connect_simulated = connect
         self._new_id = new_id
 
-    def new_identity(self) -> EngineIdentity:
+    def new_identity(self, _named: ExistingEngine | None) -> EngineIdentity:
         return EngineIdentity("simulated", self._new_id(), "simulated")
 
     def _connect(self, identity: EngineIdentity | None, _named: ExistingEngine | None) -> Engine | None:

@@ -50,7 +50,7 @@ STORY: tuple[tuple[Callable[..., Any], ...], ...] = (
     ),
     (
         attach("one", "node-00001"),
-        lambda state, _: requests.grow_volume(state, "two", 16 * GIB),
+        lambda state, seen: requests.grow_volume(state, seen, "two", 16 * GIB),
         lambda state, _: requests.delete_volume(state, "three"),
         lambda state, seen: requests.remove_disk(state, seen, "node-00002", "wwn:node-00002-b"),
     ),

@@ -169,6 +169,33 @@ def test_force_helps_after_a_move_that_was_held_back() -> None:
     assert nodes[1].attached
 
 
+def test_a_volume_that_comes_back_meets_nothing_of_its_earlier_stay() -> None:
+    """Cut off, written elsewhere, and brought back: the attachment that the node has kept is not the new
+    one, and nothing is mapped to the node before it has let go of that."""
+    nodes = four_nodes()
+    world = healthy(nodes)
+    with simulated(world.clock):
+        nodes[3].agent = False
+        nodes[3].cut_off = True
+        ticks(world, 3)
+        world.ask(
+            lambda state, seen: requests.attach_volume(
+                state, seen, "v", "node-00001", mount_path=None, fstype=None, force=True
+            )
+        )
+        while not nodes[1].attached:
+            world.tick()
+        (first,) = nodes[3].attached.values()
+        world.ask(attach("v", "node-00003"))
+        ticks(world, 20)
+        assert not any(volume.writers for volume in world.system.volumes.values())
+        assert nodes[3].attached == {first.volume_id: first}
+        nodes[3].cut_off = False
+        assert world.settle(60) < 60, world.verdict
+        ticks(world, 5)
+    assert nodes[3].attached[first.volume_id].generation == first.generation + 2
+
+
 def test_a_spec_without_the_pool_takes_no_server_away() -> None:
     """'What is claimed stays claimed' (requests.set_spec); its servers have to stay too."""
     world = healthy(four_nodes())

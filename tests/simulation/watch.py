@@ -27,6 +27,7 @@ from artesian.planner.planning import decide
 from artesian.scheduler.verdict import Verdict
 from tests.simulation.rules import (
     CLIENT_STAYS,
+    OLD_ATTACHMENT,
     REASONS_IN_ORDER,
     SEEN_SEVERAL_TIMES,
     TAKEN_WHILE_USED,
@@ -142,8 +143,13 @@ class Watch:
         guid = client_guid(identity.system_id, change.node)
         wish = state.volumes.get(change.volume)
         for volume in self.system.volumes.values():
-            if volume.name == change.volume and set(volume.writers) - {guid}:
+            if volume.name != change.volume:
+                continue
+            if set(volume.writers) - {guid}:
                 self.fail("a second writer is asked for", f"{change}, {volume.writers}")
+            kept = self.system.nodes[change.node].attached.get(volume.id)
+            if guid not in volume.writers and kept and wish and kept.generation != wish.generation:
+                self.fail(OLD_ATTACHMENT, f"{change}, {kept}, {wish}")
         if wish is not None and wish.node != change.node:
             self.fail("a volume is mapped where nobody wants it", f"{change}, {wish}")
 

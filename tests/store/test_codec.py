@@ -93,6 +93,7 @@ states = st.builds(
             forced_from=maybe,
             engine_id=maybe,
             deleted=st.booleans(),
+            generation=st.integers(0, 1 << 40),
         ),
         max_size=3,
     ),
@@ -159,3 +160,11 @@ def test_documents_of_others_are_left_alone() -> None:
 def test_an_unreadable_document_stops_everything(key: str, body: str) -> None:
     with pytest.raises(StoreUnusable, match=f"document '{key}' cannot be read"):
         state_from_documents({"paused": "true", key: body})
+
+
+def test_a_volume_from_before_there_were_generations_has_the_first() -> None:
+    state = FrameworkState(volumes={"a": VolumeWish("a", PoolName("d", "p"), 1, node="n1", generation=7)})
+    (key, body) = next(item for item in changed_documents(FrameworkState(), state).items() if item[1])
+    document = json.loads(body or "")
+    assert document.pop("generation") == 7
+    assert state_from_documents({key: json.dumps(document)}).volumes["a"].generation == 0

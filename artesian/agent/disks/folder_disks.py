@@ -48,14 +48,17 @@ class FolderDisks:
         troubles: dict[str, str] = {}
         files: dict[str, FileFacts] = {}
         for path in self._paths():
+            printable = _printable(path)
             try:
                 facts = look_at(path)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                troubles[path] = f"it cannot be opened: {error.strerror}"
+                troubles[printable] = f"it cannot be opened: {error.strerror}"
                 continue
-            if facts is not None:
+            if facts is not None and printable != path:
+                troubles[printable] = "its name is not UTF-8"
+            elif facts is not None:
                 files[path] = facts
         probes = self._probes(files)
         media, loops = self._media(), loop_devices()
@@ -76,7 +79,9 @@ class FolderDisks:
             for path, facts in files.items()
         ]
         self._unlink_others({device_name(facts.identity) for facts in files.values()})
-        disks += [Disk(path, None, 0, unreadable=trouble) for path, trouble in troubles.items()]
+        disks += [
+            Disk(path, None, 0, unreadable=trouble) for path, trouble in troubles.items() if path not in files
+        ]
         return tuple(sorted(disks, key=lambda disk: disk.path))
 
     def _link(self, path: str, facts: FileFacts) -> str:
@@ -136,6 +141,11 @@ class FolderDisks:
         except (OSError, ValueError):
             return {}
         return dict(_known_media(document.items())) if isinstance(document, dict) else {}
+
+
+def _printable(path: str) -> str:
+    """The path itself, unless it has bytes that are not UTF-8: those are written as \\xff."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _still_holds(known: _Remembered, facts: FileFacts) -> bool:

@@ -282,3 +282,16 @@ def test_a_disk_that_was_pulled_out_has_no_stable_name_any_more(tmp_path: Path) 
     path.unlink()
     assert disks.find() == ()
     assert not Path(disk.stable_path).exists()
+
+
+def test_a_name_that_is_not_utf8_is_shown_and_refused(tmp_path: Path) -> None:
+    sparse_file(tmp_path / "sda")
+    with open(os.fsencode(tmp_path) + b"/sd\xff\xe4", "wb") as file:
+        file.truncate(8 * MIB)
+    os.mkdir(os.fsencode(tmp_path) + b"/folder\xff")
+    bad, good = FolderDisks(tmp_path).find()
+    assert (good.path, good.unreadable) == (str(tmp_path / "sda"), "")
+    assert (bad.path, bad.identity) == (f"{tmp_path}/sd\\xff\\xe4", None)
+    assert bad.unreadable == "its name is not UTF-8"
+    assert obstacle_to_taking(bad, "ours") is not None
+    json.dumps([good.path, bad.path], ensure_ascii=False).encode()

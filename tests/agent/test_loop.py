@@ -1,0 +1,115 @@
+"""What an agent does, and what it leaves alone, without a scheduler."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artesian.agent.client import SchedulerClient
+from artesian.agent.config import AgentConfig
+from artesian.agent.loop import Agent
+from artesian.engines.embedded_node import EmbeddedNode
+from artesian.model.assignment import Assignment
+
+CONFIG = AgentConfig("n1", "127.0.0.1", "http://127.0.0.1:9", "token", "secret")
+ASSIGNED = Assignment("n1", "127.0.0.1", system_id="abc")
+
+
+@pytest.fixture
+def ensured(monkeypatch: pytest.MonkeyPatch) -> list[Assignment]:
+    """What the engine was told to be."""
+    told: list[Assignment] = []
+
+    def ensure(_node: EmbeddedNode, assignment: Assignment) -> list[str]:
+        told.append(assignment)
+        return []
+
+    monkeypatch.setattr(EmbeddedNode, "ensure", ensure)
+    return told
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(SchedulerClient, "report", lambda _client, document: sent.append(document))
+    return sent
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Callable[[], object]], None]:
+    """Runs an agent in the folder until something is so."""
+    (tmp_path / "dev").mkdir()
+
+    def until(condition: Callable[[], object]) -> None:
+        agent = Agent(tmp_path, dataclasses.replace(CONFIG, dev=str(tmp_path / "dev")))
+        thread = threading.Thread(target=agent.run)
+        thread.start()
+        try:
+            for _ in range(1000):
+                if condition():
+                    return
+                thread.join(0.01)
+            raise AssertionError("it never was so")
+        finally:
+            agent.stop()
+            thread.join(10.0)
+
+    return until
+
+
+def lose(folder: Path, text: str | None) -> None:
+    """An engine that has run here, and an assignment that is gone or unreadable."""
+    (folder / "engine").mkdir()
+    (folder / "engine" / "mdm~m1.yaml").write_text("{}")
+    (folder / "engine" / "mdm").mkdir()
+    if text is not None:
+        (folder / "assignment.json").write_text(text)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "{}", "[]", '{"generation": "g", "assignment": {}}'])
+def test_what_runs_is_left_alone_when_the_assignment_is_lost(
+    tmp_path: Path, run: Any, ensured: list[Assignment], reports: list[dict[str, Any]], text: str | None
+) -> None:
+    lose(tmp_path, text)
+    run(lambda: reports)
+    assert ensured == []
+    assert (tmp_path / "engine" / "mdm").is_dir()
+    assert (reports[0]["generation"], "is lost" in reports[0]["problems"][0]) == ("", True)
+
+
+def test_it_goes_on_once_something_is_assigned(
+    tmp_path: Path,
+    run: Any,
+    ensured: list[Assignment],
+    reports: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lose(tmp_path, None)
+    answer = ("g1", dataclasses.asdict(ASSIGNED))
+    monkeypatch.setattr(SchedulerClient, "assignment", lambda *_: answer if reports else None)
+    run(lambda: ensured)
+    assert ensured[0] == ASSIGNED
+    assert json.loads((tmp_path / "assignment.json").read_text())["generation"] == "g1"
+
+
+def test_at_the_very_first_start_nothing_is_wrong(
+    run: Any, ensured: list[Assignment], reports: list[dict[str, Any]]
+) -> None:
+    run(lambda: reports)
+    assert (ensured, list(reports[0]["problems"])) == ([], [])
+
+
+def test_what_was_assigned_last_is_made_so(
+    tmp_path: Path, run: Any, ensured: list[Assignment], reports: list[dict[str, Any]]
+) -> None:
+    document = {"generation": "g1", "assignment": dataclasses.asdict(ASSIGNED)}
+    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    run(lambda: reports)
+    assert ensured[0] == ASSIGNED
+    assert reports[0]["generation"] == "g1"
