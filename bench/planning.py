@@ -17,11 +17,14 @@ from artesian.model import changes
 from artesian.model.disk import Claim, Disk, EngineLabel
 from artesian.model.engine import EngineSeen, SeenClient, SeenDevice, SeenManager, SeenPool, SeenServer
 from artesian.model.names import client_guid, device_name, server_name
+from artesian.model.observation import Observation
 from artesian.model.plan import Plan
 from artesian.model.report import AgentReport
-from artesian.model.spec import Spec, Taking
 from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord
+from artesian.model.topology import DiskVerdict
 from artesian.planner.planning import decide
+from artesian.remedy.checking import read_whole_spec
+from artesian.remedy.looking import Look, look
 from artesian.scheduler.assignments import Assignments
 from artesian.scheduler.observing import observe
 from artesian.scheduler.reports import Reports
@@ -31,7 +34,7 @@ from bench.figures import Figure
 DISKS = 10
 TIB = 1 << 40
 _SYSTEM_ID = "0123456789abcdef"
-_SPEC = Spec(new_disks=Taking.TAKE, new_nodes=Taking.TAKE)
+_SPEC = read_whole_spec("{new_disks: take, new_nodes: take}")
 _LETTERS = "bcdefghijk"
 
 
@@ -46,6 +49,7 @@ def measure(quick: bool) -> list[Figure]:
             Figure(f"first plan, {of}, {count * DISKS:,} disks", took.first_s, "s", None, first_aim, True),
             Figure(f"unchanged pass, {of}", took.unchanged_s, "s", None, unchanged_aim, True),
             Figure(f"pass with one node changed, {of}", took.changed_s, "s", None, None, True),
+            Figure(f"rules in an unchanged pass, {of}", took.rules_s, "s", None, None, True),
         ]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     figures.append(Figure("memory of that", peak_mb, "MB", None, 1000, True))
@@ -57,6 +61,7 @@ class _Took:
     first_s: float
     unchanged_s: float
     changed_s: float
+    rules_s: float
 
 
 class _Engine:
@@ -85,7 +90,10 @@ class _Scheduler:
         self.state = FrameworkState()
         self.reports = Reports(lambda: 0.0)
         self._deriver = Deriver()
+        self._look = Look()
         self._assignments = Assignments()
+        self._seen = Observation()
+        self._verdicts: tuple[DiskVerdict, ...] = ()
 
     def timed_pass(self, engine: EngineSeen | None) -> tuple[float, Plan]:
         """Observe and decide."""
@@ -93,7 +101,15 @@ class _Scheduler:
         began = time.monotonic()
         seen = observe(self.nodes, self.reports, answer, self._generation_of)
         decision = decide(_SPEC, seen, self.state, self._deriver)
-        return time.monotonic() - began, decision.plan
+        took_s = time.monotonic() - began
+        self._seen, self._verdicts = seen, decision.topology.verdicts
+        return took_s, decision.plan
+
+    def timed_look(self) -> float:
+        """What the same pass does for the rules."""
+        began = time.monotonic()
+        self._look = look(self._look, _SPEC, self._seen, self.state, time.time(), verdicts=self._verdicts)
+        return time.monotonic() - began
 
     def _generation_of(self, node: SubstrateNode) -> str:
         return self._assignments.of(self.state, node.name, node.address)[0]
@@ -106,13 +122,15 @@ def _at(count: int) -> _Took:
     scheduler.state, engine = _carried_out(plan, scheduler.nodes)
     label = EngineLabel(_SYSTEM_ID, "d")
     took: list[float] = []
+    looks: list[float] = []
     for changed in (None, None, None, None, 0, 1, 2):
         _report(scheduler, label, changed)
         seconds, plan = scheduler.timed_pass(engine)
         took.append(seconds)
+        looks.append(scheduler.timed_look())
         if plan.steps:
             raise RuntimeError(f"something is left to do: {plan.steps[0]}")
-    return _Took(first_s, median(took[1:4]), median(took[4:]))
+    return _Took(first_s, median(took[1:4]), median(took[4:]), median(looks[1:4]))
 
 
 def _report(scheduler: _Scheduler, label: EngineLabel | None = None, changed: int | None = None) -> None:

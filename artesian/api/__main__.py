@@ -16,6 +16,7 @@ import uvicorn
 from artesian.api.application import make_application
 from artesian.clusters.local import LocalCluster
 from artesian.host.files import write_durably
+from artesian.host.logs import forgiving
 from artesian.model.errors import ArtesianError
 from artesian.scheduler.loop import Scheduler
 from artesian.store.sqlite import SqliteStore
@@ -35,9 +36,10 @@ def main(arguments: list[str]) -> int:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(forgiving(sys.stdout)),
     )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,16 +61,26 @@ def main(arguments: list[str]) -> int:
             timeout_graceful_shutdown=2,
         )
     )
-    thread = threading.Thread(target=scheduler.run, name="loop")
+
+    def loop() -> None:
+        try:
+            scheduler.run()
+        finally:
+            server.should_exit = True  # nobody is served by an API without a loop behind it
+
+    thread = threading.Thread(target=loop, name="loop")
     thread.start()
     log.info("scheduler", url=url, process_id=os.getpid())
     try:
         server.run(sockets=[listening])
     finally:
+        failed = scheduler.has_ended  # before it was told to
         scheduler.stop()
         thread.join(30.0)
         store.close()
-    return 0
+    if failed:
+        log.error("the loop has ended by itself", reason=scheduler.last_error)
+    return 1 if failed else 0
 
 
 def _write_access(path: Path, url: str, token: str) -> None:

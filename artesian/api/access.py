@@ -36,6 +36,13 @@ async def require_agent(node: str, scheduler: TheScheduler, credentials: Credent
     _check(credentials, scheduler.agent_token(node))
 
 
+async def agent_of(request: Request) -> tuple[str, Scheduler]:
+    """The node whose agent asks. Raises HTTPException 401."""
+    node, scheduler = request.path_params["node"], await scheduler_of(request)
+    await require_agent(node, scheduler, await _bearer(request))
+    return node, scheduler
+
+
 def _check(credentials: HTTPAuthorizationCredentials | None, token: str) -> None:
     given = credentials.credentials if credentials is not None else ""
     if not hmac.compare_digest(given.encode(), token.encode()):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from artesian.api import agent_routes, remedy_routes, routes, volume_routes
 from artesian.api.agent_file import AgentFiles
@@ -16,6 +16,7 @@ from artesian.api.metrics import SchedulerCollector
 from artesian.api.problems import explain_problems
 from artesian.scheduler.loop import Scheduler
 
+_LONGEST_PASS_S = 60.0
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -59,7 +60,12 @@ def make_application(scheduler: Scheduler) -> FastAPI:
         return Response(f"{agent_files.get().sha256}  agent.pyz\n", media_type="text/plain")
 
     @application.get("/healthz", include_in_schema=False)
-    def alive() -> dict[str, bool]:
-        return {"alive": True}
+    def alive() -> Response:
+        age_s, ended = scheduler.pass_age_s, scheduler.has_ended
+        if not ended and age_s <= _LONGEST_PASS_S:
+            return JSONResponse({"alive": True})
+        because = "the loop has ended" if ended else f"the last pass began {age_s:.0f} s ago"
+        document = {"alive": False, "last_pass_began_s_ago": round(age_s, 3), "because": because}
+        return JSONResponse(document, status_code=503)
 
     return application

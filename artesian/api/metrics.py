@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from artesian.model.node import NodeState
+from artesian.model.rule import Scope
+from artesian.remedy.measuring import Measured
+from artesian.remedy.metrics import labels_of, metrics_of
 from artesian.scheduler.loop import Scheduler
 
 
@@ -39,20 +43,32 @@ class SchedulerCollector(Collector):
             nodes.add_metric([kind], sum(node.state is kind for node in verdict.seen.nodes))
         yield nodes
         yield _gauge("artesian_engine_up", "1 if the engine answers.", verdict.seen.engine is not None)
-        yield from self._pools()
+        yield from self._measured()
+        yield from self._remedies()
 
-    def _pools(self) -> Iterator[Metric]:
-        verdict = self._scheduler.verdict
-        engine = verdict.seen.engine if verdict is not None else None
-        if engine is None:
-            return
-        for name in ("size", "used", "free", "degraded", "failed", "moving"):
-            family = GaugeMetricFamily(
-                f"artesian_pool_{name}_bytes", f"Bytes of a pool that are {name}.", labels=["domain", "pool"]
-            )
-            for pool in engine.pools:
-                family.add_metric([pool.name.domain, pool.name.pool], getattr(pool, f"{name}_bytes"))
-            yield family
+    def _measured(self) -> Iterator[Metric]:
+        """Everything that rules look at, by the names that they use."""
+        of_scope: dict[Scope, list[Measured]] = {}
+        for one in self._scheduler.remediator.last.measured:
+            of_scope.setdefault(one.scope, []).append(one)
+        for scope, things in of_scope.items():
+            labels = list(labels_of(scope, "/"))
+            for metric in metrics_of(scope).values():
+                family = GaugeMetricFamily(metric.prometheus_name, metric.text, labels=labels)
+                for one in things:
+                    if metric.name in one.values:
+                        family.add_metric(list(labels_of(scope, one.thing).values()), one.values[metric.name])
+                if family.samples:
+                    yield family
+
+    def _remedies(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "artesian_remedies", "Remedies that are remembered.", labels=["kind", "state"]
+        )
+        remedies = self._scheduler.memory.state.remedies.values()
+        for (kind, state), count in sorted(Counter((one.kind, one.state) for one in remedies).items()):
+            family.add_metric([kind, state], count)
+        yield family
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

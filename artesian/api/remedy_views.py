@@ -10,7 +10,6 @@ from artesian.model.names import device_name
 from artesian.model.node import NodeState
 from artesian.model.remedy import Remedy
 from artesian.model.state import FrameworkState
-from artesian.remedy.defaults import with_default_rules
 from artesian.remedy.holding import objection
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
@@ -78,7 +77,7 @@ def rules_view(scheduler: Scheduler) -> list[Document]:
             "cooldown_s": rule.cooldown_s,
             "fires": fires.get(rule.name, []),
         }
-        for rule in with_default_rules(scheduler.spec).rules
+        for rule in scheduler.spec.rules
     ]
 
 

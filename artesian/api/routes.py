@@ -13,7 +13,10 @@ from artesian.api.access import TheScheduler, TheVerdict, require_user
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
 from artesian.model.state import Stopping
+from artesian.planner.planning import decide
+from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler import requests
+from artesian.scheduler.verdict import pass_verdict
 
 Document = dict[str, Any]
 _PASS_TIMEOUT_S = 20.0
@@ -38,6 +41,18 @@ def status(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 def plan(verdict: TheVerdict) -> Document:
     """What would be done, in order, and why; and what is held back."""
     return views.plan_view(verdict)
+
+
+@routes.post("/plan")
+def plan_for(
+    scheduler: TheScheduler, verdict: TheVerdict, text: Annotated[str, Body(embed=True)]
+) -> Document:
+    """What another spec would lead to; nothing is stored. It has no id, as nobody can agree to it yet."""
+    spec = read_whole_spec(text)
+    scheduler.providers.check(spec)
+    state = requests.set_spec(scheduler.memory.state, text)
+    decision = decide(spec, verdict.seen, state)
+    return views.plan_view(pass_verdict(verdict.seen, decision, [])) | {"id": None}
 
 
 @routes.post("/passes")
@@ -67,6 +82,7 @@ def get_spec(scheduler: TheScheduler) -> Document:
 @routes.put("/spec")
 def put_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
     """Take another spec; the plan shows what follows from it."""
+    scheduler.providers.check(read_whole_spec(text))
     event = Event("spec", "spec", "somebody has given another spec")
     scheduler.memory.change(lambda state: requests.set_spec(state, text), [event])
     return {"text": text}

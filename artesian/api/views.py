@@ -7,7 +7,7 @@ from typing import Any
 
 from artesian.model.changes import EnterMaintenance
 from artesian.model.engine import SeenDevice
-from artesian.model.names import client_guid, device_name, server_name
+from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
@@ -260,7 +260,7 @@ def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) ->
         return "it is being grown"
     if wish.node is None:
         return "" if not _ours(state, seen.mapped_to) else "it is still mapped to a node"
-    if client_guid(engine.system_id, wish.node) not in seen.mapped_to:
+    if state.guid_of(wish.node) not in seen.mapped_to:
         return f"it is not mapped to node {wish.node} yet"
     node = verdict.seen.node(wish.node)
     if node is None or node.state is not NodeState.ALIVE:
@@ -284,8 +284,7 @@ def _attachment(verdict: Verdict, wish: VolumeWish) -> SeenAttachment | None:
 
 
 def _ours(state: FrameworkState, guids: tuple[str, ...]) -> bool:
-    system_id = state.engine.system_id if state.engine is not None else ""
-    return any(client_guid(system_id, node) in guids for node in state.nodes)
+    return any(state.guid_of(node) in guids for node in state.nodes)
 
 
 def _plain(values: Document) -> Document:

@@ -104,7 +104,7 @@ def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: Th
 
     def both(state: FrameworkState) -> FrameworkState:
         if wanted.size_bytes is not None:
-            state = requests.grow_volume(state, name, wanted.size_bytes)
+            state = requests.grow_volume(state, verdict.seen, name, wanted.size_bytes)
         if wanted.new_name is not None:
             state = requests.rename_volume(state, verdict.seen, name, wanted.new_name)
         return state

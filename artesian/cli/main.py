@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -21,6 +23,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Highly available block storage out of the raw disks of a bare cluster.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"artesian {metadata.version('artesian')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version, nothing else."
+        ),
+    ] = False,
+) -> None:
+    """Highly available block storage out of the raw disks of a bare cluster."""
+
+
 engine = typer.Typer(no_args_is_help=True, help="The embedded storage engine on this machine.")
 app.add_typer(engine, name="engine")
 engine.command()(lifecycle.up)

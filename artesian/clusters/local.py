@@ -17,7 +17,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,8 @@ from artesian.embedded.local.addresses import network_for
 from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
 from artesian.host import processes
 from artesian.host.files import locked, write_durably
+from artesian.host.processes import ProcessIdentity
+from artesian.host.single import Single
 from artesian.model.errors import NotPossible
 
 MAX_NODES = 200
@@ -38,7 +40,10 @@ SCHEDULER_HOST = 253  # the last number of its address
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 _MAX_FOLDER_BYTES = 60  # sockets are made below it, and the kernel limits their paths
 _STOP_TIMEOUT_S = 20.0
+_NAMED_TIMEOUT_S = 5.0  # within which an agent that was started says who it is
 _MIN_DISK_BYTES = 64 << 20
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_DISK_NAMES = [f"sd{one}{two}" for one in ["", *_LETTERS] for two in _LETTERS[one == "" :]]
 
 
 class LocalCluster:
@@ -70,52 +75,69 @@ class LocalCluster:
                 f"{_MAX_FOLDER_BYTES} bytes"
             )
         try:
-            if self.folder.exists() and any(self.folder.iterdir()):
-                raise NotPossible(f"{self.folder} is not empty, and there is no cluster in it")
-            (self.folder / "nodes").mkdir(parents=True)
-            network = network_for(self.folder, [CONTROL_PORT, RAFT_PORT])
-            write_durably(self.folder / "cluster.json", json.dumps({"network": network}) + "\n", 0o644)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with locked(self.folder):  # of several at once, one makes it
+                if self.exists:
+                    return False
+                if any(self.folder.iterdir()):
+                    raise NotPossible(f"{self.folder} is not empty, and there is no cluster in it")
+                (self.folder / "nodes").mkdir()
+                network = network_for(self.folder, [CONTROL_PORT, RAFT_PORT])
+                text = json.dumps({"network": network}) + "\n"
+                write_durably(self.folder / "cluster.json", text, 0o644)
         except OSError as error:
             raise NotPossible(f"{self.folder}: {error.strerror}") from None
         except EngineError as error:
             raise NotPossible(str(error)) from None
         return True
 
-    def add_node(self, name: str) -> None:
-        """A bare machine without disks; nothing if it is there. Raises NotPossible."""
+    def add_node(
+        self,
+        name: str,
+        disks: Sequence[tuple[str | None, int]] = (),
+        attributes: Mapping[str, str] = MappingProxyType({}),
+    ) -> bool:
+        """A bare machine with raw disks, each a name or None for the next free one, and a size in bytes.
+
+        Nothing and False if it is there. It is there as a whole or not at all. Raises NotPossible.
+        """
         if _NAME.fullmatch(name) is None:
             raise NotPossible(f"{name!r} is no name for a node: letters, digits and dashes, at most 30")
+        for _, size_bytes in disks:
+            _check_size(size_bytes)
+        for key in attributes:
+            _check_attribute(key)
         with self._changing():
             folder = self.folder / "nodes" / name
             if (folder / "node.json").exists():
-                return
+                return False
             used = {int(str(self._read(other)["address"]).rpartition(".")[2]) for other in self._names()}
             host = next((one for one in range(1, MAX_NODES + 1) if one not in used), None)
             if host is None:
                 raise NotPossible(f"a local cluster has at most {MAX_NODES} nodes")
             (folder / "dev").mkdir(parents=True, exist_ok=True)
             (folder / "attributes").mkdir(exist_ok=True)
+            for key, value in attributes.items():
+                write_durably(folder / "attributes" / key, value + "\n", 0o644)
+            free = iter(sorted(set(_DISK_NAMES) - {disk for disk, _ in disks}, key=_DISK_NAMES.index))
+            for disk, size_bytes in disks:
+                one = disk or next(free, None)
+                if one is None:
+                    raise NotPossible(f"a node has at most {len(_DISK_NAMES)} disks")
+                with contextlib.suppress(FileExistsError):  # whoever made it was killed before the node was
+                    _make_disk(folder / "dev" / one, size_bytes)
             address = f"{self._description()['network']}.{host}"
             write_durably(folder / "node.json", json.dumps({"address": address}) + "\n", 0o644)
+        return True
 
     def add_disk(self, name: str, size_bytes: int, disk: str | None = None) -> Path:
         """A new raw disk in a node: a sparse file. Raises NotPossible."""
         self._node_folder(name)
-        if size_bytes < _MIN_DISK_BYTES:
-            raise NotPossible(f"a disk has at least {_MIN_DISK_BYTES >> 20} MiB")
-        folder = self.dev(name)
-        letters = "abcdefghijklmnopqrstuvwxyz"
-        names = (
-            [disk] if disk else [f"sd{one}{two}" for one in ["", *letters] for two in letters[one == "" :]]
-        )
-        for one in names:
-            path = folder / one
+        _check_size(size_bytes)
+        for one in [disk] if disk else _DISK_NAMES:
+            path = self.dev(name) / one
             with contextlib.suppress(FileExistsError):
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                try:
-                    os.ftruncate(descriptor, size_bytes)
-                finally:
-                    os.close(descriptor)
+                _make_disk(path, size_bytes)
                 return path
         raise NotPossible(f"node {name} has a disk named {disk or 'like all others'} already")
 
@@ -131,15 +153,14 @@ class LocalCluster:
         """Give a node attributes: one file for each."""
         folder = self._node_folder(name) / "attributes"
         for key, value in attributes.items():
-            if "/" in key or key.startswith("."):
-                raise NotPossible(f"{key!r} is no name for an attribute")
+            _check_attribute(key)
             write_durably(folder / key, value + "\n", 0o644)
 
     def switch_off(self, name: str) -> int:
         """As if its power went: everything that runs on it is killed; the number of processes."""
         folder = self._node_folder(name)
-        (folder / "off").touch()
-        killed = self._kill([self._agent_pid_file(name)])  # first, as it would start the others again
+        (folder / "off").touch()  # an agent that comes to life from here on ends at once
+        killed = self._end_agent(name, _kill)  # first, as it would start the others again
         killed += self._kill(self._engine_pid_files(name))
         for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
             with contextlib.suppress(AttachError):
@@ -147,13 +168,8 @@ class LocalCluster:
         return killed
 
     def _kill(self, pid_files: list[Path]) -> int:
-        killed = 0
-        for pid_file in pid_files:
-            identity = processes.running(pid_file)
-            if identity is not None and processes.send(identity, signal.SIGKILL):
-                processes.wait_until_ended([identity], 10.0)
-                killed += 1
-        return killed
+        found = [processes.running(pid_file) for pid_file in pid_files]
+        return sum(_kill(identity) for identity in found if identity is not None)
 
     def switch_on(self, name: str) -> bool:
         """Let a node run again; whether it was off."""
@@ -185,10 +201,10 @@ class LocalCluster:
 
     def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
         """Start a node's agent as a process of its own, anew if it has other credentials; whether it was."""
-        if (self._node_folder(node) / "off").exists():
-            return False
         identity = processes.running(self._agent_pid_file(node))
         if identity is not None and self._credentials.get(node) == credentials:
+            return False
+        if (self._node_folder(node) / "off").exists():
             return False
         folder = self.agent_folder(node)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -201,28 +217,31 @@ class LocalCluster:
             "engine_secret": credentials.engine_secret,
         }
         config, text = folder / "config.json", json.dumps(document) + "\n"
-        self._credentials[node] = credentials
-        if identity is not None:
+        agent = Single(folder, "agent")
+        found = agent.lock_or_find(_NAMED_TIMEOUT_S)
+        if found is None:
+            return False  # somebody has started one that is slow to say who it is
+        if isinstance(found, ProcessIdentity):
             if config.exists() and config.read_text() == text:
+                self._credentials[node] = credentials
                 return False
-            processes.stop([identity], _STOP_TIMEOUT_S)
-        write_durably(config, text, 0o600)
-        with (folder / "agent.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "artesian.agent", str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-            )
-        processes.write_pid_file(self._agent_pid_file(node), processes.ProcessIdentity.of(process.pid))
+            lock, _ = self._lock_out_agent(node, _stop)
+        else:
+            lock = found
+        try:
+            write_durably(config, text, 0o600)
+            _start_agent(agent, folder, lock)
+        finally:
+            os.close(lock)
+        self._credentials[node] = credentials
         return True
 
     def check_nothing_runs(self) -> None:
         """Raises NotPossible, naming a process, while anything of the cluster is alive."""
         for name in self._names():
-            for pid_file in [self._agent_pid_file(name), *self._engine_pid_files(name)]:
+            if Single(self.agent_folder(name), "agent").is_under_way():
+                raise NotPossible(f"agent still runs on node {name}")
+            for pid_file in self._engine_pid_files(name):
                 if processes.running(pid_file) is not None:
                     raise NotPossible(f"{pid_file.stem} still runs on node {name}")
             if any((self.agent_folder(name) / "volumes").glob("*/attachment.json")):
@@ -230,20 +249,31 @@ class LocalCluster:
 
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on."""
-        identity = processes.running(self._agent_pid_file(node))
-        if identity is None:
-            return False
-        processes.stop([identity], _STOP_TIMEOUT_S)
-        return True
+        return self._end_agent(node, _stop) > 0
 
     def kill_agent(self, node: str) -> bool:
         """End a node's agent as a crash does; whether it ran."""
         return self._kill([self._agent_pid_file(node)]) > 0
 
+    def _end_agent(self, name: str, how: Callable[[ProcessIdentity], object]) -> int:
+        """End a node's agent, also one that is just starting and not named yet; how many there were."""
+        if not self.agent_folder(name).exists():
+            return 0  # none was ever started
+        lock, ended = self._lock_out_agent(name, how)
+        os.close(lock)
+        return ended
+
+    def _lock_out_agent(self, name: str, how: Callable[[ProcessIdentity], object]) -> tuple[int, int]:
+        """End a node's agent; a descriptor, until whose end there is no other, and how many there were."""
+        try:
+            return Single(self.agent_folder(name), "agent").end(how, _STOP_TIMEOUT_S)
+        except TimeoutError as error:
+            raise SubstrateUnusable(f"the agent of node {name} cannot be ended: {error}") from None
+
     # --- files
 
     def _agent_pid_file(self, name: str) -> Path:
-        return self.agent_folder(name) / "agent.pid"
+        return self.folder / f"nodes/{name}/agent/agent.pid"
 
     def _engine_pid_files(self, name: str) -> list[Path]:
         return sorted((self.agent_folder(name) / "engine" / "run").glob("*.pid"))
@@ -259,7 +289,7 @@ class LocalCluster:
         return folder
 
     def _read(self, name: str) -> dict[str, Any]:
-        return _read_json(self.folder / "nodes" / name / "node.json")
+        return _read_json(self.folder / f"nodes/{name}/node.json")
 
     def _description(self) -> dict[str, Any]:
         return _read_json(self.folder / "cluster.json")
@@ -268,6 +298,55 @@ class LocalCluster:
     def _changing(self) -> Iterator[None]:
         with locked(self.folder / "lock"):
             yield
+
+
+def _start_agent(agent: Single, folder: Path, lock: int) -> None:
+    """It holds the lock from its first moment: no other is started, whenever we are killed."""
+    with (folder / "agent.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "artesian.agent", str(folder), str(lock)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            pass_fds=[lock],
+        )
+    with contextlib.suppress(ProcessLookupError):  # it has ended at once, and its log says why
+        agent.name_it(process.pid)  # so does the agent, once it has been loaded
+
+
+def _kill(identity: ProcessIdentity) -> bool:
+    """As a crash does; whether it was alive."""
+    sent = processes.send(identity, signal.SIGKILL)
+    processes.wait_until_ended([identity], 10.0)
+    return sent
+
+
+def _stop(identity: ProcessIdentity) -> None:
+    processes.stop([identity], _STOP_TIMEOUT_S)
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes < _MIN_DISK_BYTES:
+        raise NotPossible(f"a disk has at least {_MIN_DISK_BYTES >> 20} MiB")
+
+
+def _check_attribute(key: str) -> None:
+    if "/" in key or key.startswith("."):
+        raise NotPossible(f"{key!r} is no name for an attribute")
+
+
+def _make_disk(path: Path, size_bytes: int) -> None:
+    """A sparse file of this size, at once. Raises FileExistsError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")  # hidden: no disk yet
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(descriptor, size_bytes)
+        os.link(temporary, path)
+    finally:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

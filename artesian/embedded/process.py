@@ -15,6 +15,7 @@ import uvloop
 
 from artesian.embedded.config import load_config
 from artesian.embedded.errors import ConfigError, EngineError
+from artesian.host.logs import forgiving
 
 EXIT_CONFIG = 2
 EXIT_FAILED = 1
@@ -38,7 +39,7 @@ def configure_logging() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(forgiving(sys.stderr)),
     )
 
 

@@ -19,9 +19,10 @@ _MANAGERS_TIMEOUT_S = 5.0
 class AdoptedEngine:
     """One engine. `system_id` is that of the engine that was adopted; None as long as none has been."""
 
-    def __init__(self, existing: ExistingEngine, system_id: str | None) -> None:
+    def __init__(self, existing: ExistingEngine, system_id: str | None, client_root: str = "") -> None:
         self._existing = existing
         self._system_id = system_id
+        self._client_root = client_root
         self._gateways = Gateways(existing.gateways, self._connect)
 
     def observe(self) -> EngineSeen:
@@ -77,6 +78,7 @@ class AdoptedEngine:
             read_secret_file(existing.password_file),
             Path(existing.certificate) if existing.certificate is not None else None,
             port_of=lambda _node, domain: server_port(domain),
+            client_root=self._client_root,
         )
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 
 from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsConfig
+from artesian.embedded.errors import EngineError
 from artesian.embedded.gateway.certificate import PUBLIC_FILE
-from artesian.embedded.local import starter
+from artesian.embedded.local import managers, starter
 from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
 from artesian.engines.embedded_names import (
     CONTROL_PORT,
@@ -23,11 +24,12 @@ from artesian.host import processes
 from artesian.host.files import write_durably
 from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
-from artesian.model.names import server_name
+from artesian.model.names import secret_digest, server_name
 from artesian.model.observation import SeenProcess
 
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
 _STOP_TIMEOUT_S = 30.0
+_MEMBERS_TIMEOUT_S = 3.0
 
 Config = MdmConfig | SdsConfig | SdcConfig | GatewayConfig
 
@@ -37,21 +39,33 @@ class EmbeddedNode:
 
     def __init__(self, folder: Path, secret: str) -> None:
         self._folder = folder
+        self._secret = secret
         self._secret_file = folder / "secret"
         for path in (folder, folder / "run", folder / "logs"):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._secret_file.exists() or self._secret_file.read_text().strip() != secret:
-            write_durably(self._secret_file, secret + "\n", 0o600)
         self._texts: tuple[Assignment, dict[str, tuple[Role, str]]] | None = None
 
     # --- what runs
 
     def ensure(self, assignment: Assignment) -> list[str]:
-        """Start what is missing, end what is not wanted; names of what was changed."""
+        """Start what is missing, end what is not wanted; names of what was changed.
+
+        Raises EngineError for what an assignment of the past, or of another store, must not do: take another
+        secret than the engine's, or end a manager that is a member of the quorum. The rest is done.
+        """
+        objections: list[str] = []
+        changed = self._take_secret(assignment, objections)
         configs = self._config_texts(assignment)
-        changed = self._stop([place for place in self._known() if place.name not in configs])
-        if not assignment.manages:
-            self._put_aside_manager_data()
+        unwanted = [place for place in self._known() if place.name not in configs]
+        if not assignment.manages and (self._folder / "mdm").exists():
+            objection = self._manager_objection(assignment)
+            if objection is None:
+                changed += self._stop([place for place in unwanted if place.role is Role.MDM])
+                self._put_aside_manager_data()
+            else:
+                objections.append(objection)
+                unwanted = [place for place in unwanted if place.role not in (Role.MDM, Role.GATEWAY)]
+        changed += self._stop(unwanted)
         missing = []
         for name, (role, text) in configs.items():
             place = self._place(role, name)
@@ -62,7 +76,47 @@ class EmbeddedNode:
                 missing.append(place)
         if missing:
             starter.start(missing)
+        if objections:
+            raise EngineError("; ".join(objections))
         return changed + [place.name for place in missing]
+
+    def _take_secret(self, assignment: Assignment, objections: list[str]) -> list[str]:
+        """Write the secret down if it is the engine's; processes that began with another one begin anew."""
+        known = self._secret_file.read_text().strip() if self._secret_file.exists() else None
+        if known == self._secret:
+            return []
+        if assignment.secret_digest and secret_digest(self._secret) != assignment.secret_digest:
+            objections.append(
+                f"this agent was given another secret than that of engine {assignment.system_id}, and keeps "
+                "it to itself: was the scheduler's store replaced?"
+            )
+            return []
+        if not assignment.engine_kind:
+            return []
+        ended = self.stop() if known is not None else []
+        write_durably(self._secret_file, self._secret + "\n", 0o600)
+        return ended
+
+    def _manager_objection(self, assignment: Assignment) -> str | None:
+        """Why the manager here must go on; None if its quorum has let it go."""
+        mine = [place for place in self._known() if place.role is Role.MDM]
+        addresses = {(place.address, CONTROL_PORT) for place in assignment.managers}
+        for place in mine:
+            peers = yaml.safe_load(place.config.read_text()).get("peers", ())
+            addresses |= {(peer["ip"], peer["control_port"]) for peer in peers}
+        if not mine or not self._secret_file.exists():
+            return None
+        try:
+            state, _ = managers.query(
+                sorted(addresses), self._secret_file.read_text().strip().encode(), _MEMBERS_TIMEOUT_S
+            )
+        except EngineError as error:
+            return f"whether the manager here may end is not known: {error}"
+        if any(member.ip == assignment.address for member in state.managers.values()):
+            return (
+                "the manager here is a member of the quorum, and goes on until it has been taken out of that"
+            )
+        return None
 
     def stop(self) -> list[str]:
         """End all processes, clients first, managers last."""

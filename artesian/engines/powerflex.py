@@ -61,7 +61,8 @@ class PowerFlexEngine:
     """An engine behind a PowerFlex gateway; see the port for what its verbs promise.
 
     `port_of` is the port of a node's server in a domain. Without a certificate the public authorities
-    are trusted. Safe to use from several threads.
+    are trusted. Guids of clients are made of `client_root`, or of the engine's id. Safe to use from several
+    threads.
     """
 
     def __init__(
@@ -73,9 +74,11 @@ class PowerFlexEngine:
         *,
         port_of: Callable[[str, str], int] = _default_port,
         transport: httpx.BaseTransport | None = None,
+        client_root: str = "",
     ) -> None:
         self._session = GatewaySession(url, user, password, certificate, transport)
         self._port_of = port_of
+        self._client_root = client_root
 
     def close(self) -> None:
         """Let go of connections."""
@@ -84,7 +87,7 @@ class PowerFlexEngine:
     def observe(self) -> EngineSeen:
         """Everything, at one moment but for the figures of pools. Raises EngineUnreachable."""
         try:
-            return Reading(self._session, everything=True).seen()
+            return self._read(everything=True).seen()
         except (ChangeRefused, NotYet) as error:
             raise EngineUnreachable(f"the engine cannot be observed: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
@@ -97,9 +100,12 @@ class PowerFlexEngine:
         there is any gateway.
         """
         try:
-            self._carry_out(Reading(self._session), change)
+            self._carry_out(self._read(), change)
         except (KeyError, ValueError) as error:
             raise EngineUnreachable(_unknown_way(error)) from error
+
+    def _read(self, *, everything: bool = False) -> Reading:
+        return Reading(self._session, everything=everything, client_root=self._client_root)
 
     def _carry_out(self, engine: Reading, change: EngineChange) -> None:
         match change:
@@ -239,7 +245,7 @@ class PowerFlexEngine:
             return
         if not is_leaving(device):
             self._session.act("Device", device["id"], "removeDevice")
-            if Reading(self._session).find_device(identity) is None:
+            if self._read().find_device(identity) is None:
                 return
         raise NotYet(f"the data of disk {identity} is moving away")
 
@@ -252,7 +258,7 @@ class PowerFlexEngine:
             raise NotYet(f"the server of {node} in {domain} still has {devices} disks")
         if not is_leaving(server):
             self._session.act("Sds", server["id"], "removeSds")
-            if Reading(self._session).find_server(node, domain) is None:
+            if self._read().find_server(node, domain) is None:
                 return
         raise NotYet(f"the server of {node} in {domain} is being removed")
 
@@ -278,7 +284,7 @@ class PowerFlexEngine:
             raise ChangeRefused(f"{change.node} is no server of {change.domain}")
         if maintenance_of(server) == before:
             self._session.act("Sds", server["id"], action)
-            server = Reading(self._session).find_server(change.node, change.domain) or server
+            server = self._read().find_server(change.node, change.domain) or server
         if maintenance_of(server) != after:
             raise NotYet(f"server {server.get('name')} is on its way: {maintenance_of(server)}")
 

@@ -82,8 +82,10 @@ class Reading:
     Finding raises EngineUnreachable, and NotYet where it says so.
     """
 
-    def __init__(self, session: GatewaySession, *, everything: bool = False) -> None:
+    def __init__(self, session: GatewaySession, *, everything: bool = False, client_root: str = "") -> None:
+        """`client_root`: what guids of clients are made of; empty: the engine's id."""
         self._session = session
+        self._client_root = client_root
         self._lists: dict[str, list[Json]] = {}
         if everything:
             found = session.everything()
@@ -138,7 +140,7 @@ class Reading:
 
     def find_client(self, node: str) -> Json | None:
         """A node's client."""
-        guid = client_guid(str(self.system["id"]), node)
+        guid = client_guid(self._client_root or str(self.system["id"]), node)
         return next((one for one in self.all_of("Sdc") if str(one.get("sdcGuid")).upper() == guid), None)
 
     def client(self, node: str) -> Json:

@@ -40,10 +40,26 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
+def take_over_lock(path: Path, descriptor: int) -> bool:
+    """Whether a descriptor that was inherited holds the lock; no child of ours inherits it any more."""
+    try:
+        if not os.path.samestat(os.fstat(descriptor), path.stat()):
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.set_inheritable(descriptor, False)
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait for the lock, and hold it. Makes the file, not its folder. Raises OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Wait for the lock, and hold it. Raises OSError.
+
+    It is that of a folder that is there, or of a file: makes the file, not its folder.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -58,7 +58,8 @@ def _start_ticks(process_id: int) -> int:
 
 
 def write_pid_file(path: Path, identity: ProcessIdentity) -> None:
-    temporary = path.with_name(f"{path.name}.{identity.process_id}.new")
+    """Replace it as a whole. A process may write its own while the one that started it does the same."""
+    temporary = path.with_name(f"{path.name}.{identity.process_id}-{os.getpid()}.new")
     temporary.write_text(json.dumps(asdict(identity)) + "\n")
     temporary.replace(path)
 

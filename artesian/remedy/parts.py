@@ -68,6 +68,11 @@ def disk_bytes(remedy: Remedy, facts: RemedyFacts) -> int:
     asked = remedy.parameters.get("disk_size_bytes")
     if asked is not None:
         return int(asked)
+    said = next(
+        (one.disk_size_bytes for one in facts.spec.providers if one.disk_size_bytes is not None), None
+    )
+    if said is not None and remedy.kind is RemedyKind.EXPAND_POOL:
+        return said
     engine, pool = facts.seen.engine, remedy.pool
     lost = next(
         (one for one in facts.state.claims.values() if device_name(one.identity) == remedy.thing), None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from pathlib import Path
 
 from artesian.engines.adopted import AdoptedEngine, read_secret_file
 from artesian.engines.embedded import EmbeddedEngine
-from artesian.engines.port import Engine
+from artesian.engines.port import Engine, EngineUnreachable
 from artesian.host.files import write_durably
 from artesian.model.engine import ExistingEngine
+from artesian.model.names import secret_digest
 from artesian.model.state import EngineIdentity
 from artesian.scheduler.memory import Secrets
 
@@ -44,9 +46,20 @@ class EngineConnection:
             return read_secret_file(identity.adopted.secret_file)
         return self._secrets.engine_secret
 
-    def new_identity(self) -> EngineIdentity:
-        """What an engine that is made now would be."""
-        return EngineIdentity("embedded", secrets.token_hex(8), "artesian")
+    def new_identity(self, named: ExistingEngine | None) -> EngineIdentity:
+        """What an engine that is made now would be, or the one that the spec names, in our eyes."""
+        secret = self._secrets.engine_secret
+        if named is not None:
+            with contextlib.suppress(EngineUnreachable):  # then it is not adopted either
+                secret = read_secret_file(named.secret_file)
+        root = secrets.token_hex(8) if named is not None else ""
+        return EngineIdentity(
+            "embedded",
+            secrets.token_hex(8),
+            "artesian",
+            client_root=root,
+            secret_digest=secret_digest(secret),
+        )
 
     def keep_certificate(self, node: str, text: str) -> None:
         """Remember the certificate of a node's gateway: it is trusted from then on."""
@@ -59,7 +72,7 @@ class EngineConnection:
         if identity is None:
             return AdoptedEngine(named, None) if named is not None else None
         if identity.adopted is not None:
-            return AdoptedEngine(identity.adopted, identity.system_id)
+            return AdoptedEngine(identity.adopted, identity.system_id, identity.client_root)
         known = self._secrets
         return EmbeddedEngine(
             identity, known.engine_secret.encode(), known.engine_password, self._certificate_file

@@ -24,6 +24,7 @@ from artesian.model.state import Stopping
 from artesian.model.topology import Topology
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
+from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler.acting import Actor
 from artesian.scheduler.assignments import Assignments
 from artesian.scheduler.connecting import EngineConnection
@@ -35,7 +36,6 @@ from artesian.scheduler.reports import Reports
 from artesian.scheduler.verdict import Verdict, pass_verdict
 from artesian.store.port import Store
 from artesian.strategy.deriver import Deriver
-from artesian.strategy.spec_file import read_spec
 
 _IDLE_S = 2.5
 _BUSY_S = 0.1
@@ -71,11 +71,14 @@ class Scheduler:
         self.remediator = Remediator(self.memory, self.providers, self.wake)
         self._wake = threading.Event()
         self._ended = threading.Event()
-        self._spec: tuple[str, Spec] = ("", read_spec(""))
+        self._spec: tuple[str, Spec] = ("", read_whole_spec(""))
         self.verdict: Verdict | None = None
         self.last_error = ""  # why the last pass that failed did
         self.pass_seconds = 0.0
         self.passes = 0  # begun
+        self._clock = clock
+        self._pass_began_s = clock()
+        self.has_ended = False  # the loop
         self._finished = 0
         self._pass_ended = threading.Condition()
         self.memory.listen(self.wake)
@@ -84,28 +87,46 @@ class Scheduler:
 
     def run(self) -> None:
         """Pass after pass, until `stop`."""
-        while not self._ended.is_set():
-            self._wake.clear()
-            before = self.verdict
-            self.passes += 1
-            try:
-                self.verdict = self.one_pass()
-            except ArtesianError as error:
-                log.error("a pass has failed", reason=str(error))
-                self.last_error = str(error)
-            except Exception:
-                log.exception("a pass has failed by a mistake in Artesian itself")
-                self.last_error = "a mistake in Artesian itself; the scheduler's log has it"
+        try:
+            while not self._ended.is_set():
+                self._wake.clear()
+                self._pass_began_s = self._clock()
+                self.passes += 1
+                try:
+                    self._pass_and_tell()
+                except Exception as error:  # noqa: BLE001  even what cannot be said must not end the loop
+                    self.last_error = f"{type(error).__name__}: {error}"
+                verdict = self.verdict
+                self._wake.wait(_BUSY_S if verdict is not None and verdict.taken else _IDLE_S)
+                self._ended.wait(_DEBOUNCE_S)
+            self._connection.close()
+            self.remediator.close()
+        finally:
+            self.has_ended = True
+
+    def _pass_and_tell(self) -> None:
+        """One pass, and in the log what came of it."""
+        before = self.verdict
+        try:
+            self.verdict = self.one_pass()
+        except ArtesianError as error:
+            self.last_error = str(error)
+            log.error("a pass has failed", reason=str(error))
+        except Exception:
+            self.last_error = "a mistake in Artesian itself; the scheduler's log has it"
+            log.exception("a pass has failed by a mistake in Artesian itself")
+        finally:
             with self._pass_ended:
                 self._finished = self.passes
                 self._pass_ended.notify_all()
-            verdict = self.verdict
-            if verdict is not None and (before is None or before.sentence != verdict.sentence):
-                log.info("verdict", sentence=verdict.sentence)
-            self._wake.wait(_BUSY_S if verdict is not None and verdict.taken else _IDLE_S)
-            self._ended.wait(_DEBOUNCE_S)
-        self._connection.close()
-        self.remediator.close()
+        verdict = self.verdict
+        if verdict is not None and (before is None or before.sentence != verdict.sentence):
+            log.info("verdict", sentence=verdict.sentence)
+
+    @property
+    def pass_age_s(self) -> float:
+        """How long ago the last pass began; the scheduler's start counts as well."""
+        return self._clock() - self._pass_began_s
 
     def one_pass(self) -> Verdict:
         """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
@@ -120,7 +141,8 @@ class Scheduler:
         state = self.memory.state
         decision = decide(self.spec, seen, state, self._deriver)
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
-        taken = self._actor.act(ready, self._engine(), self._connection.new_identity(), self._addresses)
+        new = self._connection.new_identity(self.spec.engine)
+        taken = self._actor.act(ready, self._engine(), new, self._addresses)
         if state.stopping is Stopping.NO:
             self.remediator.look(self.spec, seen, decision.topology)
         self.pass_seconds = time.monotonic() - began
@@ -147,7 +169,7 @@ class Scheduler:
         """The spec as it is stored; it was checked before."""
         text = self.memory.state.spec_text
         if text != self._spec[0]:
-            self._spec = (text, read_spec(text))
+            self._spec = (text, read_whole_spec(text))
         return self._spec[1]
 
     # --- agents

@@ -18,13 +18,14 @@ def observe(
     engine: Engine | None,
     generation_of: Callable[[SubstrateNode], str],
 ) -> Observation:
-    """Everything at this moment. An engine that does not answer is not there, and the reason is kept.
+    """Everything at this moment. An engine that does not answer is not there, and the reason is kept. It is
+    asked first, as that may take long; what agents have said meanwhile counts.
 
     `generation_of` gives the generation of a node's present assignment.
     """
     substrate = list(substrate)
-    heard = reports.all()
     seen, problem = _look_at_engine(engine)
+    heard = reports.all()
     nodes = tuple(_node(node, heard, reports) for node in sorted(substrate, key=lambda one: one.name))
     return Observation(
         nodes=nodes,

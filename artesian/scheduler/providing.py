@@ -13,7 +13,6 @@ from artesian.model.provider_spec import EbsSpec, FileSpec, ProviderSpec, SpareS
 from artesian.model.remedy import PartState
 from artesian.model.spec import Spec
 from artesian.model.topology import Topology, VerdictKind
-from artesian.providers.ebs import EbsProvider
 from artesian.providers.ebs_settings import EbsSettings
 from artesian.providers.file import FileProvider
 from artesian.providers.port import DiskProvider, ProviderRefused
@@ -31,22 +30,25 @@ class Providers:
         self._memory = memory
         self._substrate = substrate
         self._topology = topology
-        self._made: dict[ProviderSpec, DiskProvider] = {}
+        self._made: dict[str, tuple[ProviderSpec, DiskProvider]] = {}
 
     def __call__(self, spec: Spec, name: str) -> DiskProvider:
         """Raises ProviderRefused for one that is not in the spec, or cannot be used here."""
         wanted = next((one for one in spec.providers if one.name == name), None)
         if wanted is None:
             raise ProviderRefused(f"the spec has no provider {name} any more")
-        if wanted not in self._made:
-            self._made[wanted] = self._make(wanted)
-        return self._made[wanted]
+        made = self._made.get(name)
+        if made is None or made[0] != wanted:
+            made = self._made[name] = (wanted, self._make(wanted))
+        return made[1]
 
     def check(self, spec: Spec) -> None:
-        """Raises NotPossible for a provider that cannot be used on this cluster."""
+        """Raises NotPossible for a provider that cannot be used here, SpecError for one that never can."""
         for one in spec.providers:
             if isinstance(one.settings, FileSpec) and not isinstance(self._substrate, LocalCluster):
                 raise NotPossible(f"provider {one.name} makes files, and these nodes are no folders")
+            if isinstance(one.settings, EbsSpec):
+                _ebs_settings(one.settings, "check")
 
     def _make(self, wanted: ProviderSpec) -> DiskProvider:
         settings = wanted.settings
@@ -64,8 +66,9 @@ class Providers:
             case SpareSpec():
                 return SpareProvider(lambda: self._free(), lambda: self._granted(wanted.name))
             case EbsSpec():
-                same = {field.name: getattr(settings, field.name) for field in fields(EbsSpec)}
-                return EbsProvider(EbsSettings(cluster=self._cluster_name(), **same))
+                from artesian.providers.ebs import EbsProvider  # Amazon's client takes long to load
+
+                return EbsProvider(_ebs_settings(settings, self._cluster_name()))
             case _:
                 assert_never(settings)
 
@@ -88,3 +91,10 @@ class Providers:
             for part in remedy.parts
             if part.provider == name and part.identity and part.state is not PartState.GIVEN_UP
         }
+
+
+def _ebs_settings(spec: EbsSpec, cluster: str) -> EbsSettings:
+    """Raises SpecError for what EC2 would refuse."""
+    return EbsSettings(
+        cluster=cluster, **{field.name: getattr(spec, field.name) for field in fields(EbsSpec)}
+    )

@@ -19,7 +19,6 @@ from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
 from artesian.model.topology import Topology
 from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
-from artesian.remedy.defaults import with_default_rules
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.lifecycle import advance, moved, with_remedy
 from artesian.remedy.looking import Look, look
@@ -37,6 +36,7 @@ from artesian.remedy.parts import (
 )
 from artesian.scheduler.calls import Calls
 from artesian.scheduler.memory import Memory
+from artesian.scheduler.notifying import Notifier, is_for_somebody
 
 _RELEASE_EVERY_S = 5.0
 _LISTED_LATE_S = 300.0  # what was asked for last may appear in a provider's list only after a while
@@ -59,7 +59,9 @@ class Remediator:
         self._memory = memory
         self._provider = provider
         self._clock = clock
-        self._calls = Calls(executor or ThreadPoolExecutor(8, thread_name_prefix="provider"), wake)
+        executor = executor or ThreadPoolExecutor(8, thread_name_prefix="provider")
+        self._calls = Calls(executor, wake)
+        self._notifier = Notifier(executor)
         self._released_s = 0.0
 
     def close(self) -> None:
@@ -68,7 +70,6 @@ class Remediator:
 
     def look(self, spec: Spec, seen: Observation, topology: Topology) -> None:
         """One pass. Raises StoreUnusable."""
-        spec = with_default_rules(spec)
         state, now_s = self._memory.state, self._clock()
         self.last = look(self.last, spec, seen, state, now_s, verdicts=topology.verdicts)
         facts = self.facts(spec, seen, topology)
@@ -88,7 +89,7 @@ class Remediator:
         """What remedies look at now, by the rules as they were found at the last look."""
         last = self.last
         return RemedyFacts(
-            with_default_rules(spec),
+            spec,
             seen,
             self._memory.state,
             topology,
@@ -121,7 +122,13 @@ class Remediator:
         if advance(facts).state != facts.state:
             self._memory.change(change, told)
             for event in told:
-                log.info("remedy", id=event.subject, because=event.because)
+                self._tell(facts.spec, event)
+
+    def _tell(self, spec: Spec, event: Event) -> None:
+        log.info("remedy", id=event.subject, because=event.because)
+        remedy = self._memory.state.remedies.get(event.subject)
+        if remedy is not None and is_for_somebody(remedy):
+            self._notifier.tell(spec.notify, remedy, event.because)
 
     # --- getting disks
 
@@ -147,6 +154,7 @@ class Remediator:
             failed = moved(remedy, RemedyState.FAILED, facts.now_s, choice.detail)
             event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {choice.detail}")
             self._change(remedy.id, lambda _: failed, event)
+            self._notifier.tell(facts.spec.notify, failed, event.because)
             return
         before = remedy.parts
         if choice.parts:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from posixpath import normpath
 from types import MappingProxyType
 
 from artesian.model.disk import PoolName, Tombstone
 from artesian.model.errors import Conflict, NotPossible, NotThere
-from artesian.model.names import client_guid
+from artesian.model.names import server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.plan import Consent
@@ -21,11 +22,12 @@ from artesian.model.state import Approval, FrameworkState, Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import Decision
 from artesian.planner.recording import with_item
+from artesian.remedy.checking import read_whole_spec
 from artesian.remedy.lifecycle import moved, with_remedy
-from artesian.strategy.spec_file import read_spec
 
 _VOLUME_NAME = re.compile(r"(?![0-9a-f]{16}$)[A-Za-z0-9][A-Za-z0-9._-]{0,30}")  # and no id
 _GIB = 1 << 30
+_MOST_BYTES = 1 << 50
 
 
 def approve(state: FrameworkState, decision: Decision, plan_id: str, who: str) -> FrameworkState:
@@ -42,7 +44,7 @@ def approve(state: FrameworkState, decision: Decision, plan_id: str, who: str) -
 
 def set_spec(state: FrameworkState, text: str) -> FrameworkState:
     """Take another spec. What is claimed stays claimed, and the engine stays the same one."""
-    existing = read_spec(text).engine
+    existing = read_whole_spec(text).engine
     engine = state.engine
     if engine is not None and (existing is None) != (engine.adopted is None):
         if engine.adopted is None:
@@ -89,6 +91,7 @@ def remove_node(state: FrameworkState, seen: Observation, name: str) -> Framewor
     """Take a node out: its data moves away first."""
     _known_node(state, seen, name)
     _check_managers_fit(state, seen, name)
+    _check_copies_fit(state, seen, name)
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
@@ -112,6 +115,25 @@ def _check_managers_fit(state: FrameworkState, seen: Observation, name: str) -> 
         )
 
 
+def _check_copies_fit(state: FrameworkState, seen: Observation, name: str) -> None:
+    """What is in a pool needs two servers among those that stay."""
+    engine = seen.engine
+    for pool in engine.pools if engine is not None else ():
+        servers = (
+            {device.server for device in engine.devices if device.pool == pool.name} if engine else set()
+        )
+        leaving = {
+            server_name(node, pool.name.domain)
+            for node, record in state.nodes.items()
+            if node == name or record.leaving
+        }
+        if pool.used_bytes and len(servers) > 1 >= len(servers - leaving) and leaving & servers:
+            raise NotPossible(
+                f"without node {name} all disks of pool {pool.name} would be on one node, and there would be "
+                "one copy only of what is in it"
+            )
+
+
 def add_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
     """Use a node (again)."""
     if seen.node(name) is None:
@@ -126,6 +148,9 @@ def maintain_node(
     _known_node(state, seen, name)
     if in_maintenance and state.node(name).leaving:
         raise Conflict(f"node {name} is being removed")
+    users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
+    if in_maintenance and users:
+        raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
     return _with_node(state, name, in_maintenance=in_maintenance)
 
 
@@ -143,6 +168,8 @@ def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) 
 def return_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
     """Let a disk that was removed be taken again, if it is free."""
     identity = find_disk(state, seen, node, disk)
+    if identity not in state.tombstones:
+        raise Conflict(f"{disk} of node {node} has not been removed")
     if identity in state.claims:
         raise Conflict(f"{disk} of node {node} is still being removed")
     left = {key: value for key, value in state.tombstones.items() if key != identity}
@@ -183,6 +210,7 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
     _check_size(wish.size_bytes)
     if wish.node is not None:
         _attachable(state, seen, wish.node)
+    _check_mount_path(state, wish)
     return _with_volume(state, wish)
 
 
@@ -198,17 +226,19 @@ def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> Framewo
         raise NotThere(f"the engine has no volume {name}; those that are not ours are {known}")
     if volume.mapped_to or volume.mapped_read_only:
         raise Conflict(f"volume {name} is mapped to a client that is not ours: it has to be unmapped first")
-    wish = VolumeWish(name, volume.pool, volume.size_bytes, volume.thick, engine_id=volume.id)
+    wish = VolumeWish(name, volume.pool, volume.size_bytes, volume.thick, engine_id=volume.id, begun=True)
     return _with_volume(state, wish)
 
 
-def grow_volume(state: FrameworkState, name: str, size_bytes: int) -> FrameworkState:
-    """Make a volume larger. It never becomes smaller."""
+def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes: int) -> FrameworkState:
+    """Make a volume larger. It never becomes smaller; a wish that has not come true can be taken back."""
     wish = find_volume(state, name)
     _check_size(size_bytes)
-    if size_bytes < wish.size_bytes:
+    volume = seen.engine.volume_with_id(wish.engine_id) if seen.engine is not None else None
+    has_bytes = volume.size_bytes if volume is not None else wish.size_bytes
+    if size_bytes < has_bytes:
         raise NotPossible(
-            f"volume {name} has {wish.size_bytes // _GIB} GiB, and volumes do not shrink: data would be lost"
+            f"volume {name} has {has_bytes // _GIB} GiB, and volumes do not shrink: data would be lost"
         )
     return _with_volume(state, replace(wish, size_bytes=size_bytes))
 
@@ -260,6 +290,7 @@ def attach_volume(
         fstype=fstype or wish.fstype,
         forced_from=forced_from if forced_from != node else None,
     )
+    _check_mount_path(state, wanted)
     return _with_volume(state, wanted)
 
 
@@ -276,7 +307,7 @@ def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str
     volume = engine.volume_with_id(wish.engine_id) if engine is not None else None
     if engine is not None and volume is not None:
         for node in sorted(state.nodes):
-            if node != but and client_guid(engine.system_id, node) in volume.mapped_to:
+            if node != but and state.guid_of(node) in volume.mapped_to:
                 return node
     return wish.node if wish.node != but else wish.forced_from
 
@@ -301,6 +332,8 @@ def default_pool(seen: Observation) -> PoolName:
 
 
 def _check_size(size_bytes: int) -> None:
+    if size_bytes > _MOST_BYTES:
+        raise NotPossible(f"a volume has at most {_MOST_BYTES // _GIB} GiB")
     if size_bytes <= 0 or size_bytes % _GIB:
         above = max(1, -(-size_bytes // _GIB))
         raise NotPossible(f"the size of a volume is a multiple of 1 GiB; the next one is {above}GiB")
@@ -316,6 +349,16 @@ def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:
         raise Conflict(f"node {node} has no client yet, so it cannot use volumes")
 
 
+def _check_mount_path(state: FrameworkState, wish: VolumeWish) -> None:
+    """No two volumes at one place."""
+    if wish.node is None or wish.mount_path is None:
+        return
+    for name, other in sorted(state.volumes.items()):
+        there = other.node == wish.node and not other.deleted and name != wish.name
+        if there and other.mount_path and normpath(other.mount_path) == normpath(wish.mount_path):
+            raise Conflict(f"volume {name} is mounted at {other.mount_path} of node {wish.node} already")
+
+
 def _known_node(state: FrameworkState, seen: Observation, name: str) -> None:
     if name not in state.nodes:
         raise NotThere(f"there is no node {name} in use; there are {_names(seen)}")
@@ -327,10 +370,14 @@ def _names(seen: Observation) -> str:
 
 def _with_volume(state: FrameworkState, wish: VolumeWish) -> FrameworkState:
     """A node that a volume comes to, or goes from, gets an assignment that it has never had: what it says of
-    an older one, which may read the same, is no answer to this one."""
+    an older one, which may read the same, is no answer to this one. The volume gets another generation, so
+    that nothing is taken for its attachment that a node has kept from before."""
     before = state.volumes.get(wish.name)
     nodes = dict(state.nodes)
-    for name in {wish.node} ^ {before.node if before is not None else None}:
+    changed = {wish.node} ^ {before.node if before is not None else None}
+    if changed:
+        wish = replace(wish, generation=(before.generation if before is not None else 0) + 1)
+    for name in changed:
         if name is not None:
             record = state.node(name)
             nodes[name] = replace(record, revision=record.revision + 1)

@@ -10,6 +10,8 @@ from artesian.model.plan import HeldStep
 from artesian.planner.planning import Decision
 from artesian.scheduler.acting import Outcome, Taken
 
+FULL_PERCENT = 97  # of what may be written, both copies counted
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -64,6 +66,11 @@ def _trouble(seen: Observation) -> list[str]:
     for node in seen.nodes:
         if node.state is not NodeState.ALIVE:
             found.append(f"node {node.name} is {node.state}")
+    found += [
+        f"a volume on node {one.node}: {one.problem}"
+        for one in seen.attachments
+        if one.problem and one.device
+    ]
     if seen.engine is None:
         return found
     for pool in seen.engine.pools:
@@ -71,6 +78,8 @@ def _trouble(seen: Observation) -> list[str]:
             found += [f"pool {pool.name} has lost data"] if pool.failed_bytes else []
         elif not pool.is_whole:
             found.append(f"pool {pool.name} is degraded")
+        if 100 * pool.used_bytes >= FULL_PERCENT * pool.size_bytes * (100 - pool.spare_percentage) // 100 > 0:
+            found.append(f"pool {pool.name} is full")
     found += [f"device {device.path} has failed" for device in seen.engine.devices if device.failed]
     found += [f"manager {manager.name} is away" for manager in seen.engine.managers if not manager.healthy]
     return found

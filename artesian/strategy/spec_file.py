@@ -21,6 +21,11 @@ engine:                              # left out: one is made
   secret_file: /etc/artesian/engine.secret
   certificate: /etc/artesian/gateway.crt
 
+notify:                              # when a remedy asks, has failed, or is there to tell
+  - webhook: https://example.org/pager
+  - email: ops@example.org
+  - command: /usr/local/bin/page --urgent
+
 `rules`, `providers` and `budget` are in `rules_file` and `providers_file`.
 """
 
@@ -33,7 +38,7 @@ import yaml
 from artesian.model.disk import Media, PoolName
 from artesian.model.engine import ExistingEngine
 from artesian.model.errors import SpecError
-from artesian.model.rule import Budget
+from artesian.model.rule import Budget, Notification, NotificationKind
 from artesian.model.spec import (
     DEFAULT_POOL,
     MINIMUM_DISK_BYTES,
@@ -195,6 +200,22 @@ def _path(place: Place, node: yaml.Node) -> str:
     return written
 
 
+def _notification(place: Place, node: yaml.Node) -> Notification:
+    found = mapping(place, node, {str(kind): text for kind in NotificationKind})
+    if len(found) != 1:
+        raise place.wrong(node, "each is one webhook, command or email")
+    ((kind, target),) = found.items()
+    if kind == NotificationKind.WEBHOOK and not target.startswith(("http://", "https://")):
+        raise place.wrong(node, f"a webhook is a URL, not {target!r}")
+    if kind == NotificationKind.EMAIL and "@" not in target:
+        raise place.wrong(node, f"an e-mail goes to an address, not {target!r}")
+    return Notification(NotificationKind(kind), target)
+
+
+def _notifications(place: Place, node: yaml.Node) -> tuple[Notification, ...]:
+    return list_of(place, node, _notification)
+
+
 def _engine(place: Place, node: yaml.Node) -> ExistingEngine:
     known: dict[str, Reader] = {
         "gateway": _gateways, "managers": _addresses, "user": text, "password_file": _path,
@@ -224,6 +245,7 @@ _SPEC: dict[str, Reader] = {
     "new_disks": choice(Taking),
     "new_nodes": choice(Taking),
     "engine": _engine,
+    "notify": _notifications,
     "rules": rules,
     "default_rules": boolean,
     "providers": providers,

@@ -79,7 +79,7 @@ class _Judge:
         if disk.size_bytes < self.minimum_bytes:
             size, least = format_size(disk.size_bytes), format_size(self.minimum_bytes)
             return VerdictKind.REFUSED, f"it is too small: {size}, and {least} is the least"
-        return VerdictKind.FREE, "there is nothing on it, and nobody uses it"
+        return VerdictKind.FREE, "it carries no signature, and nobody uses it"
 
     def _name_given_away(self, node: Node, disk: Disk) -> str | None:
         """A name that was said of one disk is not taken to mean another that has the name today."""

@@ -113,6 +113,25 @@ def test_whether_it_lives_may_be_asked_by_anybody(fresh: Access) -> None:
     assert fresh.ask("GET", "/healthz", token="").json() == {"alive": True}
 
 
+def test_a_scheduler_whose_passes_do_not_begin_any_more_is_not_alive(tmp_path: Path) -> None:
+    now_s = 0.0
+    scheduler = Scheduler(MemoryStore(), FakeSubstrate("n1"), tmp_path, "http://x:9", clock=lambda: now_s)
+    with TestClient(make_application(scheduler)) as client:
+        now_s = 60.0
+        assert client.get("/healthz").status_code == 200
+        now_s = 75.5
+        answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["last_pass_began_s_ago"]) == (503, 75.5)
+    assert answer.json() | {"alive": False, "because": "the last pass began 76 s ago"} == answer.json()
+
+
+def test_a_scheduler_without_its_loop_is_not_alive(fresh: Access) -> None:
+    fresh.scheduler.stop()
+    fresh.scheduler.run()
+    answer = fresh.ask("GET", "/healthz", token="")
+    assert (answer.status_code, answer.json()["because"]) == (503, "the loop has ended")
+
+
 # --- what is refused
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from artesian.agent.__main__ import EXIT_OFF, EXIT_RUNS_ALREADY
+from artesian.clusters import local
 from artesian.clusters.local import MAX_NODES, LocalCluster
 from artesian.clusters.port import SubstrateUnusable
 from artesian.host import processes
+from artesian.host.files import try_lock
 from artesian.model.errors import NotPossible
 from tests.clusters.conformance import CREDENTIALS, Handle, SubstrateConformance
 
@@ -183,6 +191,58 @@ def test_there_are_not_more_nodes_than_addresses(
     assert len(cluster.nodes()) == 2
 
 
+def test_a_node_is_made_once_with_its_disks_and_attributes(cluster: LocalCluster) -> None:
+    disks = [("xvdf", GIB), (None, 64 * MIB), ("sdb", GIB), (None, GIB)]
+    assert cluster.add_node("alpha", disks, {"rack": "r1"})
+    assert not cluster.add_node("alpha", disks, {"rack": "r2"})
+    found = {path.name: path.stat().st_size for path in cluster.dev("alpha").iterdir()}
+    assert found == {"xvdf": GIB, "sdb": GIB, "sdc": 64 * MIB, "sdd": GIB}
+    (node,) = cluster.nodes()
+    assert dict(node.attributes) == {"rack": "r1"}
+
+
+def test_a_node_whose_disks_or_attributes_are_refused_is_not_made(cluster: LocalCluster) -> None:
+    with pytest.raises(NotPossible, match="at least 64 MiB"):
+        cluster.add_node("alpha", [(None, GIB), (None, MIB)])
+    with pytest.raises(NotPossible, match="no name for an attribute"):
+        cluster.add_node("alpha", [], {"../off": "x"})
+    assert cluster.nodes() == ()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_kill_while_a_node_is_made_costs_no_disk_and_doubles_none(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    disks = [(None, GIB), (None, GIB)]
+    made: list[Path] = []
+
+    def killed(path: Path, *_: object) -> None:
+        if len(made) == at:
+            raise KeyboardInterrupt
+        made.append(path)
+        os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), GIB)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "_make_disk", killed)
+        patched.setattr(local, "write_durably", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cluster.add_node("alpha", disks)
+    assert cluster.nodes() == ()
+    assert cluster.add_node("alpha", disks)
+    assert sorted(path.name for path in cluster.dev("alpha").iterdir()) == ["sdb", "sdc"]
+    assert {path.stat().st_size for path in cluster.dev("alpha").iterdir()} == {GIB}
+
+
+def test_of_several_that_make_a_cluster_one_does(folder: Path) -> None:
+    made: list[bool] = []
+    threads = [threading.Thread(target=lambda: made.append(LocalCluster(folder).create())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [False, False, False, True]
+
+
 def test_a_node_that_is_not_there_is_named_with_those_that_are(cluster: LocalCluster) -> None:
     cluster.add_node("alpha")
     for verb in (cluster.switch_off, cluster.switch_on):
@@ -282,3 +342,115 @@ def test_an_agent_can_be_killed_once(cluster: LocalCluster) -> None:
     cluster.ensure_agent("alpha", CREDENTIALS)
     assert cluster.kill_agent("alpha")
     assert not cluster.kill_agent("alpha")
+
+
+# --- one agent, whoever is killed when
+
+
+def agents_of(cluster: LocalCluster, node: str) -> list[int]:
+    """The processes of a node's agent, whatever its pid file says."""
+    folder = os.fsencode(cluster.agent_folder(node))
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"artesian.agent" in arguments and folder in arguments:
+            found.append(int(path.parent.name))
+    return found
+
+
+def start_and_be_killed(cluster: LocalCluster, node: str) -> None:
+    """A scheduler that is killed after it has started an agent, and before it has said who that is."""
+    script = (
+        "import os, signal, sys; from pathlib import Path; from artesian.clusters.local import LocalCluster;"
+        " from artesian.clusters.port import AgentCredentials; from artesian.host.single import Single;"
+        " Single.name_it = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+        " LocalCluster(Path(sys.argv[1])).ensure_agent(sys.argv[2], AgentCredentials(*sys.argv[3:]))"
+    )
+    credentials = (CREDENTIALS.scheduler_url, CREDENTIALS.token, CREDENTIALS.engine_secret)
+    command = [sys.executable, "-c", script, str(cluster.folder), node, *credentials]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
+def test_an_agent_whose_starter_was_killed_stays_the_only_one(cluster: LocalCluster) -> None:
+    cluster.add_node("alpha")
+    start_and_be_killed(cluster, "alpha")
+    assert not cluster.ensure_agent("alpha", CREDENTIALS)
+    named = processes.running(cluster.agent_folder("alpha") / "agent.pid")
+    assert named is not None
+    assert agents_of(cluster, "alpha") == [named.process_id]
+
+
+def test_a_node_that_goes_off_while_its_agent_starts_has_none(cluster: LocalCluster) -> None:
+    cluster.add_node("alpha")
+    start_and_be_killed(cluster, "alpha")
+    assert processes.running(cluster.agent_folder("alpha") / "agent.pid") is None
+    cluster.switch_off("alpha")
+    assert agents_of(cluster, "alpha") == []
+
+
+def test_an_agent_that_is_just_starting_is_stopped(cluster: LocalCluster) -> None:
+    cluster.add_node("alpha")
+    start_and_be_killed(cluster, "alpha")
+    with pytest.raises(NotPossible, match="agent still runs on node alpha"):
+        cluster.check_nothing_runs()
+    assert cluster.stop_agent("alpha")
+    assert agents_of(cluster, "alpha") == []
+    cluster.check_nothing_runs()
+
+
+def run_agent(cluster: LocalCluster, node: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "artesian.agent", str(cluster.agent_folder(node))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_second_agent_ends_and_says_why(cluster: LocalCluster) -> None:
+    cluster.add_node("alpha")
+    cluster.ensure_agent("alpha", CREDENTIALS)
+    pid_file = cluster.agent_folder("alpha") / "agent.pid"
+    first = processes.running(pid_file)
+    done = run_agent(cluster, "alpha")
+    assert (done.returncode, "runs already" in done.stderr) == (EXIT_RUNS_ALREADY, True)
+    assert processes.running(pid_file) == first
+
+
+def test_an_agent_that_comes_late_does_not_run_on_a_node_that_is_off(cluster: LocalCluster) -> None:
+    cluster.add_node("alpha")
+    cluster.ensure_agent("alpha", CREDENTIALS)
+    cluster.switch_off("alpha")
+    done = run_agent(cluster, "alpha")
+    assert (done.returncode, "switched off" in done.stderr) == (EXIT_OFF, True)
+
+
+def test_an_agent_that_cannot_be_ended_is_named(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_STOP_TIMEOUT_S", 0.05)
+    cluster.add_node("alpha")
+    cluster.agent_folder("alpha").mkdir()
+    lock = try_lock(cluster.agent_folder("alpha") / "agent.lock")
+    assert lock is not None
+    with pytest.raises(SubstrateUnusable, match="the agent of node alpha cannot be ended"):
+        cluster.switch_off("alpha")
+    os.close(lock)
+    assert cluster.switch_off("alpha") == 0
+
+
+def test_nothing_an_agent_starts_holds_its_lock(cluster: LocalCluster) -> None:
+    """Else there would be no agent any more once one has been killed."""
+    cluster.add_node("alpha")
+    cluster.ensure_agent("alpha", CREDENTIALS)
+    identity = processes.running(cluster.agent_folder("alpha") / "agent.pid")
+    assert identity is not None
+    flags = 0
+    deadline = time.monotonic() + 10
+    while not flags & os.O_CLOEXEC and time.monotonic() < deadline:
+        time.sleep(0.05)
+        folder = Path(f"/proc/{identity.process_id}")
+        for one in (folder / "fd").iterdir():
+            if os.readlink(one).endswith("/agent.lock"):
+                words = (folder / "fdinfo" / one.name).read_text().split()
+                flags = int(words[words.index("flags:") + 1], 8)
+    assert flags & os.O_CLOEXEC

@@ -32,9 +32,14 @@ def attach(name: str, node: str, force: bool = False, **more: str | None) -> Req
 
 
 def create(
-    name: str = "fresh", pool: PoolName = POOL, size_bytes: int = GIB, node: str | None = None
+    name: str = "fresh",
+    pool: PoolName = POOL,
+    size_bytes: int = GIB,
+    node: str | None = None,
+    mount_path: str | None = None,
 ) -> Request:
-    return lambda state: requests.create_volume(state, SEEN, VolumeWish(name, pool, size_bytes, node=node))
+    wish = VolumeWish(name, pool, size_bytes, node=node, mount_path=mount_path)
+    return lambda state: requests.create_volume(state, SEEN, wish)
 
 
 def changed(request: Request) -> set[str]:
@@ -64,7 +69,8 @@ def bare_decision() -> Decision:
         (lambda s: requests.remove_disk(s, SEEN, "n9", "sdb"), NotThere, "node n9 has no disk sdb"),
         (lambda s: requests.remove_disk(s, SEEN, "n3", ""), NotThere, "has no disk"),
         (lambda s: requests.remove_disk(s, SEEN, "n3", "db"), NotThere, "has no disk db"),
-        (lambda s: requests.return_disk(s, SEEN, "n3", "sdb"), Conflict, "still being removed"),
+        (lambda s: requests.return_disk(s, SEEN, "n3", "sdb"), Conflict, "has not been removed"),
+        (lambda s: requests.maintain_node(s, SEEN, "n2", in_maintenance=True), Conflict, "is on node n2"),
         (lambda s: requests.return_disk(s, SEEN, "n3", "sdz"), NotThere, "has no disk"),
         (create(""), NotPossible, "no name for a volume"),
         (create("-x"), NotPossible, "no name for a volume"),
@@ -80,10 +86,10 @@ def bare_decision() -> Decision:
         (create(size_bytes=GIB + 1), NotPossible, "the next one is 2GiB"),
         (create(node="n9"), NotThere, "there is no node n9 in use"),
         (create(node="n3"), Conflict, "node n3 has no client yet"),
-        (lambda s: requests.grow_volume(s, "nothing", GIB), NotThere, "no volume nothing; there are data"),
-        (lambda s: requests.grow_volume(s, "data", 4 * GIB), NotPossible, "volumes do not shrink"),
-        (lambda s: requests.grow_volume(s, "data", 9 * GIB - 1), NotPossible, "the next one is 9GiB"),
-        (lambda s: requests.grow_volume(s, "going", 9 * GIB), NotThere, "there is no volume going"),
+        (lambda s: requests.grow_volume(s, SEEN, "nothing", GIB), NotThere, "there are data"),
+        (lambda s: requests.grow_volume(s, SEEN, "data", 4 * GIB), NotPossible, "volumes do not shrink"),
+        (lambda s: requests.grow_volume(s, SEEN, "data", 9 * GIB - 1), NotPossible, "the next one is 9GiB"),
+        (lambda s: requests.grow_volume(s, SEEN, "going", 9 * GIB), NotThere, "there is no volume going"),
         (lambda s: requests.rename_volume(s, SEEN, "nothing", "x"), NotThere, "there is no volume nothing"),
         (lambda s: requests.rename_volume(s, SEEN, "new", "x"), Conflict, "still being made"),
         (lambda s: requests.rename_volume(s, SEEN, "data", "idle"), Conflict, "there is a volume idle"),
@@ -94,6 +100,8 @@ def bare_decision() -> Decision:
         (attach("data", "n9"), NotThere, "there is no node n9 in use"),
         (attach("data", "n3", force=True), Conflict, "no client yet"),
         (lambda s: requests.detach_volume(s, SEEN, "nothing", force=True), NotThere, "there is no volume"),
+        (create(node="n2", mount_path="/data"), Conflict, "volume data is mounted at /data of node n2"),
+        (attach("idle", "n2", mount_path="/data/"), Conflict, "volume data is mounted at /data of node n2"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_why_and_changes_nothing(
@@ -154,9 +162,9 @@ def test_a_node_of_a_volume_that_is_being_deleted_may_leave() -> None:
 
 
 def test_maintenance_begins_and_ends() -> None:
-    begun = requests.maintain_node(STATE, SEEN, "n2", in_maintenance=True)
-    assert begun.node("n2").in_maintenance
-    assert requests.maintain_node(begun, SEEN, "n2", in_maintenance=False) == STATE
+    begun = requests.maintain_node(STATE, SEEN, "n1", in_maintenance=True)
+    assert begun.node("n1").in_maintenance
+    assert requests.maintain_node(begun, SEEN, "n1", in_maintenance=False) == STATE
 
 
 @pytest.mark.parametrize("name", ["sdb", "/dev/sdb", "/dev/disk/by-id/sdb", "serial:n3-sdb"])
@@ -196,8 +204,8 @@ def test_a_volume_may_be_wished_before_the_engine_answers() -> None:
 
 
 def test_a_volume_grows() -> None:
-    assert changed(lambda s: requests.grow_volume(s, "data", 8 * GIB)) == set()
-    assert requests.grow_volume(STATE, "data", 9 * GIB).volumes["data"].size_bytes == 9 * GIB
+    assert changed(lambda s: requests.grow_volume(s, SEEN, "data", 8 * GIB)) == set()
+    assert requests.grow_volume(STATE, SEEN, "data", 9 * GIB).volumes["data"].size_bytes == 9 * GIB
 
 
 def test_a_volume_is_the_same_under_another_name() -> None:
@@ -231,6 +239,39 @@ def test_force_is_against_the_node_that_has_it_and_never_the_new_one() -> None:
     assert forced.volumes["data"].forced_from == "n2"
     assert attach("data", "n2", force=True)(STATE).volumes["data"].forced_from is None
     assert attach("data", "n2")(forced).volumes["data"].forced_from is None
+
+
+def test_every_stay_on_a_node_has_a_generation_of_its_own() -> None:
+    state, generations = STATE, []
+    stays: list[Request] = [
+        attach("data", "n1", force=True),
+        attach("data", "n2"),
+        lambda s: requests.detach_volume(s, SEEN, "data", force=True),
+        attach("data", "n2"),
+    ]
+    for request in stays:
+        state = request(state)
+        generations.append(state.volumes["data"].generation)
+    assert generations == [1, 2, 3, 4]
+    assert create(node="n1")(STATE).volumes["fresh"].generation == 1
+
+
+def test_what_stays_on_its_node_keeps_its_generation() -> None:
+    state = attach("data", "n1")(STATE)
+    for request in (
+        attach("data", "n1", mount_path="/other", force=True),
+        lambda s: requests.grow_volume(s, SEEN, "data", 9 * GIB),
+        lambda s: requests.rename_volume(s, SEEN, "data", "other"),
+    ):
+        state = request(state)
+    assert state.volumes["other"].generation == 1
+
+
+def test_one_path_serves_one_volume_at_a_time() -> None:
+    assert attach("idle", "n1", mount_path="/data")(STATE).volumes["idle"].mount_path == "/data"
+    assert attach("data", "n2", mount_path="/data")(STATE).volumes["data"].mount_path == "/data"
+    left = requests.detach_volume(STATE, SEEN, "data", force=False)
+    assert attach("idle", "n2", mount_path="/data")(left).volumes["idle"].node == "n2"
 
 
 def test_detaching_leaves_a_volume_nowhere() -> None:

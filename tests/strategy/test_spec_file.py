@@ -90,6 +90,9 @@ def test_nothing_said_is_the_global_pool() -> None:
         ("engine: {gateway: 10.0.0.7}", "a gateway is a URL such as"),
         ("engine: {managers: ['https://a:1']}", "a manager is an address such as"),
         ("engine: {secret_file: secret}", "the whole path is needed"),
+        ("notify: [{webhook: pager}]", "line 1: notify: a webhook is a URL"),
+        ("notify: [{email: ops}]", "an e-mail goes to an address"),
+        ("notify: [{email: a@b, command: c}]", "each is one webhook, command or email"),
         (EXISTING + "managers: {count: 3}", "stay where they are"),
     ],
 )

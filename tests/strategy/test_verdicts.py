@@ -23,7 +23,8 @@ def judge(*cluster: Node, memory: Memory | None = None, system_id: str | None = 
 
 def test_an_empty_disk_that_nobody_uses_is_free() -> None:
     (verdict,) = judge(node("a", disk("/dev/sdb")))
-    assert (verdict.kind, verdict.because) == (VerdictKind.FREE, "there is nothing on it, and nobody uses it")
+    assert verdict.kind is VerdictKind.FREE
+    assert verdict.because == "it carries no signature, and nobody uses it"
 
 
 @pytest.mark.parametrize(

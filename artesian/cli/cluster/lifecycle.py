@@ -19,6 +19,7 @@ from artesian.cli.consent import confirm
 from artesian.cli.output import Output, Progress
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
 from artesian.embedded.local.errors import InTheWay, TookTooLong
+from artesian.host.files import locked
 from artesian.model.errors import NotPossible, NotThere
 
 _WATCH_S = 1.0
@@ -54,6 +55,7 @@ def up(
         scheduler_process.ensure(folder)
         api = Api(folder)
         api.put("/stopping", {"stopping": "no"})
+        api.post("/passes")  # nodes that were made just now are seen from here on
         if spec is not None:
             give_spec(api, spec)
         _wait_for_agents(api, say)
@@ -132,22 +134,16 @@ def _make_nodes(
     disk_size: int | None,
     attributes: Path | None,
 ) -> None:
+    values = _read_attributes(attributes) if attributes is not None else {}
     made = cluster.create()
     if not made and nodes is None:
         return
-    there = {node.name for node in cluster.nodes()}
-    values = _read_attributes(attributes) if attributes is not None else {}
-    for number in range(1, (nodes or _DEFAULT_NODES) + 1):
-        name = f"node-{number}"
-        if name not in there:
-            cluster.add_node(name)
-            cluster.set_attributes(name, values)
-            named = _disks_named_by(values)
-            for disk in named:
-                cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES, disk)
-            unnamed = disks_per_node if disks_per_node is not None else 0 if named else _DEFAULT_DISKS
-            for _ in range(unnamed):
-                cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES)
+    named = _disks_named_by(values)
+    unnamed = disks_per_node if disks_per_node is not None else 0 if named else _DEFAULT_DISKS
+    disks = [(disk, disk_size or DEFAULT_DISK_BYTES) for disk in [*named, *[None] * unnamed]]
+    with locked(cluster.folder / "making.lock"):  # of several commands at once one makes them
+        for number in range(1, (nodes or _DEFAULT_NODES) + 1):
+            cluster.add_node(f"node-{number}", disks, values)
 
 
 def _disks_named_by(attributes: dict[str, str]) -> list[str]:

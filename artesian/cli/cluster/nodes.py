@@ -92,7 +92,10 @@ def maintain(
 
 def _maintenance_missing(api: Api, name: str) -> str | None:
     found = next(one["maintenance"] for one in api.get("/nodes") if one["name"] == name)
-    return None if found["done"] else found["because"] or f"the engine is told of node {name}"
+    if found["done"]:
+        return None
+    because = found["because"] or f"the engine is told of node {name}"
+    return f"{because} (it stays wanted until: artesian node maintain {name} --end)"
 
 
 @disk.command("list")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +25,18 @@ _FOLLOW_S = 0.5
 Document = dict[str, Any]
 
 
-def plan(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
+def plan(
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    spec: Annotated[Path | None, typer.Option(help="What this spec would lead to.")] = None,
+    as_json: common.Json = False,
+) -> None:
     """Show what would be done, in order, and why. Nothing is changed."""
-    document = Api(folder).get("/plan")
+    api = Api(folder)
+    if spec is not None:
+        with _naming(spec):
+            document = api.post("/plan", {"text": _read(spec)})
+    else:
+        document = api.get("/plan")
     Output(as_json).result(document, lambda: _table(document))
 
 
@@ -47,6 +57,8 @@ def apply(
         wait_until_done(api, timeout_s, say)
     status = api.get("/status")
     output.result(status, str(status["verdict"]))
+    if any(step["state"] == "refused" for step in api.get("/plan")["steps"]):
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def events(
@@ -84,12 +96,22 @@ def resume(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json
 
 def give_spec(api: Api, path: Path) -> None:
     """Hand a spec over. Raises SpecError, naming the file."""
+    text = _read(path)
+    with _naming(path):
+        api.put("/spec", {"text": text})
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text()
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
     try:
-        api.put("/spec", {"text": text})
+        yield
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
 

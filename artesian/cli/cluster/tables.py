@@ -47,7 +47,7 @@ def node_table(nodes: list[Document]) -> RenderableType:
         elif not node["joined"]:
             state += ", not used"
         if node["in_maintenance"]:
-            state += ", maintenance"
+            state += ", maintenance" if node["maintenance"]["done"] else ", maintenance wanted"
         problems = "; ".join(node["problems"])
         rows.append((node["name"], state, node["address"], ", ".join(node["roles"]) or "-", problems or "-"))
     return table_of(("node", "state", "address", "roles", "problems"), rows, "Nodes")
@@ -135,6 +135,10 @@ def _is_shown(name: str, value: object) -> bool:
 def _short(name: str, value: Any) -> str:
     if name == "path":
         return str(value).rpartition("/")[2]
+    if isinstance(value, dict):
+        return str(value.get("node") or ",".join(value.get("gateways", ())))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return ",".join(_short(name, one) for one in value)
     if isinstance(value, list):
         return ",".join(map(str, value))
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:

@@ -45,6 +45,8 @@ def release_empty(state: State, views: Sequence[PoolView], decision: Decision) -
             known = state.devices.get(device.device_id)
             if known is None or known.lifecycle is not Lifecycle.REMOVING:
                 continue
+            if device.up and device.used:
+                continue  # its server still clears it; what is let go of with data on it is nobody's to take
             if not device.copies and not device.incoming_copies:
                 decision.commands.append(("device_emptied", {"device_id": device.device_id}))
                 decision.because.append(f"{view.label}: {device.name} holds no data any more and is removed.")

@@ -1,0 +1,58 @@
+"""The scheduler's process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from artesian.api import __main__ as process
+from artesian.clusters.local import LocalCluster
+from artesian.scheduler.loop import Scheduler
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, as sockets are made in it."""
+    made = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    LocalCluster(made / "c").create()
+    yield made / "c"
+    structlog.reset_defaults()
+    shutil.rmtree(made)
+
+
+def end_at_once(scheduler: Scheduler) -> None:
+    scheduler.has_ended = True
+
+
+def raise_sigterm(scheduler: Scheduler) -> None:
+    """As soon as it is served: its signals are handled from then on."""
+    deadline = time.monotonic() + 20.0
+    while not scheduler._ended.wait(0.05) and time.monotonic() < deadline:
+        try:
+            httpx.get(f"{scheduler._url}/healthz", timeout=5.0, trust_env=False)
+        except httpx.HTTPError:
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+        scheduler._ended.wait(20.0)
+    scheduler.has_ended = True
+
+
+@pytest.mark.parametrize(("run", "code"), [(end_at_once, 1), (raise_sigterm, 0)])
+def test_a_loop_that_ends_by_itself_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[[Scheduler], None], code: int
+) -> None:
+    monkeypatch.setattr(Scheduler, "run", run)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert process.main([str(folder)]) == code
+    finally:
+        signal.signal(signal.SIGTERM, before)

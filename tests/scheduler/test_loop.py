@@ -1,0 +1,60 @@
+"""The loop outlives what goes wrong in it."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artesian.scheduler import loop
+from artesian.scheduler.loop import Scheduler
+from tests.scheduler.cases import FakeSubstrate, MemoryStore
+
+
+class FullLog:
+    """As a log is on a disk without space."""
+
+    def __getattr__(self, _name: str) -> Any:
+        def raises(*_arguments: object, **_facts: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        return raises
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_log_that_cannot_be_written_does_not_end_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    monkeypatch.setattr(loop, "log", FullLog())
+    monkeypatch.setattr(loop, "_IDLE_S", 0.01)
+    scheduler = Scheduler(MemoryStore(), FakeSubstrate("n1"), tmp_path, "http://127.0.0.1:9")
+    if broken:
+        monkeypatch.setattr(scheduler, "one_pass", FullLog().one_pass)
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
+    try:
+        assert scheduler.look_anew(10.0)
+        assert scheduler.look_anew(10.0)
+        assert not scheduler.has_ended
+    finally:
+        scheduler.stop()
+        thread.join(10.0)
+    assert scheduler.has_ended
+
+
+def test_the_age_of_a_pass_is_counted_from_its_beginning(tmp_path: Path) -> None:
+    now_s = 100.0
+    scheduler = Scheduler(MemoryStore(), FakeSubstrate("n1"), tmp_path, "http://x:9", clock=lambda: now_s)
+    now_s = 130.0
+    assert scheduler.pass_age_s == 30.0
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
+    try:
+        assert scheduler.look_anew(10.0)
+        assert scheduler.pass_age_s == 0.0
+    finally:
+        scheduler.stop()
+        thread.join(10.0)

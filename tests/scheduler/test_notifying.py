@@ -1,0 +1,87 @@
+"""Somebody is told: once, with the reason, and without anybody waiting."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from artesian.model.remedy import Remedy, RemedyState
+from artesian.model.rule import Notification, NotificationKind, RemedyKind
+from artesian.scheduler.notifying import Notifier, is_for_somebody
+
+REMEDY = Remedy(
+    "4f",
+    "expand",
+    RemedyKind.EXPAND_POOL,
+    "d/p",
+    "pool d/p is full",
+    RemedyState.ASKING,
+    1.0,
+    1.0,
+    {"used_share": 0.9},
+)
+
+
+def tell(*targets: Notification) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        Notifier(executor).tell(targets, REMEDY, "pool d/p is full")
+
+
+def test_a_command_gets_everything_on_its_standard_input(tmp_path: Path) -> None:
+    tell(Notification(NotificationKind.COMMAND, f"tee {tmp_path / 'told'}"))
+    told = json.loads((tmp_path / "told").read_text())
+    assert (told["remedy"], told["state"], told["saw"]) == ("4f", "asking", {"used_share": 0.9})
+
+
+def test_a_webhook_gets_it_as_json() -> None:
+    got: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    tell(Notification(NotificationKind.WEBHOOK, f"http://127.0.0.1:{server.server_port}/"))
+    thread.join(5.0)
+    server.server_close()
+    assert json.loads(got[0])["because"] == "pool d/p is full"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Notification(NotificationKind.COMMAND, "false"),
+        Notification(NotificationKind.COMMAND, "/no/such/command"),
+        Notification(NotificationKind.WEBHOOK, "http://127.0.0.1:9/"),
+    ],
+)
+def test_what_cannot_be_delivered_stops_nothing(target: Notification, tmp_path: Path) -> None:
+    tell(target, Notification(NotificationKind.COMMAND, f"tee {tmp_path / 'told'}"))
+    assert (tmp_path / "told").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "told"),
+    [
+        (RemedyKind.EXPAND_POOL, RemedyState.ASKING, True),
+        (RemedyKind.EXPAND_POOL, RemedyState.FAILED, True),
+        (RemedyKind.EXPAND_POOL, RemedyState.HELPED, False),
+        (RemedyKind.NOTIFY, RemedyState.ACTING, True),
+        (RemedyKind.NOTIFY, RemedyState.HELPED, False),
+    ],
+)
+def test_only_what_needs_somebody_is_told(kind: RemedyKind, state: RemedyState, told: bool) -> None:
+    remedy = Remedy("1", "r", kind, "d/p", "because", state, 1.0, 1.0)
+    assert is_for_somebody(remedy) is told
