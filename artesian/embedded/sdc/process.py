@@ -43,6 +43,7 @@ def _shared_payloads() -> Arena | None:
         log.info("memory.not_shared", because=str(error))
         return None
 
+
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
