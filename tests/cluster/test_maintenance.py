@@ -31,7 +31,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_a_node_that_is_in_use_is_not_let_go(cluster: Cluster) -> None:
-    said = cluster.error(ExitCode.TOOK_TOO_LONG, "node", "maintain", "node-4", "--timeout", "1")
+    said = cluster.error(ExitCode.IN_THE_WAY, "node", "maintain", "node-4")
     assert "volume data is on node node-4: move or detach it first" in said
     cluster.run("node", "maintain", "node-4", "--end")
 

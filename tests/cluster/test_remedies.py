@@ -81,7 +81,8 @@ def test_a_pool_that_fills_up_asks_for_disks(cluster: Cluster) -> None:
     dry = cluster.json("remedies", "dry-run", remedy["id"])
     assert len(dry["disks"]) >= 2 and not dry["held"]
     assert len(cluster.disks()) == 4
-    cluster.wait("word", lambda: remedy["id"] in (cluster.home / "told").read_text(), 10.0)
+    told = cluster.home / "told"
+    cluster.wait("word", lambda: told.exists() and remedy["id"] in told.read_text(), 10.0)
     why = cluster.json("why", "default/default")
     assert any(f"remedy {remedy['id']}" == one["from"] for one in why["reasons"])
 

@@ -18,6 +18,7 @@ from artesian.scheduler.acting import Actor, Taken
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.observing import observe
 from artesian.scheduler.reports import Reports
+from artesian.strategy.deriver import Deriver
 from artesian.strategy.spec_file import read_spec
 from tests.simulation import agents
 from tests.simulation.engine import EngineFaults, SimulatedEngine
@@ -46,7 +47,8 @@ class LargeCluster:
         self.memory = Memory(CrashingStore())
         self.memory.change(lambda state: requests.set_spec(state, SPEC))
         self.reports = Reports(self.clock)
-        self.actor = Actor(self.memory)
+        self.actor = Actor(self.memory, self.clock)
+        self.deriver = Deriver()
         self.identity = EngineIdentity("simulated", "5ca1e", "simulated")
         self.spec = read_spec(SPEC)
         self.engine: SimulatedEngine | None = None
@@ -74,7 +76,7 @@ class LargeCluster:
         seen = self._timed("observe", lambda: observe(nodes, self.reports, self.engine, self._generation_of))
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
-        decision = self._timed("decide", lambda: decide(self.spec, seen, self.memory.state))
+        decision = self._timed("decide", lambda: decide(self.spec, seen, self.memory.state, self.deriver))
         addresses = {node.name: node.address for node in nodes}
         taken = self._timed(
             "act", lambda: self.actor.act(decision.guarded.ready, self.engine, self.identity, addresses)
