@@ -102,6 +102,7 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         default_rules=values.get("default_rules", True),
         providers=values.get("providers", ()),
         budget=values.get("budget", Budget()),
+        notify=values.get("notify", ()),
     )
     check_together(place, spec, written, found["budget"][1] if "budget" in found else None, check_rule)
     return spec

@@ -59,6 +59,13 @@ def test_an_engine_that_is_there_already() -> None:
     )
 
 
+def test_whom_to_tell() -> None:
+    spec = read_spec("notify: [{webhook: 'https://a/b'}, {email: ops@a}, {command: page --urgent}]")
+    assert [(one.kind.value, one.target) for one in spec.notify] == [
+        ("webhook", "https://a/b"), ("email", "ops@a"), ("command", "page --urgent"),
+    ]  # fmt: skip
+
+
 def test_nothing_said_is_the_global_pool() -> None:
     assert read_spec("") == read_spec("# nothing") == Spec()
 
