@@ -33,7 +33,7 @@ def test_a_node_with_a_manager_is_removed_and_another_has_it_then(cluster: Clust
     cluster.run("node", "remove", "node-1")
     cluster.wait_healthy()
     assert managers(cluster) == {"node-2": True, "node-3": True, "node-4": True}
-    assert not cluster.processes("node-1")
+    cluster.wait("its processes have ended", lambda: not cluster.processes("node-1"))
 
 
 def test_five_managers_after_the_spec_says_so(cluster: Cluster, tmp_path: Path) -> None:
