@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 from artesian.model.disk import Claim, Tombstone
 from artesian.model.engine import ExistingEngine, ManagerPlace
 from artesian.model.names import client_guid
 from artesian.model.remedy import Remedy
 from artesian.model.wishes import VolumeWish
+
+Value = TypeVar("Value")
 
 
 class Stopping(StrEnum):
@@ -93,3 +96,29 @@ class FrameworkState:
     def node(self, name: str) -> NodeRecord:
         """What was decided about a node; nothing if it is not known."""
         return self.nodes.get(name, _NOTHING_DECIDED)
+
+    def with_node(self, name: str, **values: object) -> FrameworkState:
+        """The state with other values of a node's record."""
+        record = replace(self.node(name), **values)  # type: ignore[arg-type]
+        return replace(self, nodes=with_item(self.nodes, name, record))
+
+    def with_volume(self, wish: VolumeWish) -> FrameworkState:
+        """The state with this wish.
+
+        A node that a volume comes to, or goes from, gets an assignment that it has never had: what it says
+        of an older one, which may read the same, is no answer to this one. The volume gets a new generation,
+        so that nothing is taken for its attachment that a node has kept from before.
+        """
+        before = self.volumes.get(wish.name)
+        changed = {wish.node} ^ {before.node if before is not None else None}
+        if changed:
+            wish = replace(wish, generation=(before.generation if before is not None else 0) + 1)
+        state = replace(self, volumes=with_item(self.volumes, wish.name, wish))
+        for name in sorted(one for one in changed if one is not None):
+            state = state.with_node(name, revision=state.node(name).revision + 1)
+        return state
+
+
+def with_item(items: Mapping[str, Value], key: str, value: Value) -> Mapping[str, Value]:
+    """The same items, and this one."""
+    return MappingProxyType({**items, key: value})

@@ -30,7 +30,7 @@ from artesian.model.disk import Claim
 from artesian.model.engine import EngineSeen
 from artesian.model.observation import Observation
 from artesian.model.plan import Step
-from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord
+from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord, with_item
 from artesian.model.wishes import VolumeWish
 
 Value = TypeVar("Value")
@@ -168,11 +168,6 @@ def _is_no_more(wish: VolumeWish, engine: EngineSeen) -> bool:
     if wish.engine_id is None:
         return not wish.begun
     return engine.volume_with_id(wish.engine_id) is None
-
-
-def with_item(items: Mapping[str, Value], key: str, value: Value) -> Mapping[str, Value]:
-    """The same items, and this one."""
-    return MappingProxyType({**items, key: value})
 
 
 def _unless_same(before: Mapping[str, Value], after: dict[str, Value]) -> Mapping[str, Value]:

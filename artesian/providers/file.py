@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote, unquote
 
+from artesian.clusters.local import LocalCluster
+from artesian.clusters.port import SubstrateNode
+from artesian.host.loops import loop_devices
 from artesian.model.errors import ArtesianError, NotPossible
 from artesian.model.provided import DiskRequest, ProvidedDisk, ProvidedState, Quote
 from artesian.model.sizes import format_size
@@ -24,34 +26,7 @@ STEP_BYTES = 1 << 20
 MINIMUM_BYTES = 64 << 20
 _PREFIX = "provided-"
 _MAX_NAME_BYTES = 255
-_SYS_BLOCK = Path("/sys/block")
 _PROC = Path("/proc")
-
-
-class Machine(Protocol):
-    """A node of a local cluster."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def gone(self) -> bool:
-        """Whether it is switched off."""
-
-
-class Machines(Protocol):
-    """What is needed of a `LocalCluster`. Anything it raises as an ArtesianError makes its disks unknown."""
-
-    folder: Path
-
-    def nodes(self) -> Sequence[Machine]:
-        """Every node."""
-
-    def dev(self, name: str) -> Path:
-        """The folder that stands for a node's /dev."""
-
-    def add_disk(self, name: str, size_bytes: int, disk: str | None = None) -> Path:
-        """Make a disk with a name. Raises NotPossible."""
 
 
 class FileProvider:
@@ -59,7 +34,7 @@ class FileProvider:
 
     def __init__(
         self,
-        cluster: Machines,
+        cluster: LocalCluster,
         *,
         max_disks_per_node: int | None = None,
         price_per_gib_month: float = 0.0,
@@ -130,7 +105,7 @@ class FileProvider:
                 raise ProviderRefused(f"{request.token} is a disk of node {other.name}, not of {node.name}")
         return self._cluster.dev(node.name) / name
 
-    def _node(self, name: str) -> Machine:
+    def _node(self, name: str) -> SubstrateNode:
         nodes = {node.name: node for node in self._cluster.nodes()}
         if name not in nodes:
             raise ProviderRefused(f"there is no node {name}; there are {', '.join(nodes) or 'none'}")
@@ -227,11 +202,7 @@ def _is_regular_file(path: Path) -> bool:
 def _holders(path: Path) -> list[str]:
     """Loop devices and processes that have the file open, by whichever of its names; at most five."""
     wanted = path.stat()
-    found = []
-    for entry in sorted(_SYS_BLOCK.glob("loop*/loop/backing_file")):
-        with suppress(OSError):  # detached meanwhile, or its file is not visible from here
-            if os.path.samestat(os.stat(entry.read_text().rstrip("\n")), wanted):
-                found.append(f"/dev/{entry.parent.parent.name}")
+    found = list(loop_devices().get((wanted.st_dev, wanted.st_ino), ()))
     for process in sorted(filter(str.isdigit, os.listdir(_PROC)), key=int):
         with suppress(OSError):  # it has ended, or belongs to somebody else
             if any(_is_open(descriptor, wanted) for descriptor in (_PROC / process / "fd").iterdir()):

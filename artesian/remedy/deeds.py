@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from artesian.model.disk import Tombstone
-from artesian.model.names import device_name
 from artesian.model.remedy import PartState, Remedy
 from artesian.model.rule import RemedyKind
-from artesian.model.state import FrameworkState
+from artesian.model.state import FrameworkState, with_item
 from artesian.model.wishes import VolumeWish
 from artesian.remedy.facts import RemedyFacts
 
@@ -51,21 +51,18 @@ def _disks_missing(remedy: Remedy, _facts: RemedyFacts) -> str | None:
     return f"the disk for node {first.node} is {first.state}{more}{detail}"
 
 
-def _identity_of_device(remedy: Remedy, facts: RemedyFacts) -> str | None:
-    return next((one for one in sorted(facts.state.claims) if device_name(one) == remedy.thing), None)
-
-
 def _cannot_replace(remedy: Remedy, facts: RemedyFacts) -> str | None:
-    if _identity_of_device(remedy, facts) is None:
+    if facts.claim_of(remedy.thing) is None:
         return f"device {remedy.thing} is not one of ours"
     return None
 
 
 def _begin_replacing(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    identity = _identity_of_device(remedy, facts)
-    assert identity is not None
+    claim = facts.claim_of(remedy.thing)
+    assert claim is not None
+    identity = claim.identity
     tombstone = Tombstone(identity, f"remedy {remedy.id} replaces it: {remedy.because}")
-    return replace(facts.state, tombstones=MappingProxyType({**facts.state.tombstones, identity: tombstone}))
+    return replace(facts.state, tombstones=with_item(facts.state.tombstones, identity, tombstone))
 
 
 def _replacing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
@@ -93,7 +90,7 @@ def _cannot_replace_manager(remedy: Remedy, facts: RemedyFacts) -> str | None:
 
 
 def _begin_replacing_manager(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    return _with_node(facts.state, remedy.thing, without_manager=True)
+    return facts.state.with_node(remedy.thing, without_manager=True)
 
 
 def _manager_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
@@ -124,7 +121,7 @@ def _cannot_remove_node(remedy: Remedy, facts: RemedyFacts) -> str | None:
 
 
 def _begin_removing_node(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    return _with_node(facts.state, remedy.thing, leaving=True, in_maintenance=False)
+    return facts.state.with_node(remedy.thing, leaving=True, in_maintenance=False)
 
 
 def _node_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
@@ -134,11 +131,6 @@ def _node_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
     if record.domains or record.is_client:
         return f"node {remedy.thing} is still known to the engine"
     return None
-
-
-def _with_node(state: FrameworkState, name: str, **values: bool) -> FrameworkState:
-    record = replace(state.node(name), **values)  # type: ignore[arg-type]
-    return replace(state, nodes=MappingProxyType({**state.nodes, name: record}))
 
 
 # --- volumes
@@ -161,8 +153,7 @@ def _grown_bytes(wish: VolumeWish, remedy: Remedy) -> int:
 
 def _begin_growing(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
     wish = facts.state.volumes[remedy.thing]
-    grown = replace(wish, size_bytes=_grown_bytes(wish, remedy))
-    return replace(facts.state, volumes=MappingProxyType({**facts.state.volumes, remedy.thing: grown}))
+    return facts.state.with_volume(replace(wish, size_bytes=_grown_bytes(wish, remedy)))
 
 
 def _growing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
@@ -198,16 +189,13 @@ def _homes(remedy: Remedy, facts: RemedyFacts) -> list[str]:
 
 
 def _begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    """To the nodes with fewest volumes; each node gets an assignment that it has never had."""
-    homes = _homes(remedy, facts)
-    volumes, nodes = dict(facts.state.volumes), dict(facts.state.nodes)
+    """To the nodes with fewest volumes."""
+    homes, state = _homes(remedy, facts), facts.state
     for wish in _users(remedy, facts):
-        home = min(homes, key=lambda name: (sum(one.node == name for one in volumes.values()), name))
-        volumes[wish.name] = replace(wish, node=home, generation=wish.generation + 1)
-        for name in (home, remedy.thing):
-            record = nodes[name]
-            nodes[name] = replace(record, revision=record.revision + 1)
-    return replace(facts.state, volumes=MappingProxyType(volumes), nodes=MappingProxyType(nodes))
+        at = Counter(one.node for one in state.volumes.values())
+        home = min(homes, key=lambda name: (at[name], name))
+        state = state.with_volume(replace(wish, node=home))
+    return state
 
 
 def _moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:

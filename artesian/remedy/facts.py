@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from artesian.model.disk import Claim
+from artesian.model.names import device_name
 from artesian.model.node import Node, NodeState
 from artesian.model.observation import Observation
 from artesian.model.rule import Rule
@@ -29,6 +31,10 @@ class RemedyFacts:
     def rule(self, name: str) -> Rule | None:
         """The rule of this name; None if the spec has it no longer."""
         return next((rule for rule in self.spec.rules if rule.name == name), None)
+
+    def claim_of(self, device: str) -> Claim | None:
+        """The claim of the disk that a device, by its name, is made of."""
+        return next((one for one in self.state.claims.values() if device_name(one.identity) == device), None)
 
     def usable_nodes(self) -> tuple[Node, ...]:
         """Nodes on which something new may be put, by name."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from artesian.model.event import Event
 from artesian.model.remedy import PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
-from artesian.model.state import FrameworkState
+from artesian.model.state import FrameworkState, with_item
 from artesian.remedy.deeds import DEEDS
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import objection, too_often
@@ -58,7 +58,7 @@ def advance(facts: RemedyFacts) -> Outcome:
 
 def with_remedy(state: FrameworkState, remedy: Remedy) -> FrameworkState:
     """The state with this remedy as it is now."""
-    return replace(state, remedies=MappingProxyType({**state.remedies, remedy.id: remedy}))
+    return replace(state, remedies=with_item(state.remedies, remedy.id, remedy))
 
 
 def moved(remedy: Remedy, to: RemedyState, now_s: float, detail: str = "") -> Remedy:

@@ -14,7 +14,7 @@ from artesian.model.names import device_name
 from artesian.model.provided import DiskRequest, ProvidedDisk, ProvidedState, Quote
 from artesian.model.remedy import Part, PartState, Remedy
 from artesian.model.rule import RemedyKind
-from artesian.model.state import FrameworkState
+from artesian.model.state import FrameworkState, with_item
 from artesian.model.topology import VerdictKind
 from artesian.remedy.expanding import (
     DEFAULT_TARGET_SHARE,
@@ -74,9 +74,7 @@ def disk_bytes(remedy: Remedy, facts: RemedyFacts) -> int:
     if said is not None and remedy.kind is RemedyKind.EXPAND_POOL:
         return said
     engine, pool = facts.seen.engine, remedy.pool
-    lost = next(
-        (one for one in facts.state.claims.values() if device_name(one.identity) == remedy.thing), None
-    )
+    lost = facts.claim_of(remedy.thing)
     if lost is not None:
         return lost.size_bytes
     typical = typical_disk_bytes(engine, pool) if engine is not None and pool is not None else 0
@@ -103,7 +101,7 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
         if part is None:
             continue
         draft = replace(remedy, parts=(*remedy.parts, *chosen))
-        state = replace(facts.state, remedies=MappingProxyType({**facts.state.remedies, remedy.id: draft}))
+        state = replace(facts.state, remedies=with_item(facts.state.remedies, remedy.id, draft))
         too_much = over_budget(remedy, part, replace(facts, state=state))
         if too_much is not None:
             refusals.append(too_much)
@@ -127,9 +125,7 @@ def _places(remedy: Remedy, facts: RemedyFacts, lacking: int) -> list[Place]:
         others = [node.name for node in facts.usable_nodes() if node.name not in tried]
         used = {place.node for place in first}
         return [*first, *(Place(name, size) for name in others if name not in used)]
-    claim = next(
-        (one for one in facts.state.claims.values() if device_name(one.identity) == remedy.thing), None
-    )
+    claim = facts.claim_of(remedy.thing)
     return replacements(facts, claim.node if claim is not None else "", pool.domain, size, tried)
 
 

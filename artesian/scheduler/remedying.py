@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
-from types import MappingProxyType
 
 import structlog
 
@@ -16,7 +15,7 @@ from artesian.model.observation import Observation
 from artesian.model.provided import DiskRequest, ProvidedDisk, Quote
 from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.spec import Spec
-from artesian.model.state import FrameworkState
+from artesian.model.state import FrameworkState, with_item
 from artesian.model.topology import Topology
 from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
 from artesian.remedy.facts import RemedyFacts
@@ -243,7 +242,7 @@ class Remediator:
             state = with_remedy(state, change(remedy))
             if claim is None or claim.identity in state.claims:
                 return state
-            return replace(state, claims=MappingProxyType({**state.claims, claim.identity: claim}))
+            return replace(state, claims=with_item(state.claims, claim.identity, claim))
 
         self._memory.change(whole, [event] if event is not None else [])
         if event is not None:

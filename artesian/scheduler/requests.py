@@ -18,10 +18,9 @@ from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.plan import Consent
 from artesian.model.remedy import Remedy, RemedyState
-from artesian.model.state import Approval, FrameworkState, Stopping
+from artesian.model.state import Approval, FrameworkState, Stopping, with_item
 from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import Decision
-from artesian.planner.recording import with_item
 from artesian.remedy.checking import read_whole_spec
 from artesian.remedy.lifecycle import moved, with_remedy
 
@@ -95,7 +94,7 @@ def remove_node(state: FrameworkState, seen: Observation, name: str) -> Framewor
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
-    return _with_node(state, name, leaving=True, in_maintenance=False)
+    return state.with_node(name, leaving=True, in_maintenance=False)
 
 
 def _check_managers_fit(state: FrameworkState, seen: Observation, name: str) -> None:
@@ -138,7 +137,7 @@ def add_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkSt
     """Use a node (again)."""
     if seen.node(name) is None:
         raise NotThere(f"there is no node {name}; there are {_names(seen)}")
-    return _with_node(state, name, leaving=False)
+    return state.with_node(name, leaving=False)
 
 
 def maintain_node(
@@ -151,7 +150,7 @@ def maintain_node(
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if in_maintenance and users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
-    return _with_node(state, name, in_maintenance=in_maintenance)
+    return state.with_node(name, in_maintenance=in_maintenance)
 
 
 def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
@@ -211,7 +210,7 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
     if wish.node is not None:
         _attachable(state, seen, wish.node)
     _check_mount_path(state, wish)
-    return _with_volume(state, wish)
+    return state.with_volume(wish)
 
 
 def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
@@ -227,7 +226,7 @@ def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> Framewo
     if volume.mapped_to or volume.mapped_read_only:
         raise Conflict(f"volume {name} is mapped to a client that is not ours: it has to be unmapped first")
     wish = VolumeWish(name, volume.pool, volume.size_bytes, volume.thick, engine_id=volume.id, begun=True)
-    return _with_volume(state, wish)
+    return state.with_volume(wish)
 
 
 def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes: int) -> FrameworkState:
@@ -240,7 +239,7 @@ def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes:
         raise NotPossible(
             f"volume {name} has {has_bytes // _GIB} GiB, and volumes do not shrink: data would be lost"
         )
-    return _with_volume(state, replace(wish, size_bytes=size_bytes))
+    return state.with_volume(replace(wish, size_bytes=size_bytes))
 
 
 def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name: str) -> FrameworkState:
@@ -264,7 +263,7 @@ def delete_volume(state: FrameworkState, name: str) -> FrameworkState:
     wish = find_volume(state, name)
     if wish.node is not None:
         raise Conflict(f"volume {name} is on node {wish.node}: detach it first")
-    return _with_volume(state, replace(wish, deleted=True))
+    return state.with_volume(replace(wish, deleted=True))
 
 
 def attach_volume(
@@ -291,14 +290,14 @@ def attach_volume(
         forced_from=forced_from if forced_from != node else None,
     )
     _check_mount_path(state, wanted)
-    return _with_volume(state, wanted)
+    return state.with_volume(wanted)
 
 
 def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force: bool) -> FrameworkState:
     """Let a volume be nowhere."""
     wish = find_volume(state, name)
     forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
-    return _with_volume(state, replace(wish, node=None, mount_path=None, forced_from=forced_from))
+    return state.with_volume(replace(wish, node=None, mount_path=None, forced_from=forced_from))
 
 
 def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str | None) -> str | None:
@@ -366,28 +365,6 @@ def _known_node(state: FrameworkState, seen: Observation, name: str) -> None:
 
 def _names(seen: Observation) -> str:
     return ", ".join(node.name for node in seen.nodes) or "none"
-
-
-def _with_volume(state: FrameworkState, wish: VolumeWish) -> FrameworkState:
-    """A node that a volume comes to, or goes from, gets an assignment that it has never had: what it says of
-    an older one, which may read the same, is no answer to this one. The volume gets another generation, so
-    that nothing is taken for its attachment that a node has kept from before."""
-    before = state.volumes.get(wish.name)
-    nodes = dict(state.nodes)
-    changed = {wish.node} ^ {before.node if before is not None else None}
-    if changed:
-        wish = replace(wish, generation=(before.generation if before is not None else 0) + 1)
-    for name in changed:
-        if name is not None:
-            record = state.node(name)
-            nodes[name] = replace(record, revision=record.revision + 1)
-    volumes = with_item(state.volumes, wish.name, wish)
-    return replace(state, volumes=volumes, nodes=MappingProxyType(nodes))
-
-
-def _with_node(state: FrameworkState, name: str, **values: bool) -> FrameworkState:
-    record = replace(state.node(name), **values)  # type: ignore[arg-type]
-    return replace(state, nodes=with_item(state.nodes, name, record))
 
 
 # --- remedies

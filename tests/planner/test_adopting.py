@@ -10,10 +10,10 @@ from artesian.model.engine import EngineSeen, ExistingEngine, SeenManager, SeenS
 from artesian.model.names import server_name
 from artesian.model.node import Node
 from artesian.model.spec import Spec, Taking
+from artesian.model.state import with_item
 from artesian.model.topology import ManagerRole
 from artesian.model.wishes import VolumeWish
 from artesian.planner.assigning import assignment_of
-from artesian.planner.recording import with_item
 from tests.planner.situations import GIB, POOL, World, nodes
 
 EXISTING = ExistingEngine(

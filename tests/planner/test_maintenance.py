@@ -10,8 +10,8 @@ from artesian.model import changes as c
 from artesian.model.disk import Tombstone
 from artesian.model.node import NodeState
 from artesian.model.spec import Spec, Taking
+from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
-from artesian.planner.recording import with_item
 from tests.planner.situations import GIB, POOL, World, node, nodes
 
 TAKE = Spec(new_disks=Taking.TAKE, new_nodes=Taking.TAKE)

@@ -15,9 +15,9 @@ from artesian.model.engine import SeenDevice
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation, SeenAttachment
 from artesian.model.spec import ManagersSpec, Spec, Taking
+from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import decide
-from artesian.planner.recording import with_item
 from tests.planner.situations import GIB, POOL, World, disk, node, nodes
 
 TAKE = Spec(new_disks=Taking.TAKE, new_nodes=Taking.TAKE)

@@ -10,8 +10,8 @@ from artesian.model.node import NodeState
 from artesian.model.provided import ProvidedState
 from artesian.model.remedy import PartState, RemedyState
 from artesian.model.rule import Approval, Budget, QuietHours
+from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
-from artesian.planner.recording import with_item
 from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance
 from tests.planner.situations import POOL
 from tests.remedy.cases import EXPAND, GIB, MANAGER, MOVE, POOL_NAME, REMOVE, REPLACE, RULES, TELL, Clinic

@@ -7,14 +7,11 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 _GET_GENERATION = 0x80087601  # FS_IOC_GETVERSION
 _NO_GENERATION = frozenset({errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 _ANY_WRITE_BIT = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_SYS_BLOCK = Path("/sys/block")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +75,3 @@ def _generation(descriptor: int) -> int:
     # The kernel writes an int, whatever the size in the number of the call says.
     (generation,) = struct.unpack_from("=I", answer)
     return int(generation)
-
-
-def loop_devices(sys_block: Path = _SYS_BLOCK) -> Mapping[tuple[int, int], tuple[str, ...]]:
-    """The loop devices in use, by device and inode number of the file behind them."""
-    found: dict[tuple[int, int], tuple[str, ...]] = {}
-    for entry in sorted(sys_block.glob("loop*/loop/backing_file")):
-        try:
-            behind = os.stat(entry.read_text().rstrip("\n"))
-        except OSError:
-            continue  # detached meanwhile, or its file is deleted or not visible from here
-        key = (behind.st_dev, behind.st_ino)
-        found[key] = (*found.get(key, ()), f"/dev/{entry.parent.parent.name}")
-    return found

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from artesian.agent.disks.errors import DisksUnknown
 from artesian.agent.disks.facts import Probe
-from artesian.agent.disks.files import FileFacts, look_at, loop_devices
+from artesian.agent.disks.files import FileFacts, look_at
 from artesian.agent.disks.parallel import ParallelProber
 from artesian.agent.disks.probing import probe_disk
 from artesian.agent.disks.tools import RunTool, run_tool
+from artesian.host.loops import loop_devices
 from artesian.model.disk import Disk, Media
 from artesian.model.names import device_name
 
