@@ -28,7 +28,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 tests: $(INSTALLED)
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_OPTIONS)
 
 demo: packages $(INSTALLED)
 	$(BIN)/python -m demo.story $(DEMO_OPTIONS)
