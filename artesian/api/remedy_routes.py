@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from artesian.api import remedy_views
 from artesian.api.access import TheScheduler, TheVerdict, require_user
 from artesian.model.event import Event
-from artesian.scheduler import requests
+from artesian.scheduler import remedy_requests
 
 Document = dict[str, Any]
 routes = APIRouter(prefix="/v1", tags=["remedies"], dependencies=[Depends(require_user)])
@@ -33,37 +33,39 @@ def remedies(scheduler: TheScheduler) -> list[Document]:
 @routes.get("/remedies/{remedy_id}")
 def remedy(remedy_id: str, scheduler: TheScheduler) -> Document:
     """One remedy, with what it saw, its disks, and what was told of it."""
-    found = requests.find_remedy(scheduler.memory.state, remedy_id)
+    found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
     return remedy_views.remedy_view(found) | {"events": remedy_views.events_of(scheduler, found.id)}
 
 
 @routes.get("/remedies/{remedy_id}/dry-run")
 def dry_run(remedy_id: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """What a remedy would do now: the disks, their price, and what speaks against it."""
-    found = requests.find_remedy(scheduler.memory.state, remedy_id)
+    found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
     return remedy_views.dry_run_view(scheduler, verdict, found)
 
 
 @routes.post("/remedies/{remedy_id}/approve")
 def approve(remedy_id: str, word: Word, scheduler: TheScheduler) -> Document:
     """Agree to a remedy."""
-    found = requests.find_remedy(scheduler.memory.state, remedy_id)
+    found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
     event = Event(
         "approved", found.id, f"{word.who or 'somebody'} has agreed to {found.kind} of {found.thing}"
     )
-    scheduler.memory.change(lambda state: requests.approve_remedy(state, found.id, word.who), [event])
+    scheduler.memory.change(lambda state: remedy_requests.approve_remedy(state, found.id, word.who), [event])
     return {"id": found.id}
 
 
 @routes.post("/remedies/{remedy_id}/reject")
 def reject(remedy_id: str, word: Word, scheduler: TheScheduler) -> Document:
     """Close a remedy before it begins."""
-    found = requests.find_remedy(scheduler.memory.state, remedy_id)
+    found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
     event = Event(
         "rejected", found.id, f"{word.who or 'somebody'} has rejected {found.kind} of {found.thing}"
     )
     now_s = time.time()
-    scheduler.memory.change(lambda state: requests.reject_remedy(state, found.id, word.who, now_s), [event])
+    scheduler.memory.change(
+        lambda state: remedy_requests.reject_remedy(state, found.id, word.who, now_s), [event]
+    )
     return {"id": found.id}
 
 

@@ -15,7 +15,7 @@ from artesian.model.event import Event
 from artesian.model.state import Stopping
 from artesian.planner.planning import decide
 from artesian.remedy.checking import read_whole_spec
-from artesian.scheduler import requests
+from artesian.scheduler import node_requests, requests
 from artesian.scheduler.verdict import pass_verdict
 
 Document = dict[str, Any]
@@ -120,10 +120,10 @@ def act_on_node(node: str, action: str, scheduler: TheScheduler, verdict: TheVer
     """`add`, `remove`, `maintain` or `unmaintain` a node."""
     seen = verdict.seen
     actions = {
-        "add": lambda state: requests.add_node(state, seen, node),
-        "remove": lambda state: requests.remove_node(state, seen, node),
-        "maintain": lambda state: requests.maintain_node(state, seen, node, in_maintenance=True),
-        "unmaintain": lambda state: requests.maintain_node(state, seen, node, in_maintenance=False),
+        "add": lambda state: node_requests.add_node(state, seen, node),
+        "remove": lambda state: node_requests.remove_node(state, seen, node),
+        "maintain": lambda state: node_requests.maintain_node(state, seen, node, in_maintenance=True),
+        "unmaintain": lambda state: node_requests.maintain_node(state, seen, node, in_maintenance=False),
     }
     if action not in actions:
         raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
@@ -149,12 +149,12 @@ def act_on_disk(
     """`remove` a disk from its pool, or `return` one that was removed."""
     seen = verdict.seen
     actions = {
-        "remove": lambda state: requests.remove_disk(state, seen, node, disk),
-        "return": lambda state: requests.return_disk(state, seen, node, disk),
+        "remove": lambda state: node_requests.remove_disk(state, seen, node, disk),
+        "return": lambda state: node_requests.return_disk(state, seen, node, disk),
     }
     if action not in actions:
         raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
-    identity = requests.find_disk(scheduler.memory.state, seen, node, disk)
+    identity = node_requests.find_disk(scheduler.memory.state, seen, node, disk)
     event = Event(f"disk {action}", f"{node} {disk}", f"somebody has asked to {action} disk {disk}")
     scheduler.memory.change(actions[action], [event])
     return {"node": node, "disk": disk, "identity": identity, "action": action}

@@ -15,7 +15,7 @@ from artesian.model.errors import NotPossible
 from artesian.model.event import Event
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
-from artesian.scheduler import requests
+from artesian.scheduler import volume_requests
 
 Document = dict[str, Any]
 routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=[Depends(require_user)])
@@ -63,13 +63,13 @@ def volumes(scheduler: TheScheduler, verdict: TheVerdict) -> list[Document]:
 def volume(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """One volume."""
     state = scheduler.memory.state
-    return views.volume_view(state, verdict, requests.find_volume(state, name))
+    return views.volume_view(state, verdict, volume_requests.find_volume(state, name))
 
 
 @routes.post("", status_code=202)
 def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """Make a volume."""
-    pool = parse_pool(wanted.pool) if wanted.pool is not None else requests.default_pool(verdict.seen)
+    pool = parse_pool(wanted.pool) if wanted.pool is not None else volume_requests.default_pool(verdict.seen)
     mount_path = _mount_path(wanted.mount_path, wanted.node)
     wish = VolumeWish(
         wanted.name,
@@ -81,7 +81,7 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
         fstype=wanted.fstype,
     )
     event = Event("volume", wanted.name, f"somebody wants volume {wanted.name}")
-    scheduler.memory.change(lambda state: requests.create_volume(state, verdict.seen, wish), [event])
+    scheduler.memory.change(lambda state: volume_requests.create_volume(state, verdict.seen, wish), [event])
     return {"name": wanted.name}
 
 
@@ -89,7 +89,7 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
 def adopt(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """Make a volume that is in the engine already one of ours."""
     event = Event("volume", name, f"somebody has adopted volume {name}")
-    scheduler.memory.change(lambda state: requests.adopt_volume(state, verdict.seen, name), [event])
+    scheduler.memory.change(lambda state: volume_requests.adopt_volume(state, verdict.seen, name), [event])
     return {"name": name}
 
 
@@ -104,9 +104,9 @@ def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: Th
 
     def both(state: FrameworkState) -> FrameworkState:
         if wanted.size_bytes is not None:
-            state = requests.grow_volume(state, verdict.seen, name, wanted.size_bytes)
+            state = volume_requests.grow_volume(state, verdict.seen, name, wanted.size_bytes)
         if wanted.new_name is not None:
-            state = requests.rename_volume(state, verdict.seen, name, wanted.new_name)
+            state = volume_requests.rename_volume(state, verdict.seen, name, wanted.new_name)
         return state
 
     scheduler.memory.change(both, events)
@@ -117,7 +117,7 @@ def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: Th
 def delete(name: str, scheduler: TheScheduler) -> Document:
     """Delete a volume that is nowhere, and all that is in it."""
     event = Event("delete", name, f"somebody has asked to delete volume {name}")
-    scheduler.memory.change(lambda state: requests.delete_volume(state, name), [event])
+    scheduler.memory.change(lambda state: volume_requests.delete_volume(state, name), [event])
     return {"name": name}
 
 
@@ -128,7 +128,7 @@ def attach(name: str, wanted: Attachment, scheduler: TheScheduler, verdict: TheV
     risk = "; what the node that had it has not flushed is lost" if wanted.force else ""
     event = Event("attach", name, f"somebody wants volume {name} on node {wanted.node}{risk}")
     scheduler.memory.change(
-        lambda state: requests.attach_volume(
+        lambda state: volume_requests.attach_volume(
             state,
             verdict.seen,
             name,
@@ -147,7 +147,7 @@ def detach(name: str, scheduler: TheScheduler, verdict: TheVerdict, force: bool 
     """Let a volume be nowhere."""
     event = Event("detach", name, f"somebody wants volume {name} to be detached")
     scheduler.memory.change(
-        lambda state: requests.detach_volume(state, verdict.seen, name, force=force), [event]
+        lambda state: volume_requests.detach_volume(state, verdict.seen, name, force=force), [event]
     )
     return {"name": name}
 

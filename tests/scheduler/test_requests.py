@@ -18,6 +18,23 @@ from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import Decision, decide
 from artesian.scheduler import requests
 from artesian.scheduler.memory import Memory
+from artesian.scheduler.node_requests import (
+    add_node,
+    find_disk,
+    maintain_node,
+    remove_disk,
+    remove_node,
+    return_disk,
+)
+from artesian.scheduler.volume_requests import (
+    attach_volume,
+    create_volume,
+    default_pool,
+    delete_volume,
+    detach_volume,
+    grow_volume,
+    rename_volume,
+)
 from artesian.store.codec import changed_documents
 from tests.scheduler.cases import GIB, POOL, SEEN, STATE, MemoryStore, a_node
 
@@ -26,7 +43,7 @@ Request = Callable[[FrameworkState], FrameworkState]
 
 def attach(name: str, node: str, force: bool = False, **more: str | None) -> Request:
     options: dict[str, str | None] = {"mount_path": None, "fstype": None, **more}
-    return lambda state: requests.attach_volume(
+    return lambda state: attach_volume(
         state, SEEN, name, node, mount_path=options["mount_path"], fstype=options["fstype"], force=force
     )
 
@@ -39,7 +56,7 @@ def create(
     mount_path: str | None = None,
 ) -> Request:
     wish = VolumeWish(name, pool, size_bytes, node=node, mount_path=mount_path)
-    return lambda state: requests.create_volume(state, SEEN, wish)
+    return lambda state: create_volume(state, SEEN, wish)
 
 
 def changed(request: Request) -> set[str]:
@@ -60,18 +77,18 @@ def bare_decision() -> Decision:
         (lambda s: requests.approve(s, bare_decision(), "old", "me"), Conflict, "the plan is not old any"),
         (lambda s: requests.set_spec(s, "pols: []"), SpecError, "line 1: pols is not known; is pools meant"),
         (lambda s: requests.set_spec(s, "pools: [{}"), SpecError, "not YAML"),
-        (lambda s: requests.remove_node(s, SEEN, "n9"), NotThere, "there is no node n9 in use"),
-        (lambda s: requests.remove_node(s, replace(SEEN, nodes=()), "n1"), NotPossible, "managers need"),
-        (lambda s: requests.remove_node(s, SEEN, "n2"), Conflict, "volume data is on node n2"),
-        (lambda s: requests.add_node(s, SEEN, "n9"), NotThere, "there is no node n9; there are n1, n2"),
-        (lambda s: requests.maintain_node(s, SEEN, "n4", in_maintenance=True), NotThere, "no node n4 in use"),
-        (lambda s: requests.remove_disk(s, SEEN, "n3", "sdz"), NotThere, "node n3 has no disk sdz"),
-        (lambda s: requests.remove_disk(s, SEEN, "n9", "sdb"), NotThere, "node n9 has no disk sdb"),
-        (lambda s: requests.remove_disk(s, SEEN, "n3", ""), NotThere, "has no disk"),
-        (lambda s: requests.remove_disk(s, SEEN, "n3", "db"), NotThere, "has no disk db"),
-        (lambda s: requests.return_disk(s, SEEN, "n3", "sdb"), Conflict, "has not been removed"),
-        (lambda s: requests.maintain_node(s, SEEN, "n2", in_maintenance=True), Conflict, "is on node n2"),
-        (lambda s: requests.return_disk(s, SEEN, "n3", "sdz"), NotThere, "has no disk"),
+        (lambda s: remove_node(s, SEEN, "n9"), NotThere, "there is no node n9 in use"),
+        (lambda s: remove_node(s, replace(SEEN, nodes=()), "n1"), NotPossible, "managers need"),
+        (lambda s: remove_node(s, SEEN, "n2"), Conflict, "volume data is on node n2"),
+        (lambda s: add_node(s, SEEN, "n9"), NotThere, "there is no node n9; there are n1, n2"),
+        (lambda s: maintain_node(s, SEEN, "n4", in_maintenance=True), NotThere, "no node n4 in use"),
+        (lambda s: remove_disk(s, SEEN, "n3", "sdz"), NotThere, "node n3 has no disk sdz"),
+        (lambda s: remove_disk(s, SEEN, "n9", "sdb"), NotThere, "node n9 has no disk sdb"),
+        (lambda s: remove_disk(s, SEEN, "n3", ""), NotThere, "has no disk"),
+        (lambda s: remove_disk(s, SEEN, "n3", "db"), NotThere, "has no disk db"),
+        (lambda s: return_disk(s, SEEN, "n3", "sdb"), Conflict, "has not been removed"),
+        (lambda s: maintain_node(s, SEEN, "n2", in_maintenance=True), Conflict, "is on node n2"),
+        (lambda s: return_disk(s, SEEN, "n3", "sdz"), NotThere, "has no disk"),
         (create(""), NotPossible, "no name for a volume"),
         (create("-x"), NotPossible, "no name for a volume"),
         (create("a/b"), NotPossible, "no name for a volume"),
@@ -86,20 +103,20 @@ def bare_decision() -> Decision:
         (create(size_bytes=GIB + 1), NotPossible, "the next one is 2GiB"),
         (create(node="n9"), NotThere, "there is no node n9 in use"),
         (create(node="n3"), Conflict, "node n3 has no client yet"),
-        (lambda s: requests.grow_volume(s, SEEN, "nothing", GIB), NotThere, "there are data"),
-        (lambda s: requests.grow_volume(s, SEEN, "data", 4 * GIB), NotPossible, "volumes do not shrink"),
-        (lambda s: requests.grow_volume(s, SEEN, "data", 9 * GIB - 1), NotPossible, "the next one is 9GiB"),
-        (lambda s: requests.grow_volume(s, SEEN, "going", 9 * GIB), NotThere, "there is no volume going"),
-        (lambda s: requests.rename_volume(s, SEEN, "nothing", "x"), NotThere, "there is no volume nothing"),
-        (lambda s: requests.rename_volume(s, SEEN, "new", "x"), Conflict, "still being made"),
-        (lambda s: requests.rename_volume(s, SEEN, "data", "idle"), Conflict, "there is a volume idle"),
-        (lambda s: requests.rename_volume(s, SEEN, "data", "a b"), NotPossible, "no name for a volume"),
-        (lambda s: requests.delete_volume(s, "data"), Conflict, "is on node n2: detach it first"),
-        (lambda s: requests.delete_volume(s, "going"), NotThere, "there is no volume going"),
+        (lambda s: grow_volume(s, SEEN, "nothing", GIB), NotThere, "there are data"),
+        (lambda s: grow_volume(s, SEEN, "data", 4 * GIB), NotPossible, "volumes do not shrink"),
+        (lambda s: grow_volume(s, SEEN, "data", 9 * GIB - 1), NotPossible, "the next one is 9GiB"),
+        (lambda s: grow_volume(s, SEEN, "going", 9 * GIB), NotThere, "there is no volume going"),
+        (lambda s: rename_volume(s, SEEN, "nothing", "x"), NotThere, "there is no volume nothing"),
+        (lambda s: rename_volume(s, SEEN, "new", "x"), Conflict, "still being made"),
+        (lambda s: rename_volume(s, SEEN, "data", "idle"), Conflict, "there is a volume idle"),
+        (lambda s: rename_volume(s, SEEN, "data", "a b"), NotPossible, "no name for a volume"),
+        (lambda s: delete_volume(s, "data"), Conflict, "is on node n2: detach it first"),
+        (lambda s: delete_volume(s, "going"), NotThere, "there is no volume going"),
         (attach("nothing", "n1"), NotThere, "there is no volume nothing"),
         (attach("data", "n9"), NotThere, "there is no node n9 in use"),
         (attach("data", "n3", force=True), Conflict, "no client yet"),
-        (lambda s: requests.detach_volume(s, SEEN, "nothing", force=True), NotThere, "there is no volume"),
+        (lambda s: detach_volume(s, SEEN, "nothing", force=True), NotThere, "there is no volume"),
         (create(node="n2", mount_path="/data"), Conflict, "volume data is mounted at /data of node n2"),
         (attach("idle", "n2", mount_path="/data/"), Conflict, "volume data is mounted at /data of node n2"),
     ],
@@ -151,42 +168,42 @@ def test_pausing_and_stopping_are_single_switches() -> None:
 
 
 def test_a_node_leaves_and_is_used_again() -> None:
-    left = requests.remove_node(STATE, SEEN, "n3")
+    left = remove_node(STATE, SEEN, "n3")
     assert left.node("n3") == replace(STATE.node("n3"), leaving=True)
-    assert requests.add_node(left, SEEN, "n3") == STATE
+    assert add_node(left, SEEN, "n3") == STATE
 
 
 def test_a_node_of_a_volume_that_is_being_deleted_may_leave() -> None:
     volumes = {"data": replace(STATE.volumes["data"], deleted=True)}
-    assert requests.remove_node(replace(STATE, volumes=volumes), SEEN, "n2").node("n2").leaving
+    assert remove_node(replace(STATE, volumes=volumes), SEEN, "n2").node("n2").leaving
 
 
 def test_maintenance_begins_and_ends() -> None:
-    begun = requests.maintain_node(STATE, SEEN, "n1", in_maintenance=True)
+    begun = maintain_node(STATE, SEEN, "n1", in_maintenance=True)
     assert begun.node("n1").in_maintenance
-    assert requests.maintain_node(begun, SEEN, "n1", in_maintenance=False) == STATE
+    assert maintain_node(begun, SEEN, "n1", in_maintenance=False) == STATE
 
 
 @pytest.mark.parametrize("name", ["sdb", "/dev/sdb", "/dev/disk/by-id/sdb", "serial:n3-sdb"])
 def test_a_disk_is_found_by_every_name(name: str) -> None:
-    assert requests.find_disk(STATE, SEEN, "n3", name) == "serial:n3-sdb"
-    assert changed(lambda s: requests.remove_disk(s, SEEN, "n3", name)) == {"tombstones/serial:n3-sdb"}
+    assert find_disk(STATE, SEEN, "n3", name) == "serial:n3-sdb"
+    assert changed(lambda s: remove_disk(s, SEEN, "n3", name)) == {"tombstones/serial:n3-sdb"}
 
 
 def test_a_disk_that_is_not_seen_is_found_by_its_claim() -> None:
     for name in ("sdb", "/dev/sdb", "serial:n3-sdb"):
-        assert requests.find_disk(STATE, Observation(), "n3", name) == "serial:n3-sdb"
+        assert find_disk(STATE, Observation(), "n3", name) == "serial:n3-sdb"
 
 
 def test_removing_a_disk_twice_is_removing_it() -> None:
-    removed = requests.remove_disk(STATE, SEEN, "n3", "sdb")
-    assert requests.remove_disk(removed, SEEN, "n3", "sdb") is removed
+    removed = remove_disk(STATE, SEEN, "n3", "sdb")
+    assert remove_disk(removed, SEEN, "n3", "sdb") is removed
     assert removed.claims == STATE.claims
 
 
 def test_a_removed_disk_comes_back_once_its_data_has_moved() -> None:
-    removed = requests.remove_disk(STATE, SEEN, "n3", "sdc")
-    assert requests.return_disk(removed, SEEN, "n3", "sdc") == STATE
+    removed = remove_disk(STATE, SEEN, "n3", "sdc")
+    assert return_disk(removed, SEEN, "n3", "sdc") == STATE
 
 
 # --- volumes
@@ -200,27 +217,27 @@ def test_a_new_volume_is_wished_as_it_was_asked_for() -> None:
 
 def test_a_volume_may_be_wished_before_the_engine_answers() -> None:
     wish = VolumeWish("fresh", PoolName("later", "later"), GIB)
-    assert requests.create_volume(STATE, Observation(), wish).volumes["fresh"] == wish
+    assert create_volume(STATE, Observation(), wish).volumes["fresh"] == wish
 
 
 def test_a_volume_grows() -> None:
-    assert changed(lambda s: requests.grow_volume(s, SEEN, "data", 8 * GIB)) == set()
-    assert requests.grow_volume(STATE, SEEN, "data", 9 * GIB).volumes["data"].size_bytes == 9 * GIB
+    assert changed(lambda s: grow_volume(s, SEEN, "data", 8 * GIB)) == set()
+    assert grow_volume(STATE, SEEN, "data", 9 * GIB).volumes["data"].size_bytes == 9 * GIB
 
 
 def test_a_volume_is_the_same_under_another_name() -> None:
-    state = requests.rename_volume(STATE, SEEN, "data", "other")
+    state = rename_volume(STATE, SEEN, "data", "other")
     assert "data" not in state.volumes
     assert state.volumes["other"] == replace(STATE.volumes["data"], name="other")
 
 
 def test_a_volume_does_not_take_the_name_of_one_that_is_not_ours() -> None:
     with pytest.raises(Conflict):
-        requests.rename_volume(STATE, SEEN, "data", "theirs")
+        rename_volume(STATE, SEEN, "data", "theirs")
 
 
 def test_a_volume_that_is_nowhere_is_deleted() -> None:
-    assert requests.delete_volume(STATE, "idle").volumes["idle"].deleted
+    assert delete_volume(STATE, "idle").volumes["idle"].deleted
 
 
 def test_a_volume_moves_without_its_old_mount() -> None:
@@ -246,7 +263,7 @@ def test_every_stay_on_a_node_has_a_generation_of_its_own() -> None:
     stays: list[Request] = [
         attach("data", "n1", force=True),
         attach("data", "n2"),
-        lambda s: requests.detach_volume(s, SEEN, "data", force=True),
+        lambda s: detach_volume(s, SEEN, "data", force=True),
         attach("data", "n2"),
     ]
     for request in stays:
@@ -260,8 +277,8 @@ def test_what_stays_on_its_node_keeps_its_generation() -> None:
     state = attach("data", "n1")(STATE)
     for request in (
         attach("data", "n1", mount_path="/other", force=True),
-        lambda s: requests.grow_volume(s, SEEN, "data", 9 * GIB),
-        lambda s: requests.rename_volume(s, SEEN, "data", "other"),
+        lambda s: grow_volume(s, SEEN, "data", 9 * GIB),
+        lambda s: rename_volume(s, SEEN, "data", "other"),
     ):
         state = request(state)
     assert state.volumes["other"].generation == 1
@@ -270,25 +287,25 @@ def test_what_stays_on_its_node_keeps_its_generation() -> None:
 def test_one_path_serves_one_volume_at_a_time() -> None:
     assert attach("idle", "n1", mount_path="/data")(STATE).volumes["idle"].mount_path == "/data"
     assert attach("data", "n2", mount_path="/data")(STATE).volumes["data"].mount_path == "/data"
-    left = requests.detach_volume(STATE, SEEN, "data", force=False)
+    left = detach_volume(STATE, SEEN, "data", force=False)
     assert attach("idle", "n2", mount_path="/data")(left).volumes["idle"].node == "n2"
 
 
 def test_detaching_leaves_a_volume_nowhere() -> None:
-    wish = requests.detach_volume(STATE, SEEN, "data", force=False).volumes["data"]
+    wish = detach_volume(STATE, SEEN, "data", force=False).volumes["data"]
     assert (wish.node, wish.mount_path, wish.forced_from) == (None, None, None)
-    assert requests.detach_volume(STATE, SEEN, "data", force=True).volumes["data"].forced_from == "n2"
+    assert detach_volume(STATE, SEEN, "data", force=True).volumes["data"].forced_from == "n2"
 
 
 def test_force_is_not_forgotten_by_asking_twice() -> None:
-    once = requests.detach_volume(STATE, SEEN, "data", force=True)
-    assert requests.detach_volume(once, SEEN, "data", force=True) == once
+    once = detach_volume(STATE, SEEN, "data", force=True)
+    assert detach_volume(once, SEEN, "data", force=True) == once
 
 
 def test_the_only_pool_is_the_default() -> None:
-    assert requests.default_pool(SEEN) == POOL
+    assert default_pool(SEEN) == POOL
     with pytest.raises(NotThere, match="no storage pool yet"):
-        requests.default_pool(Observation())
+        default_pool(Observation())
     two = EngineSeen("abc", pools=(SeenPool("1", POOL), SeenPool("2", PoolName("b", "c"))))
     with pytest.raises(Conflict, match="say which pool: default/default, b/c"):
-        requests.default_pool(Observation(engine=two))
+        default_pool(Observation(engine=two))

@@ -10,6 +10,15 @@ from artesian.model.disk import PoolName
 from artesian.model.state import Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.scheduler import requests
+from artesian.scheduler.node_requests import add_node, maintain_node, remove_disk, remove_node, return_disk
+from artesian.scheduler.volume_requests import (
+    attach_volume,
+    create_volume,
+    delete_volume,
+    detach_volume,
+    grow_volume,
+    rename_volume,
+)
 from tests.simulation.nodes import GIB, SimulatedNode, make_disk, make_node
 from tests.simulation.world import World
 
@@ -48,9 +57,7 @@ class Events:
         world.ask(lambda state, _: requests.pause(state, paused=False))
         world.ask(lambda state, _: requests.stop_everything(state, Stopping.NO))
         for name in world.nodes:
-            self._ask(
-                lambda state, seen, name=name: requests.maintain_node(state, seen, name, in_maintenance=False)
-            )
+            self._ask(lambda state, seen, name=name: maintain_node(state, seen, name, in_maintenance=False))
         self.tell("the faults stop")
 
     def tell(self, text: str) -> None:
@@ -208,14 +215,12 @@ class Events:
         self.volumes += 1
         node = self._node().name if self.chance.random() < 0.5 else None
         wish = VolumeWish(f"v{self.volumes}", POOL, 8 * GIB, node=node)
-        return (
-            f"{wish.name} {node} {self._ask(lambda state, seen: requests.create_volume(state, seen, wish))}"
-        )
+        return f"{wish.name} {node} {self._ask(lambda state, seen: create_volume(state, seen, wish))}"
 
     def _attach(self) -> str:
         name, node, force = self._volume(), self._node().name, self.chance.random() < 0.3
         problem = self._ask(
-            lambda state, seen: requests.attach_volume(
+            lambda state, seen: attach_volume(
                 state, seen, name, node, mount_path=None, fstype=None, force=force
             )
         )
@@ -223,45 +228,45 @@ class Events:
 
     def _detach(self) -> str:
         name, force = self._volume(), self.chance.random() < 0.2
-        asked = self._ask(lambda state, seen: requests.detach_volume(state, seen, name, force=force))
+        asked = self._ask(lambda state, seen: detach_volume(state, seen, name, force=force))
         return f"{name} {force} {asked}"
 
     def _grow(self) -> str:
         name, size = self._volume(), self.chance.randint(8, 32) * GIB
-        return f"{name} {self._ask(lambda state, seen: requests.grow_volume(state, seen, name, size))}"
+        return f"{name} {self._ask(lambda state, seen: grow_volume(state, seen, name, size))}"
 
     def _rename(self) -> str:
         name, new = self._volume(), f"r{self.chance.randint(1, 20)}"
-        return f"{name} {new} {self._ask(lambda state, seen: requests.rename_volume(state, seen, name, new))}"
+        return f"{name} {new} {self._ask(lambda state, seen: rename_volume(state, seen, name, new))}"
 
     def _delete(self) -> str:
         name = self._volume()
-        return f"{name} {self._ask(lambda state, _: requests.delete_volume(state, name))}"
+        return f"{name} {self._ask(lambda state, _: delete_volume(state, name))}"
 
     def _remove_disk(self) -> str:
         node = self._node()
         if not node.disks:
             return ""
         key = self.chance.choice(list(node.disks))
-        problem = self._ask(lambda state, seen: requests.remove_disk(state, seen, node.name, key))
+        problem = self._ask(lambda state, seen: remove_disk(state, seen, node.name, key))
         if self.chance.random() < 0.5:
             self._after(30, 60, f"{key} is given back", lambda: self._give_back(node.name, key))
         return f"{key} {problem}"
 
     def _give_back(self, node: str, key: str) -> None:
-        self._ask(lambda state, seen: requests.return_disk(state, seen, node, key))
+        self._ask(lambda state, seen: return_disk(state, seen, node, key))
 
     def _remove_node(self) -> str:
         name = self._node().name
-        problem = self._ask(lambda state, seen: requests.remove_node(state, seen, name))
+        problem = self._ask(lambda state, seen: remove_node(state, seen, name))
         if self.chance.random() < 0.5:
-            again = lambda: self._ask(lambda state, seen: requests.add_node(state, seen, name))  # noqa: E731
+            again = lambda: self._ask(lambda state, seen: add_node(state, seen, name))  # noqa: E731
             self._after(20, 60, f"{name} joins again", lambda: again() and None)
         return f"{name} {problem}"
 
     def _maintain(self) -> str:
         name, on = self._node().name, self.chance.random() < 0.4
-        request = lambda state, seen: requests.maintain_node(state, seen, name, in_maintenance=on)  # noqa: E731
+        request = lambda state, seen: maintain_node(state, seen, name, in_maintenance=on)  # noqa: E731
         return f"{name} {on} {self._ask(request)}"
 
     def _approve(self) -> str:

@@ -15,6 +15,14 @@ from artesian.model.disk import PoolName
 from artesian.model.names import client_guid
 from artesian.model.wishes import VolumeWish
 from artesian.scheduler import requests
+from artesian.scheduler.node_requests import remove_disk
+from artesian.scheduler.volume_requests import (
+    attach_volume,
+    create_volume,
+    delete_volume,
+    grow_volume,
+    rename_volume,
+)
 from tests.simulation.drill import labelled
 from tests.simulation.nodes import GIB, make_node
 from tests.simulation.scheduler import simulated
@@ -34,7 +42,7 @@ def bare_world() -> World:
 
 def attach(name: str, node: str) -> Callable[..., Any]:
     """A volume is wanted on a node."""
-    return lambda state, seen: requests.attach_volume(
+    return lambda state, seen: attach_volume(
         state, seen, name, node, mount_path=None, fstype=None, force=False
     )
 
@@ -42,19 +50,20 @@ def attach(name: str, node: str) -> Callable[..., Any]:
 STORY: tuple[tuple[Callable[..., Any], ...], ...] = (
     (),
     (
-        lambda state, seen: requests.create_volume(
-            state, seen, VolumeWish("one", POOL, 8 * GIB, node="node-00000")
-        ),
-        lambda state, seen: requests.create_volume(state, seen, VolumeWish("two", POOL, 8 * GIB)),
-        lambda state, seen: requests.create_volume(state, seen, VolumeWish("three", POOL, 8 * GIB)),
+        lambda state, seen: create_volume(state, seen, VolumeWish("one", POOL, 8 * GIB, node="node-00000")),
+        lambda state, seen: create_volume(state, seen, VolumeWish("two", POOL, 8 * GIB)),
+        lambda state, seen: create_volume(state, seen, VolumeWish("three", POOL, 8 * GIB)),
     ),
     (
         attach("one", "node-00001"),
-        lambda state, seen: requests.grow_volume(state, seen, "two", 16 * GIB),
-        lambda state, _: requests.delete_volume(state, "three"),
-        lambda state, seen: requests.remove_disk(state, seen, "node-00002", "wwn:node-00002-b"),
+        lambda state, seen: grow_volume(state, seen, "two", 16 * GIB),
+        lambda state, _: delete_volume(state, "three"),
+        lambda state, seen: remove_disk(state, seen, "node-00002", "wwn:node-00002-b"),
     ),
-    (attach("two", "node-00003"), lambda state, seen: requests.rename_volume(state, seen, "one", "uno")),
+    (
+        attach("two", "node-00003"),
+        lambda state, seen: rename_volume(state, seen, "one", "uno"),
+    ),
 )
 
 

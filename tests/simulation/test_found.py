@@ -7,6 +7,14 @@ import random
 from artesian.model.disk import PoolName
 from artesian.model.wishes import VolumeWish
 from artesian.scheduler import requests
+from artesian.scheduler.node_requests import remove_disk, remove_node
+from artesian.scheduler.volume_requests import (
+    attach_volume,
+    create_volume,
+    delete_volume,
+    detach_volume,
+    rename_volume,
+)
 from tests.simulation import agents
 from tests.simulation.drill import labelled
 from tests.simulation.events import Events
@@ -25,7 +33,7 @@ def healthy(nodes: list[SimulatedNode]) -> World:
     with simulated(world.clock):
         assert world.settle(60) < 60
         wish = VolumeWish("v", POOL, 8 * GIB, node=nodes[-1].name)
-        assert world.ask(lambda state, seen: requests.create_volume(state, seen, wish)) == ""
+        assert world.ask(lambda state, seen: create_volume(state, seen, wish)) == ""
         assert world.settle(60) < 60
         ticks(world, 5)
     assert nodes[-1].attached
@@ -47,7 +55,7 @@ def test_a_node_is_removed_wholly() -> None:
     world = healthy([*four_nodes(), make_node(4, 2)])
     with simulated(world.clock):
         world.tick()
-        assert world.ask(lambda state, seen: requests.remove_node(state, seen, "node-00003")) == ""
+        assert world.ask(lambda state, seen: remove_node(state, seen, "node-00003")) == ""
         assert world.settle(100) < 100, world.verdict
 
 
@@ -57,9 +65,7 @@ def test_removals_follow_one_another() -> None:
     with simulated(world.clock):
         for name in ("node-00002", "node-00001"):
             remove = f"wwn:{name}-b"
-            world.ask(
-                lambda state, seen, name=name, remove=remove: requests.remove_disk(state, seen, name, remove)
-            )
+            world.ask(lambda state, seen, name=name, remove=remove: remove_disk(state, seen, name, remove))
             ticks(world, 2)
 
 
@@ -142,10 +148,10 @@ def test_a_volume_with_a_new_name_is_deleted() -> None:
     """Deleting by the new name, before the engine knows it, deletes nothing and forgets the volume."""
     world = healthy(four_nodes())
     with simulated(world.clock):
-        world.ask(lambda state, seen: requests.detach_volume(state, seen, "v", force=False))
+        world.ask(lambda state, seen: detach_volume(state, seen, "v", force=False))
         assert world.settle(60) < 60
-        world.ask(lambda state, seen: requests.rename_volume(state, seen, "v", "w"))
-        world.ask(lambda state, _: requests.delete_volume(state, "w"))
+        world.ask(lambda state, seen: rename_volume(state, seen, "v", "w"))
+        world.ask(lambda state, _: delete_volume(state, "w"))
         world.settle(60)
     assert not world.store.state().volumes
     assert not world.system.volumes
@@ -161,7 +167,7 @@ def test_force_helps_after_a_move_that_was_held_back() -> None:
         world.ask(attach("v", "node-00001"))
         ticks(world, 5)
         world.ask(
-            lambda state, seen: requests.attach_volume(
+            lambda state, seen: attach_volume(
                 state, seen, "v", "node-00001", mount_path=None, fstype=None, force=True
             )
         )
@@ -179,7 +185,7 @@ def test_a_volume_that_comes_back_meets_nothing_of_its_earlier_stay() -> None:
         nodes[3].cut_off = True
         ticks(world, 3)
         world.ask(
-            lambda state, seen: requests.attach_volume(
+            lambda state, seen: attach_volume(
                 state, seen, "v", "node-00001", mount_path=None, fstype=None, force=True
             )
         )

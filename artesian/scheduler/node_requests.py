@@ -1,0 +1,130 @@
+"""What users ask of nodes and their disks, as changes of the state.
+
+Every function gives a state out of a state, or raises NotThere, Conflict or NotPossible, and then nothing has
+changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from artesian.model.disk import Tombstone
+from artesian.model.errors import Conflict, NotPossible, NotThere
+from artesian.model.names import server_name
+from artesian.model.node import NodeState
+from artesian.model.observation import Observation
+from artesian.model.state import FrameworkState, with_item
+
+
+def remove_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
+    """Take a node out: its data moves away first."""
+    known_node(state, seen, name)
+    _check_managers_fit(state, seen, name)
+    _check_copies_fit(state, seen, name)
+    users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
+    if users:
+        raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
+    return state.with_node(name, leaving=True, in_maintenance=False)
+
+
+def _check_managers_fit(state: FrameworkState, seen: Observation, name: str) -> None:
+    """Each manager needs a node of its own among those that stay."""
+    managers = len(state.engine.managers) if state.engine is not None else 0
+    staying = [
+        node.name
+        for node in seen.nodes
+        if node.name != name
+        and node.state is not NodeState.GONE
+        and state.node(node.name).joined
+        and not state.node(node.name).leaving
+    ]
+    if len(staying) < managers:
+        raise NotPossible(
+            f"without node {name} there would be {len(staying)} nodes, and {managers} managers need as many"
+        )
+
+
+def _check_copies_fit(state: FrameworkState, seen: Observation, name: str) -> None:
+    """What is in a pool needs two servers among those that stay."""
+    engine = seen.engine
+    for pool in engine.pools if engine is not None else ():
+        servers = (
+            {device.server for device in engine.devices if device.pool == pool.name} if engine else set()
+        )
+        leaving = {
+            server_name(node, pool.name.domain)
+            for node, record in state.nodes.items()
+            if node == name or record.leaving
+        }
+        if pool.used_bytes and len(servers) > 1 >= len(servers - leaving) and leaving & servers:
+            raise NotPossible(
+                f"without node {name} all disks of pool {pool.name} would be on one node, and there would be "
+                "one copy only of what is in it"
+            )
+
+
+def add_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
+    """Use a node (again)."""
+    if seen.node(name) is None:
+        raise NotThere(f"there is no node {name}; there are {_names(seen)}")
+    return state.with_node(name, leaving=False)
+
+
+def maintain_node(
+    state: FrameworkState, seen: Observation, name: str, *, in_maintenance: bool
+) -> FrameworkState:
+    """Put a node in maintenance, or take it out."""
+    known_node(state, seen, name)
+    if in_maintenance and state.node(name).leaving:
+        raise Conflict(f"node {name} is being removed")
+    users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
+    if in_maintenance and users:
+        raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
+    return state.with_node(name, in_maintenance=in_maintenance)
+
+
+def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
+    """Take a disk out of its pool, named by its path, its last part, or its identity; it does not come back
+    by itself."""
+    identity = find_disk(state, seen, node, disk)
+    if identity in state.tombstones:
+        return state
+    tombstone = Tombstone(identity, "somebody has removed it")
+    tombstones = with_item(state.tombstones, identity, tombstone)
+    return replace(state, tombstones=tombstones, approval=None)  # what was agreed to did not know of this
+
+
+def return_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
+    """Let a disk that was removed be taken again, if it is free."""
+    identity = find_disk(state, seen, node, disk)
+    if identity not in state.tombstones:
+        raise Conflict(f"{disk} of node {node} has not been removed")
+    if identity in state.claims:
+        raise Conflict(f"{disk} of node {node} is still being removed")
+    left = {key: value for key, value in state.tombstones.items() if key != identity}
+    return replace(state, tombstones=MappingProxyType(left))
+
+
+def find_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> str:
+    """The identity of a node's disk. Raises NotThere."""
+    found = seen.node(node)
+    for one in found.disks if found is not None else ():
+        if one.identity is not None and (
+            disk == one.identity or one.is_called(disk) or one.path.endswith(f"/{disk}")
+        ):
+            return one.identity
+    for identity, claim in state.claims.items():
+        if claim.node == node and disk in (identity, claim.path, claim.path.rpartition("/")[2]):
+            return identity
+    raise NotThere(f"node {node} has no disk {disk}; look at: artesian disk list")
+
+
+def known_node(state: FrameworkState, seen: Observation, name: str) -> None:
+    """Raises NotThere for a node that is not in use."""
+    if name not in state.nodes:
+        raise NotThere(f"there is no node {name} in use; there are {_names(seen)}")
+
+
+def _names(seen: Observation) -> str:
+    return ", ".join(node.name for node in seen.nodes) or "none"

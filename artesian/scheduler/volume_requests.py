@@ -1,0 +1,189 @@
+"""What users ask of volumes, as changes of the state.
+
+Every function gives a state out of a state, or raises NotThere, Conflict or NotPossible, and then nothing has
+changed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from posixpath import normpath
+from types import MappingProxyType
+
+from artesian.model.disk import PoolName
+from artesian.model.errors import Conflict, NotPossible, NotThere
+from artesian.model.observation import Observation
+from artesian.model.state import FrameworkState
+from artesian.model.wishes import VolumeWish
+from artesian.scheduler.node_requests import known_node
+
+_VOLUME_NAME = re.compile(r"(?![0-9a-f]{16}$)[A-Za-z0-9][A-Za-z0-9._-]{0,30}")  # and no id
+_GIB = 1 << 30
+_MOST_BYTES = 1 << 50
+
+
+def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) -> FrameworkState:
+    """A new volume."""
+    if _VOLUME_NAME.fullmatch(wish.name) is None:
+        raise NotPossible(
+            f"{wish.name!r} is no name for a volume: up to 31 letters, digits, dots, dashes and underscores, "
+            "and not 16 hexadecimal digits, as ids are"
+        )
+    if wish.name in state.volumes:
+        raise Conflict(f"there is a volume {wish.name} already")
+    if seen.engine is not None and seen.engine.volume(wish.name) is not None:
+        raise Conflict(f"the engine has a volume {wish.name} that is not ours")
+    if seen.engine is not None and seen.engine.pool(wish.pool) is None:
+        known = ", ".join(str(pool.name) for pool in seen.engine.pools) or "none"
+        raise NotThere(f"there is no pool {wish.pool}; there are {known}")
+    _check_size(wish.size_bytes)
+    if wish.node is not None:
+        _attachable(state, seen, wish.node)
+    _check_mount_path(state, wish)
+    return state.with_volume(wish)
+
+
+def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
+    """Make a volume that is in the engine already one of ours, as it is. Nobody else may be using it."""
+    if name in state.volumes:
+        raise Conflict(f"volume {name} is ours already")
+    volume = seen.engine.volume(name) if seen.engine is not None else None
+    if volume is None:
+        ours = {wish.engine_id for wish in state.volumes.values()}
+        others = seen.engine.volumes if seen.engine is not None else ()
+        known = ", ".join(sorted(one.name for one in others if one.id not in ours)) or "none"
+        raise NotThere(f"the engine has no volume {name}; those that are not ours are {known}")
+    if volume.mapped_to or volume.mapped_read_only:
+        raise Conflict(f"volume {name} is mapped to a client that is not ours: it has to be unmapped first")
+    wish = VolumeWish(name, volume.pool, volume.size_bytes, volume.thick, engine_id=volume.id, begun=True)
+    return state.with_volume(wish)
+
+
+def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes: int) -> FrameworkState:
+    """Make a volume larger. It never becomes smaller; a wish that has not come true can be taken back."""
+    wish = find_volume(state, name)
+    _check_size(size_bytes)
+    volume = seen.engine.volume_with_id(wish.engine_id) if seen.engine is not None else None
+    has_bytes = volume.size_bytes if volume is not None else wish.size_bytes
+    if size_bytes < has_bytes:
+        raise NotPossible(
+            f"volume {name} has {has_bytes // _GIB} GiB, and volumes do not shrink: data would be lost"
+        )
+    return state.with_volume(replace(wish, size_bytes=size_bytes))
+
+
+def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name: str) -> FrameworkState:
+    """Give a volume another name; whoever uses it is not disturbed."""
+    wish = find_volume(state, name)
+    if wish.engine_id is None:
+        raise Conflict(f"volume {name} is still being made")
+    if new_name in state.volumes:
+        raise Conflict(f"there is a volume {new_name} already")
+    if _VOLUME_NAME.fullmatch(new_name) is None:
+        raise NotPossible(f"{new_name!r} is no name for a volume")
+    if seen.engine is not None and seen.engine.volume(new_name) is not None:
+        raise Conflict(f"the engine has a volume {new_name} that is not ours")
+    volumes = {key: value for key, value in state.volumes.items() if key != name}
+    renamed = replace(wish, name=new_name)
+    return replace(state, volumes=MappingProxyType({**volumes, new_name: renamed}))
+
+
+def delete_volume(state: FrameworkState, name: str) -> FrameworkState:
+    """Delete a volume that nobody uses, and all that is in it."""
+    wish = find_volume(state, name)
+    if wish.node is not None:
+        raise Conflict(f"volume {name} is on node {wish.node}: detach it first")
+    return state.with_volume(replace(wish, deleted=True))
+
+
+def attach_volume(
+    state: FrameworkState,
+    seen: Observation,
+    name: str,
+    node: str,
+    *,
+    mount_path: str | None,
+    fstype: str | None,
+    force: bool,
+) -> FrameworkState:
+    """Bring a volume to a node; away from where it is. `force` cuts a node off that does not let go."""
+    wish = find_volume(state, name)
+    _attachable(state, seen, node)
+    forced_from = _holder(state, seen, wish, node) if force else wish.forced_from
+    if wish.node == node and mount_path is None:
+        mount_path = wish.mount_path
+    wanted = replace(
+        wish,
+        node=node,
+        mount_path=mount_path,
+        fstype=fstype or wish.fstype,
+        forced_from=forced_from if forced_from != node else None,
+    )
+    _check_mount_path(state, wanted)
+    return state.with_volume(wanted)
+
+
+def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force: bool) -> FrameworkState:
+    """Let a volume be nowhere."""
+    wish = find_volume(state, name)
+    forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
+    return state.with_volume(replace(wish, node=None, mount_path=None, forced_from=forced_from))
+
+
+def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str | None) -> str | None:
+    """The node that may write to a volume now, wherever it is wished to be."""
+    engine = seen.engine
+    volume = engine.volume_with_id(wish.engine_id) if engine is not None else None
+    if engine is not None and volume is not None:
+        for node in sorted(state.nodes):
+            if node != but and state.guid_of(node) in volume.mapped_to:
+                return node
+    return wish.node if wish.node != but else wish.forced_from
+
+
+def find_volume(state: FrameworkState, name: str) -> VolumeWish:
+    """Raises NotThere."""
+    wish = state.volumes.get(name)
+    if wish is None or wish.deleted:
+        known = ", ".join(sorted(one for one, it in state.volumes.items() if not it.deleted)) or "none"
+        raise NotThere(f"there is no volume {name}; there are {known}")
+    return wish
+
+
+def default_pool(seen: Observation) -> PoolName:
+    """The only pool. Raises NotThere or Conflict."""
+    pools = seen.engine.pools if seen.engine is not None else ()
+    if not pools:
+        raise NotThere("there is no storage pool yet")
+    if len(pools) > 1:
+        raise Conflict(f"say which pool: {', '.join(str(pool.name) for pool in pools)}")
+    return pools[0].name
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > _MOST_BYTES:
+        raise NotPossible(f"a volume has at most {_MOST_BYTES // _GIB} GiB")
+    if size_bytes <= 0 or size_bytes % _GIB:
+        above = max(1, -(-size_bytes // _GIB))
+        raise NotPossible(f"the size of a volume is a multiple of 1 GiB; the next one is {above}GiB")
+
+
+def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:
+    known_node(state, seen, node)
+    if state.node(node).leaving:
+        raise Conflict(f"node {node} is being removed")
+    if state.node(node).in_maintenance:
+        raise Conflict(f"node {node} is in maintenance: artesian node maintain {node} --end")
+    if not state.node(node).is_client:
+        raise Conflict(f"node {node} has no client yet, so it cannot use volumes")
+
+
+def _check_mount_path(state: FrameworkState, wish: VolumeWish) -> None:
+    """No two volumes at one place."""
+    if wish.node is None or wish.mount_path is None:
+        return
+    for name, other in sorted(state.volumes.items()):
+        there = other.node == wish.node and not other.deleted and name != wish.name
+        if there and other.mount_path and normpath(other.mount_path) == normpath(wish.mount_path):
+            raise Conflict(f"volume {name} is mounted at {other.mount_path} of node {wish.node} already")
