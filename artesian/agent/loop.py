@@ -129,7 +129,7 @@ class Agent:
 
     def _make_so(self, assignment: Assignment) -> str:
         """One step towards the assignment; what went wrong with processes, empty if nothing did."""
-        self._volumes.ensure(assignment.volumes)
+        self._volumes.ensure(assignment.volumes, discard=assignment.discard)
         try:
             if assignment.stop:
                 changed = [] if self._volumes.seen() else self._engine.stop()

@@ -26,6 +26,7 @@ class _Work(NamedTuple):
 
     result: Future[str]
     generation: int | None
+    discards: bool = False
 
 
 class NodeVolumes:
@@ -36,14 +37,16 @@ class NodeVolumes:
         self._node = node
         self._address_of = address_of
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="volume")
+        self._discarding = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="discarding")
         self._working: dict[str, _Work] = {}
         self._generations: dict[str, int] = {}  # of the volumes that are assigned
         self._problems: dict[str, str] = {}
         self._sizes: dict[str, int] = {}  # to which each was grown last
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def ensure(self, volumes: Iterable[AssignedVolume]) -> None:
-        """Begin whatever is missing; nothing waits for a volume that hangs."""
+    def ensure(self, volumes: Iterable[AssignedVolume], *, discard: bool = False) -> None:
+        """Begin whatever is missing; nothing waits for a volume that hangs. `discard`: what is not assigned
+        is let go of even if it cannot be flushed."""
         assigned = {volume.volume_id: volume for volume in volumes}
         self._generations = {volume_id: volume.generation for volume_id, volume in assigned.items()}
         self._collect()
@@ -56,7 +59,15 @@ class NodeVolumes:
                 work = self._pool.submit(self._bring, volume)
                 self._working[volume_id] = _Work(work, volume.generation)
         for volume_id in attached:
-            if volume_id not in assigned and volume_id not in self._working:
+            if volume_id in assigned:
+                continue
+            work_under_way = self._working.get(volume_id)
+            if discard and not (work_under_way is not None and work_under_way.discards):
+                # Beside an attempt that hangs, which ends with the processes behind the device.
+                self._working[volume_id] = _Work(
+                    self._discarding.submit(self._discard, volume_id), None, True
+                )
+            elif work_under_way is None:
                 self._working[volume_id] = _Work(self._pool.submit(self._let_go, volume_id), None)
 
     def seen(self) -> tuple[SeenAttachment, ...]:
@@ -107,6 +118,7 @@ class NodeVolumes:
     def close(self) -> None:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._discarding.shutdown(wait=False, cancel_futures=True)
 
     def _collect(self) -> None:
         for volume_id, work in list(self._working.items()):
@@ -180,6 +192,18 @@ class NodeVolumes:
                 raise
         except (AttachError, OSError) as error:
             return " ".join(str(error).split())
+        return ""
+
+    def _discard(self, volume_id: str) -> str:
+        """Detach, and lose what is not written; what went wrong, empty if nothing did."""
+        folder = self._folder / volume_id
+        self._sizes.pop(volume_id, None)
+        try:
+            attaching.cut_off(folder)
+            attaching.detach(folder, discard=True)
+        except (AttachError, OSError) as error:
+            return " ".join(str(error).split())
+        log.warning("a volume was let go of without what was not written yet", volume=volume_id)
         return ""
 
 

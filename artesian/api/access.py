@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -29,6 +30,21 @@ TheScheduler = Annotated[Scheduler, Depends(scheduler_of)]
 async def require_user(scheduler: TheScheduler, credentials: Credentials) -> None:
     """Raises HTTPException 401."""
     _check(credentials, scheduler.memory.secrets.api_token)
+
+
+async def require_sound_text(request: Request) -> None:
+    """Raises HTTPException 400 for text that no file and no answer could hold: half of a surrogate pair."""
+    if request.method in ("GET", "HEAD"):
+        return
+    try:
+        json.dumps(await request.json(), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise HTTPException(400, f"the text in the request is not sound: {error.reason}") from None
+    except ValueError:
+        return  # whoever reads the request says what is wrong with it
+
+
+USER_ONLY = [Depends(require_user), Depends(require_sound_text)]  # what every route for users depends on
 
 
 async def require_agent(node: str, scheduler: TheScheduler, credentials: Credentials) -> None:

@@ -45,7 +45,7 @@ def explain_problems(application: FastAPI) -> None:
 
     @application.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        kinds = {401: "unauthorized", 403: "forbidden", 404: "not-there", 405: "method"}
+        kinds = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-there", 405: "method"}
         answer = problem(error.status_code, kinds.get(error.status_code, "http"), str(error.detail))
         answer.headers.update(error.headers or {})
         return answer

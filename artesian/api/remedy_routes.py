@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from artesian.api import remedy_views
-from artesian.api.access import TheScheduler, TheVerdict, require_user
+from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.model.event import Event
 from artesian.scheduler import remedy_requests
 
 Document = dict[str, Any]
-routes = APIRouter(prefix="/v1", tags=["remedies"], dependencies=[Depends(require_user)])
+routes = APIRouter(prefix="/v1", tags=["remedies"], dependencies=USER_ONLY)
 
 
 class Word(BaseModel):

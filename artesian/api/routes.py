@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from artesian.api import views
-from artesian.api.access import TheScheduler, TheVerdict, require_user
+from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
 from artesian.model.state import Stopping
@@ -20,7 +20,7 @@ from artesian.scheduler.verdict import pass_verdict
 
 Document = dict[str, Any]
 _PASS_TIMEOUT_S = 20.0
-routes = APIRouter(prefix="/v1", tags=["cluster"], dependencies=[Depends(require_user)])
+routes = APIRouter(prefix="/v1", tags=["cluster"], dependencies=USER_ONLY)
 
 
 class ApprovalRequest(BaseModel):
@@ -102,8 +102,9 @@ def put_stopping(
     stopping: Annotated[Stopping, Body(embed=True)],
     force: Annotated[bool, Body(embed=True)] = False,
 ) -> Document:
-    """Let go of all volumes (`volumes`), end all processes too (`all`), or begin again (`no`). `force`: even
-    though others lose what these nodes keep for them."""
+    """Let go of all volumes (`volumes`), also of those whose storage does not answer (`discard`), end all
+    processes too (`all`), or begin again (`no`). `force`: even though others lose what these nodes keep for
+    them."""
     event = Event("stopping", stopping, "somebody has asked for it")
     scheduler.memory.change(lambda state: requests.stop_everything(state, stopping, force=force), [event])
     return {"stopping": stopping}

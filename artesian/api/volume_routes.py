@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from artesian.api import views
-from artesian.api.access import TheScheduler, TheVerdict, require_user
+from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.model.disk import PoolName
 from artesian.model.errors import NotPossible
 from artesian.model.event import Event
@@ -18,7 +18,7 @@ from artesian.model.wishes import VolumeWish
 from artesian.scheduler import volume_requests
 
 Document = dict[str, Any]
-routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=[Depends(require_user)])
+routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=USER_ONLY)
 
 
 class _Request(BaseModel):

@@ -88,6 +88,14 @@ def detach(folder: Path, *, force: bool = False, discard: bool = False) -> bool:
         return True
 
 
+def cut_off(folder: Path) -> None:
+    """End the processes behind the device: whoever waits for it gets errors, and nothing is written any more.
+
+    Unlike `detach` it does not wait for whoever is at work on the same attachment. Raises ToolFailed.
+    """
+    daemons.kill(str(folder.resolve()))
+
+
 def prepare_to_flush(folder: Path, known: Record, *, force: bool) -> None:
     """See to it that what is written next does not wait for ever for a server that is not there.
 

@@ -17,6 +17,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +41,7 @@ SCHEDULER_HOST = 253  # the last number of its address
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 _MAX_FOLDER_BYTES = 60  # sockets are made below it, and the kernel limits their paths
 _STOP_TIMEOUT_S = 20.0
+_JUST_STARTED_S = 0.1  # a process that was just starting has written down by then who it is
 _NAMED_TIMEOUT_S = 5.0  # within which an agent that was started says who it is
 _MIN_DISK_BYTES = 64 << 20
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -160,7 +162,9 @@ class LocalCluster:
         """As if its power went: everything that runs on it is killed; the number of processes."""
         folder = self._node_folder(name)
         (folder / "off").touch()  # an agent that comes to life from here on ends at once
-        killed = self._end_agent(name, _kill)  # first, as it would start the others again
+        killed = self._end_agent(name, _kill_group)  # first, as it would start the others again
+        killed += self._kill(self._engine_pid_files(name))
+        time.sleep(_JUST_STARTED_S)
         killed += self._kill(self._engine_pid_files(name))
         for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
             with contextlib.suppress(AttachError):
@@ -321,6 +325,14 @@ def _kill(identity: ProcessIdentity) -> bool:
     sent = processes.send(identity, signal.SIGKILL)
     processes.wait_until_ended([identity], 10.0)
     return sent
+
+
+def _kill_group(identity: ProcessIdentity) -> bool:
+    """An agent with whatever it is just starting."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(identity.process_id) == identity.process_id and identity.is_alive:
+            os.killpg(identity.process_id, signal.SIGKILL)
+    return _kill(identity)
 
 
 def _stop(identity: ProcessIdentity) -> None:

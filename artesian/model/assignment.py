@@ -48,6 +48,7 @@ class Assignment:
     volumes: tuple[AssignedVolume, ...] = ()
     revision: int = 0  # of the node's volumes: an assignment that says the same as an older one is another
     stop: bool = False  # everything is to be let go of and ended, in good order
+    discard: bool = False  # volumes that are not assigned are let go of at once, whatever is not written yet
 
 
 def assignment_from_json(document: dict[str, Any]) -> Assignment:

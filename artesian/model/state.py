@@ -22,6 +22,7 @@ class Stopping(StrEnum):
 
     NO = "no"
     VOLUMES = "volumes"  # nodes let go of volumes, and nothing is changed any more
+    DISCARD = "discard"  # also of those whose storage does not answer: what was not written is lost
     ALL = "all"  # and then end their processes
 
 

@@ -36,6 +36,7 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         secret_digest=engine.secret_digest,
         volumes=_volumes(state, node) if state.stopping is Stopping.NO else (),
         stop=state.stopping is Stopping.ALL,
+        discard=state.stopping is Stopping.DISCARD,
     )
 
 

@@ -134,6 +134,31 @@ def test_what_is_left_is_thrown_away_where_the_volume_is_not_offered_any_more(no
     assert [one.name for one in sorted(node.path.iterdir()) if one.name != "lost+found"] == ["synced"]
 
 
+def test_a_volume_whose_storage_hangs_is_cut_off_when_that_is_asked_for(node: Node) -> None:
+    """Also while an attempt to let go of it in good order waits for ever."""
+    node.ensure(node.assigned(1))
+    (node.path / "file").write_text("not synced")
+    node.server.hang()
+    node.volumes.ensure([])
+    time.sleep(0.2)
+    assert node.volumes.is_working or node.volumes.problems()
+    deadline = time.monotonic() + 60
+    while node.volumes.seen():
+        assert time.monotonic() < deadline
+        node.volumes.ensure([], discard=True)
+        time.sleep(0.05)
+    assert not node.bridges()
+    assert mounts.mounted_at(node.path) is None
+    assert node.volumes.problems() == ()
+
+
+def test_what_is_assigned_is_not_discarded(node: Node) -> None:
+    node.ensure(node.assigned(1))
+    before = only(node)
+    node.volumes.ensure([node.assigned(1)], discard=True)
+    assert only(node) == before
+
+
 def test_waiting_for_the_engine_is_not_told_of(node: Node) -> None:
     """The engine maps a volume when nothing of it is left on the node; letting go of it is told of."""
     node.offer(False)

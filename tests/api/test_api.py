@@ -215,6 +215,17 @@ def test_what_is_no_json_is_malformed(api: Access) -> None:
     explained(answer, 400, "malformed")
 
 
+@pytest.mark.parametrize("path", ["/v1/volumes", "/v1/remedies/r1/reject"])
+def test_half_a_character_is_malformed(api: Access, path: str) -> None:
+    headers = {
+        "Authorization": f"Bearer {api.scheduler.memory.secrets.api_token}",
+        "Content-Type": "application/json",
+    }
+    body = rb'{"name": "\ud800", "size_bytes": 1073741824, "who": "\ud800"}'
+    answer = api.client.post(path, content=body, headers=headers)
+    assert "not sound" in explained(answer, 400, "malformed")
+
+
 def test_a_number_too_large_for_the_store_is_malformed(tmp_path: Path) -> None:
     from artesian.store.sqlite import SqliteStore
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,11 @@ class NbdServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def hang(self) -> None:
+        """Take requests, and answer none of them."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def grow(self, size_bytes: int) -> None:
         os.truncate(self.file, size_bytes)

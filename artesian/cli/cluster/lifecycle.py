@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -18,13 +18,15 @@ from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output, Progress
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
+from artesian.embedded.errors import EngineError
 from artesian.embedded.local.errors import InTheWay, TookTooLong
 from artesian.host.files import locked
-from artesian.model.errors import NotPossible, NotThere
+from artesian.model.errors import ArtesianError, NotPossible, NotThere
 
 _WATCH_S = 1.0
 _AGENTS_TIMEOUT_S = 30.0
 _ENGINE_TIMEOUT_S = 60.0
+_LETTING_GO_S = 20.0
 _DEFAULT_NODES, _DEFAULT_DISKS = 3, 2
 
 
@@ -76,6 +78,12 @@ def down(
     force: Annotated[
         bool, typer.Option("--force", help="Even though others use the disks, through an adopted engine.")
     ] = False,
+    discard: Annotated[
+        bool,
+        typer.Option(
+            "--discard", help="Lose what a volume whose storage does not answer has not written yet."
+        ),
+    ] = False,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 60.0,
     as_json: common.Json = False,
@@ -88,12 +96,14 @@ def down(
         raise NotThere(f"there is no cluster in {folder}")
     if destroy and not yes:
         confirm(f"Delete the cluster in {folder} and all its data?", NotPossible)
+    elif not yes:
+        _ask_before_detaching(folder)
     receipt: list[str] = []
     with output.progress() as say:
         if scheduler_process.ensure(folder, unless=lambda: _nothing_runs(cluster)) is None:
             receipt.append("nothing was running")
         else:
-            receipt += _stop(folder, cluster, force, timeout_s, say)
+            receipt += _stop(folder, cluster, Ending(force, discard, timeout_s), say)
     if destroy:
         cluster.check_nothing_runs()
         shutil.rmtree(folder)
@@ -187,17 +197,35 @@ def _engine_away(api: Api) -> str | None:
     return f"waiting for the engine: {engine['problem']}"
 
 
-def _stop(folder: Path, cluster: LocalCluster, force: bool, timeout_s: float, say: Progress) -> list[str]:
+def _ask_before_detaching(folder: Path) -> None:
+    """At a terminal somebody is asked before volumes go away under their users; a script means it."""
+    try:
+        attached = _attached(Api(folder)) if sys.stdin.isatty() else []
+    except (ArtesianError, EngineError):
+        return  # what does not answer is started first
+    if attached:
+        confirm(f"Detach {len(attached)} volumes ({', '.join(attached)}) and end everything?", NotPossible)
+
+
+class Ending(NamedTuple):
+    """How far somebody wants to go with ending everything."""
+
+    force: bool
+    discard: bool
+    timeout_s: float
+
+
+def _stop(folder: Path, cluster: LocalCluster, ending: Ending, say: Progress) -> list[str]:
     """End everything in good order; what was done."""
     api = Api(folder)
     if api.get("/status")["stopping"] == "all":
-        api.put("/stopping", {"stopping": "volumes", "force": force})  # agents are needed again
+        api.put("/stopping", {"stopping": "volumes", "force": ending.force})  # agents are needed again
     _wait_for_agents(api, say)
-    receipt = _let_go(api, force, timeout_s, say)
+    receipt = _let_go(api, ending, say)
     say("stopping processes …")
-    api.put("/stopping", {"stopping": "all", "force": force})
+    api.put("/stopping", {"stopping": "all", "force": ending.force})
     running = _running(api)
-    wait_for(lambda: _what_runs(api), timeout_s, say)
+    wait_for(lambda: _what_runs(api), ending.timeout_s, say)
     receipt += [f"stopped {name} on {node}" for node, name in running]
     names = [node.name for node in cluster.nodes()]
     receipt += [f"stopped the agent of {name}" for name in names if cluster.stop_agent(name)]
@@ -213,19 +241,34 @@ def _nothing_runs(cluster: LocalCluster) -> bool:
     return True
 
 
-def _let_go(api: Api, force: bool, timeout_s: float, say: Progress) -> list[str]:
+def _let_go(api: Api, ending: Ending, say: Progress) -> list[str]:
     """Detach all volumes; if one is in use, everything goes on as before. Raises InTheWay."""
     attached = _attached(api)
-    api.put("/stopping", {"stopping": "volumes", "force": force})
-    try:
-        wait_for(
-            lambda: "; ".join(f"volume on {one}" for one in _attached(api)) or None, min(timeout_s, 20.0), say
-        )
-    except TookTooLong:
+    left = _detached(api, "volumes", ending, say)
+    discarded: list[str] = []
+    if left and ending.discard:
+        discarded, left = left, _detached(api, "discard", ending, say)
+    if left:
         problems = [one for node in api.get("/nodes") for one in node["problems"]]
         api.put("/stopping", {"stopping": "no"})
-        raise InTheWay(f"nothing was stopped: {'; '.join(problems) or 'volumes are in use'}") from None
-    return [f"detached {one}" for one in attached]
+        hint = "" if ending.discard else "; if their storage is not to come back, use --discard"
+        raise InTheWay(f"nothing was stopped: {'; '.join(problems) or 'volumes are in use'}{hint}")
+    done = [f"detached {one}" for one in attached if one not in discarded]
+    return done + [f"cut off {one}: what was not written yet is lost" for one in discarded]
+
+
+def _detached(api: Api, how: str, ending: Ending, say: Progress) -> list[str]:
+    """Let nodes let go of everything; what is still attached after a while."""
+    api.put("/stopping", {"stopping": how, "force": ending.force})
+    try:
+        wait_for(
+            lambda: "; ".join(f"volume on {one}" for one in _attached(api)) or None,
+            min(ending.timeout_s, _LETTING_GO_S),
+            say,
+        )
+    except TookTooLong:
+        return _attached(api)
+    return []
 
 
 def _attached(api: Api) -> list[str]:

@@ -165,8 +165,8 @@ def add_machine(
     cluster = _cluster(folder)
     if any(one.name == name for one in cluster.nodes()):
         raise Conflict(f"there is a machine {name} already; a disk more is: artesian local add-disk {name}")
-    cluster.add_node(name)
-    paths = [str(cluster.add_disk(name, disk_size or DEFAULT_DISK_BYTES)) for _ in range(disks)]
+    cluster.add_node(name, [(None, disk_size or DEFAULT_DISK_BYTES)] * disks)
+    paths = [str(path) for path in sorted(cluster.dev(name).iterdir())]
     Output(as_json).result({"node": name, "disks": paths}, f"Machine {name} has {disks} raw disks.")
 
 
