@@ -19,7 +19,6 @@ from types import MappingProxyType
 from artesian.model.disk import PoolName
 from artesian.model.observation import Observation
 from artesian.model.sizes import format_size
-from artesian.remedy.capacity import capacities
 from artesian.remedy.words import rough_duration
 
 FINE_S = 5.0  # samples are no closer than this
@@ -137,13 +136,14 @@ def _thinned(samples: tuple[Sample, ...], now_s: float) -> tuple[Sample, ...]:
 # --- what will be
 
 
-def forecasts(history: History, seen: Observation, now_s: float) -> dict[PoolName, Forecast]:
-    """Of every pool that is seen."""
+def forecasts(
+    history: History, seen: Observation, capacity: Mapping[PoolName, int], now_s: float
+) -> dict[PoolName, Forecast]:
+    """Of every pool that is seen; `capacity` says how many bytes each can hold."""
     if seen.engine is None:
         return {}
-    room = capacities(seen.engine)
     return {
-        pool.name: forecast(history, now_s, str(pool.name), pool.used_bytes, room[pool.name])
+        pool.name: forecast(history, now_s, str(pool.name), pool.used_bytes, capacity[pool.name])
         for pool in seen.engine.pools
     }
 

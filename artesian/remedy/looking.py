@@ -11,6 +11,7 @@ from artesian.model.observation import Observation
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
 from artesian.model.topology import DiskVerdict
+from artesian.remedy.capacity import capacities
 from artesian.remedy.defaults import expansion_lead_s
 from artesian.remedy.firing import Firing, FiringMemory, Key, evaluate
 from artesian.remedy.forecast import Forecast, History, forecasts, remember
@@ -45,8 +46,9 @@ def look(
     """
     history = remember(before.history, seen, now_s)
     absences = note_absences(before.absences, seen, state, now_s)
-    expected = MappingProxyType(forecasts(history, seen, now_s))
-    known = Known(expected, absences, expansion_lead_s(spec), device_health or {}, verdicts)
+    capacity = capacities(seen.engine) if seen.engine is not None else {}
+    expected = MappingProxyType(forecasts(history, seen, capacity, now_s))
+    known = Known(expected, absences, expansion_lead_s(spec), device_health or {}, verdicts, capacity)
     measured = measure(seen, state, known)
     firings, memory = evaluate(spec.rules, measured, before.memory, now_s)
     by_key = {(one.rule, one.thing): one for one in firings}

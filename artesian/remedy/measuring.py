@@ -55,7 +55,8 @@ class Known:
 
     `expansion_lead_s`: how long new disks take; None if there are none to be had. `device_health`: what is
     known of devices by their names (`error_count`, `latency_s`, `peers_latency_s`, `smart_failing`).
-    `verdicts`: of the wanted topology; None if it is not known.
+    `verdicts`: of the wanted topology; None if it is not known. `capacity`: what each pool can hold, in
+    bytes, if it has been worked out already.
     """
 
     forecasts: Mapping[PoolName, Forecast] = field(default_factory=lambda: MappingProxyType({}))
@@ -63,6 +64,7 @@ class Known:
     expansion_lead_s: float | None = None
     device_health: Mapping[str, Values] = field(default_factory=lambda: MappingProxyType({}))
     verdicts: tuple[DiskVerdict, ...] | None = None
+    capacity: Mapping[PoolName, int] | None = None
 
 
 def note_absences(before: Absences, seen: Observation, state: FrameworkState, now_s: float) -> Absences:
@@ -159,7 +161,7 @@ def _free_disks(verdicts: Iterable[DiskVerdict] | None) -> Counter[str] | None:
 
 def _pools(engine: EngineSeen, known: Known) -> Iterator[Measured]:
     devices = Counter(device.pool for device in engine.devices)
-    room = capacities(engine)
+    room = known.capacity if known.capacity is not None else capacities(engine)
     for pool in sorted(engine.pools, key=lambda one: one.name):
         values: dict[str, float] = {
             "size_bytes": pool.size_bytes,

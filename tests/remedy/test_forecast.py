@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from artesian.remedy.capacity import capacities
 from artesian.remedy.forecast import (
     FINE_S,
     MOST_SAMPLES,
@@ -274,9 +275,10 @@ def test_forecasts_of_all_pools() -> None:
     for at in range(60):
         filling = seen(engine=engine(pools=(pool(used_bytes=9 * GIB + 20 * MIB * at),)))
         history = remember(history, filling, 10.0 * at)
-    found = forecasts(history, filling, 590)
+    assert filling.engine is not None
+    found = forecasts(history, filling, capacities(filling.engine), 590)
     assert found[POOL].time_to_full_s == pytest.approx((18 * GIB - 1180 * MIB) / (2 * MIB), rel=0.001)
-    assert forecasts(history, seen(engine=None), 590) == {}
+    assert forecasts(history, seen(engine=None), {}, 590) == {}
 
 
 def test_a_forecast_costs_little() -> None:
