@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from artesian.api import views
+from artesian.api import pool_views, views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
@@ -162,9 +162,15 @@ def act_on_disk(
 
 
 @routes.get("/pools")
-def pools(verdict: TheVerdict) -> list[Document]:
-    """The storage pools."""
-    return views.pools_view(verdict)
+def pools(scheduler: TheScheduler, verdict: TheVerdict) -> list[Document]:
+    """The storage pools, and when they are full."""
+    return pool_views.pools_view(verdict, scheduler.remediator.last)
+
+
+@routes.get("/pools/{name:path}")
+def pool(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
+    """One pool, `domain/pool`, and when it is full."""
+    return pool_views.pool_view(verdict, scheduler.remediator.last, name)
 
 
 @routes.get("/events")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from artesian.api.pool_views import pools_view
 from artesian.model.changes import EnterMaintenance
 from artesian.model.engine import SeenDevice
 from artesian.model.names import device_name, server_name
@@ -71,7 +72,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         else None,
         "managers": managers_view(state, verdict),
         "nodes": nodes_view(scheduler, verdict),
-        "pools": pools_view(verdict),
+        "pools": pools_view(verdict, scheduler.remediator.last),
         "volumes": volumes_view(state, verdict),
     }
 
@@ -193,23 +194,6 @@ def _device_state(device: SeenDevice | None) -> str | None:
     if device.failed:
         return "failed"
     return "leaving" if device.leaving else "in use"
-
-
-def pools_view(verdict: Verdict) -> list[Document]:
-    """The storage pools."""
-    engine = verdict.seen.engine
-    if engine is None:
-        return []
-    return [
-        asdict(pool)
-        | {
-            "name": str(pool.name),
-            "devices": sum(device.pool == pool.name for device in engine.devices),
-            "is_whole": pool.is_whole,
-            "is_settled": pool.is_settled,
-        }
-        for pool in engine.pools
-    ]
 
 
 def volumes_view(state: FrameworkState, verdict: Verdict) -> list[Document]:

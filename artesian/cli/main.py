@@ -13,7 +13,7 @@ import typer
 
 from artesian.cli import lifecycle, node_commands, volume_commands
 from artesian.cli.cluster import lifecycle as cluster_lifecycle
-from artesian.cli.cluster import nodes, plans, remedies, volumes
+from artesian.cli.cluster import nodes, plans, pools, remedies, volumes
 from artesian.cli.outcome import ExitCode, code_of, sentence
 from artesian.embedded.local.layout import Role
 
@@ -77,7 +77,7 @@ for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(nodes.node, name="node")
 app.add_typer(nodes.disk, name="disk")
-app.add_typer(nodes.pool, name="pool")
+app.add_typer(pools.pool, name="pool")
 app.add_typer(volumes.volume, name="volume")
 app.add_typer(remedies.remedies, name="remedies")
 app.add_typer(nodes.local, name="local")

@@ -1,4 +1,4 @@
-"""`artesian node`, `disk`, `pool`, and `local` for the machines of a local cluster."""
+"""`artesian node`, `disk`, and `local` for the machines of a local cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from artesian.model.errors import Conflict, NotThere
 
 node = typer.Typer(no_args_is_help=True, help="Nodes of the cluster.")
 disk = typer.Typer(no_args_is_help=True, help="Raw disks of the nodes.")
-pool = typer.Typer(no_args_is_help=True, help="Storage pools.")
 local = typer.Typer(no_args_is_help=True, help="The machines of a local cluster: add, switch off and on.")
 
 Disk = Annotated[str, typer.Argument(metavar="DISK", help="A disk's path, name or identity.")]
@@ -142,15 +141,6 @@ def return_disk(
     """Let a disk that was removed be taken again, if it is free."""
     document = Api(folder).post(f"/nodes/{name}/disks/return", {"disk": which})
     Output(as_json).result(document, f"Disk {which} of node {name} may be taken again.")
-
-
-@pool.command("list")
-def list_pools(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
-    """Show the pools."""
-    from artesian.cli.cluster.tables import pool_table
-
-    document = Api(folder).get("/pools")
-    Output(as_json).result(document, lambda: pool_table(document))
 
 
 @local.command("add")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from artesian.cli.tables import table_of
 from artesian.model.sizes import format_size
+from artesian.remedy.words import rough_duration
 
 Document = dict[str, Any]
 
@@ -65,13 +66,50 @@ def pool_table(pools: list[Document]) -> RenderableType:
                 str(pool["devices"]),
                 format_size(pool["size_bytes"]),
                 format_size(pool["used_bytes"]),
+                _share(pool["used_share"]),
+                _full_in(pool["forecast"]),
                 format_size(pool["free_bytes"]),
                 f"{pool['spare_percentage']} %",
                 format_size(pool["degraded_bytes"]),
             )
         )
-    columns = ("pool", "state", "devices", "size", "used", "free", "spare", "degraded")
+    columns = ("pool", "state", "devices", "size", "used", "", "full in", "free", "spare", "degraded")
     return table_of(columns, rows, "Pools  (size and used: all copies; free: for volumes)")
+
+
+def pool_text(pool: Document) -> str:
+    """One pool: what it holds, and when it is full."""
+    forecast = pool["forecast"]
+    lines = [
+        f"Pool {pool['name']}: {_share(pool['used_share'])} full",
+        f"  holds {format_size(pool['used_bytes'])}"
+        + (f" of {format_size(pool['capacity_bytes'])}" if pool["capacity_bytes"] is not None else "")
+        + " (all copies), with room for "
+        + f"{format_size(pool['free_bytes'])} of new volumes",
+        f"  {pool['devices']} devices, {format_size(pool['size_bytes'])}, {pool['spare_percentage']} % spare",
+        f"  one copy only: {format_size(pool['degraded_bytes'])}; no copy within reach: "
+        f"{format_size(pool['failed_bytes'])}; to be copied: {format_size(pool['moving_bytes'])}",
+        f"  full in: {_full_in(forecast)} ({forecast['confidence']}, {100 * forecast['sure']:.0f} % sure: "
+        f"{forecast['because']})",
+    ]
+    if forecast["known"] and forecast["high_s"] is not None:
+        lines.append(
+            f"  between {rough_duration(forecast['low_s'])} and {rough_duration(forecast['high_s'])}, "
+            f"at {format_size(forecast['bytes_per_s'])}/s"
+        )
+    lead_s = pool["expansion_lead_s"]
+    has = "no provider can give any" if lead_s is None else f"they take {rough_duration(lead_s)}"
+    return "\n".join([*lines, f"  new disks: {has}"])
+
+
+def _share(share: float | None) -> str:
+    return "?" if share is None else f"{100 * share:.0f} %"
+
+
+def _full_in(forecast: Document) -> str:
+    if not forecast["known"]:
+        return "?"
+    return "-" if forecast["time_to_full_s"] is None else rough_duration(forecast["time_to_full_s"])
 
 
 def volume_table(volumes: list[Document]) -> RenderableType:
