@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from demo import second_half
 from demo.cluster import NEEDS_APPROVAL, Cluster, CommandFailed
 from demo.database import Database, Load, Postgres, Sqlite, find_postgres
 from demo.telling import ROWS, Story
@@ -41,7 +42,7 @@ def bare_nodes(story: Story, cluster: Cluster) -> Path:
     """The plan is shown, and nothing is done before somebody agrees; the disk that must stay as it is."""
     story.chapter("Three bare nodes with two raw disks each, and one disk that holds somebody's files")
     try:
-        cluster.run("up", "--nodes", "3", "--disks-per-node", "2", "--disk-size", "2GiB")
+        cluster.run("up", "--nodes", "3", "--disks-per-node", "2", "--disk-size", "1GiB")
         waited = False
     except CommandFailed as asked:
         waited = asked.code == NEEDS_APPROVAL
@@ -82,7 +83,7 @@ def deploy(story: Story, cluster: Cluster, mountpoint: Path) -> None:
 
 def fourth_node(story: Story, cluster: Cluster, load: Load) -> None:
     story.chapter("A fourth node is put into the rack")
-    cluster.run("local", "add", "node-4", "--disks", "2", "--disk-size", "2GiB")
+    cluster.run("local", "add", "node-4", "--disks", "2", "--disk-size", "1GiB")
     cluster.wait_until("node-4 is seen", _waits_for_node_4, 20.0)
     story.check("it is not touched before somebody agrees", not _node(cluster, "node-4")["roles"])
     began = time.monotonic()
@@ -156,7 +157,6 @@ def take_over(
     story.check(f"every acknowledged row is there: {len(load.acknowledged)} of {len(load.acknowledged)}"
                 if not missing else f"{len(missing)} acknowledged rows are LOST",
                 not missing, acknowledged_rows=len(load.acknowledged))  # fmt: skip
-    database.stop()
     cluster.run("local", "on", "node-1")
     cluster.wait_healthy()
     story.check("node-1 came back and left the volume where it is now",
@@ -195,6 +195,12 @@ def tell(story: Story, folder: Path) -> None:
         manager_dies(story, cluster, load)
         framework_dies(story, cluster, load)
         take_over(story, cluster, database, load, mountpoint, folder)
+        story.chapter("The second half: the cluster mends itself")
+        load = Load(database.writer(), max(load.acknowledged) + 1)
+        filler = second_half.fills_up(story, cluster, load, folder)
+        second_half.disk_dies(story, cluster, load, filler)
+        second_half.everything_is_there(story, database, load, filler)
+        database.stop()
         ending(story, cluster, foreign, before)
     finally:
         if database is not None:

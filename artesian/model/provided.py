@@ -24,12 +24,16 @@ class DiskRequest:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What would come of a request. `refused`: why it cannot be had, in words; empty if it can."""
+    """What would come of a request. `refused`: why it cannot be had, in words; empty if it can.
+
+    `for_now`: only as the provider does not answer, which says nothing of what it would give.
+    """
 
     size_bytes: int = 0  # in the provider's own steps
     cost_per_month: float = 0.0  # in the currency of the spec's prices
     lead_time_s: float = 0.0  # between asking and a disk that the node sees
     refused: str = ""
+    for_now: bool = False
 
 
 class ProvidedState(StrEnum):

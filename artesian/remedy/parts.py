@@ -29,6 +29,7 @@ from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import over_budget
 
 ATTEMPTS = 3  # for each disk that is needed
+PROVIDER_AWAY_S = 600.0  # for so long a provider that does not answer is asked again, before somebody is told
 NOT_SEEN_S = 300.0  # an attached disk that its node does not report, or may not take, for so long is given up
 
 Quoting = Callable[[str, DiskRequest], Quote]
@@ -93,7 +94,7 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
     if len(remedy.parts) + lacking > ATTEMPTS * max(remedy.disks, FEWEST_DISKS):
         return Choice(detail=f"{len(remedy.parts)} disks were tried: {remedy.parts[-1].detail}", final=True)
     chosen: list[Part] = []
-    refusals: list[str] = []
+    refusals: list[Quote] = []
     for place in _places(remedy, facts, lacking):
         if len(chosen) == lacking:
             break
@@ -104,12 +105,13 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
         state = replace(facts.state, remedies=with_item(facts.state.remedies, remedy.id, draft))
         too_much = over_budget(remedy, part, replace(facts, state=state))
         if too_much is not None:
-            refusals.append(too_much)
+            refusals.append(Quote(refused=too_much))
             break
         chosen.append(part)
     if len(alive) + len(chosen) < min(FEWEST_DISKS, remedy.disks):
-        reason = refusals[0] if refusals else "no node can take another disk"
-        return Choice(detail=f"no disk can be had: {reason}", final=True)
+        reason = refusals[0].refused if refusals else "no node can take another disk"
+        passes = any(one.for_now for one in refusals) and facts.now_s - remedy.changed_s < PROVIDER_AWAY_S
+        return Choice(detail=f"no disk can be had: {reason}", final=not passes)
     return Choice(tuple(chosen))
 
 
@@ -130,7 +132,7 @@ def _places(remedy: Remedy, facts: RemedyFacts, lacking: int) -> list[Place]:
 
 
 def _quoted(
-    remedy: Remedy, facts: RemedyFacts, place: Place, number: int, quote: Quoting, refusals: list[str]
+    remedy: Remedy, facts: RemedyFacts, place: Place, number: int, quote: Quoting, refusals: list[Quote]
 ) -> Part | None:
     """A part from the first provider that can give it."""
     asked = remedy.parameters.get("provider")
@@ -140,7 +142,7 @@ def _quoted(
         token = f"{remedy.id}-{number}"
         offer = quote(provider.name, request_for(facts, token, place.node, place.size_bytes))
         if offer.refused:
-            refusals.append(f"{provider.name} on node {place.node}: {offer.refused}")
+            refusals.append(replace(offer, refused=f"{provider.name} on node {place.node}: {offer.refused}"))
             continue
         return Part(
             token,

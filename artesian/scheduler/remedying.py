@@ -107,7 +107,9 @@ class Remediator:
     def _quote(self, facts: RemedyFacts, name: str, request: DiskRequest) -> Quote:
         try:
             return self._provider(facts.spec, name).quote(request)
-        except (ProviderUnreachable, ProviderRefused) as error:
+        except ProviderUnreachable as error:
+            return Quote(refused=str(error), for_now=True)
+        except ProviderRefused as error:
             return Quote(refused=str(error))
 
     def _advance(self, facts: RemedyFacts) -> None:
@@ -156,6 +158,9 @@ class Remediator:
             self._notifier.tell(facts.spec.notify, failed, event.because)
             return
         before = remedy.parts
+        if choice.detail and not before and choice.detail != remedy.detail:
+            event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} waits: {choice.detail}")
+            self._change(remedy.id, lambda one: replace(one, detail=choice.detail), event)
         if choice.parts:
             where = ", ".join(f"{part.node} ({part.provider})" for part in choice.parts)
             event = Event("remedy", remedy.id, f"disks are asked for on {where}")
