@@ -37,9 +37,13 @@ class PartState(StrEnum):
     GIVEN_UP = "given up"  # it is released, and another one is asked for elsewhere
 
 
+RELEASED = "released"  # the `detail` of a part that was given up, once nothing is left of its disk
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A disk that a remedy gets. `token` is what the provider knows it by."""
+    """A disk that a remedy gets. `token` is what the provider knows it by. `attached_s`: since when the
+    provider says that it is attached; `refused`: it said no, and made nothing."""
 
     token: str
     provider: str
@@ -52,6 +56,18 @@ class Part:
     disk_id: str = ""
     identity: str = ""
     detail: str = ""
+    attached_s: float = 0.0
+    refused: bool = False
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it was given up, and nothing is left of it."""
+        return self.state is PartState.GIVEN_UP and self.detail == RELEASED
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether there is, may be or is to be a disk for it."""
+        return self.state is not PartState.GIVEN_UP or not (self.is_released or self.refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,15 @@ def objection(remedy: Remedy, facts: RemedyFacts) -> str | None:
     if remedy.kind is RemedyKind.NOTIFY:
         return None
     return (
-        _half_a_picture(facts)
+        half_a_picture(facts)
         or _quiet(facts.rule(remedy.rule), facts.now_s)
         or _lane(remedy, facts)
         or _storm(remedy, facts)
     )
 
 
-def _half_a_picture(facts: RemedyFacts) -> str | None:
+def half_a_picture(facts: RemedyFacts) -> str | None:
+    """Why nothing may be begun or chosen now, whatever it is; None if everything is in sight."""
     if facts.state.paused:
         return "everything is paused"
     if facts.seen.engine is None:
@@ -77,7 +78,9 @@ def _storm(remedy: Remedy, facts: RemedyFacts) -> str | None:
 
 
 def too_often(remedy: Remedy, facts: RemedyFacts) -> str | None:
-    """What comes back again and again is not mended by doing the same again."""
+    """What comes back again and again is not mended by doing the same again; to tell of it does no harm."""
+    if remedy.kind is RemedyKind.NOTIFY:
+        return None
     helped = [
         one
         for one in facts.state.remedies.values()
@@ -90,11 +93,22 @@ def too_often(remedy: Remedy, facts: RemedyFacts) -> str | None:
     return f"this has been done {len(helped)} times within a day, and it keeps coming back"
 
 
-def over_budget(remedy: Remedy, wanted: Part, facts: RemedyFacts) -> str | None:
-    """Why one more disk would cost too much; None if there is money for it."""
+def over_budget(
+    remedy: Remedy, wanted: Part, facts: RemedyFacts, *, once_given_back: bool = False
+) -> str | None:
+    """Why one more disk would cost too much; None if there is money for it.
+
+    Disks that were given up count until they are gone, unless `once_given_back` asks how it will be then.
+    """
     rule = facts.rule(remedy.rule)
-    everything = [part for one in facts.state.remedies.values() for part in one.parts]
-    of_rule = [part for one in facts.state.remedies.values() if one.rule == remedy.rule for part in one.parts]
+    counting = [
+        (one.rule, part)
+        for one in facts.state.remedies.values()
+        for part in one.parts
+        if part.may_cost and not (once_given_back and part.state is PartState.GIVEN_UP)
+    ]
+    everything = [part for _, part in counting]
+    of_rule = [part for name, part in counting if name == remedy.rule]
     return _exceeds(facts.spec.budget, everything, wanted, facts.now_s, "the budget") or (
         _exceeds(rule.budget, of_rule, wanted, facts.now_s, f"the budget of rule {rule.name}")
         if rule is not None
@@ -103,7 +117,7 @@ def over_budget(remedy: Remedy, wanted: Part, facts: RemedyFacts) -> str | None:
 
 
 def _exceeds(budget: Budget, parts: list[Part], wanted: Part, now_s: float, name: str) -> str | None:
-    kept = [part for part in parts if part.state is not PartState.GIVEN_UP and part.token != wanted.token]
+    kept = [part for part in parts if part.token != wanted.token]
     today = [part for part in kept if now_s - part.asked_s < DAY_S]
     for limit, spent, more, words in (
         (budget.disks_per_day, len(today), 1, "disks in a day"),

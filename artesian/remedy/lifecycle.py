@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from artesian.model.event import Event
-from artesian.model.remedy import PartState, Remedy, RemedyState
+from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState, with_item
 from artesian.remedy.deeds import DEEDS
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import objection, too_often
+from artesian.remedy.parts import given_up
 from artesian.remedy.proposing import propose
 
 CHECKING_S = 600.0  # how long after everything is done the reason may still be there
@@ -62,8 +63,13 @@ def with_remedy(state: FrameworkState, remedy: Remedy) -> FrameworkState:
 
 
 def moved(remedy: Remedy, to: RemedyState, now_s: float, detail: str = "") -> Remedy:
-    """The remedy in another state."""
-    return replace(remedy, state=to, changed_s=now_s, detail=detail)
+    """The remedy in another state. When it is over, nobody waits any more for disks that were asked for."""
+    parts = remedy.parts if to.is_open else tuple(_over(part, now_s) for part in remedy.parts)
+    return replace(remedy, state=to, changed_s=now_s, detail=detail, parts=parts)
+
+
+def _over(part: Part, now_s: float) -> Part:
+    return given_up(part, "its remedy is over", now_s) if part.state is PartState.ASKED else part
 
 
 def _event(remedy: Remedy) -> Event:
@@ -136,7 +142,7 @@ def _pruned(state: FrameworkState) -> FrameworkState:
     closed = [
         one
         for one in state.remedies.values()
-        if not one.state.is_open and all(part.state is PartState.GIVEN_UP for part in one.parts)
+        if not one.state.is_open and all(part.is_released for part in one.parts)
     ]
     if len(closed) <= KEPT_CLOSED:
         return state

@@ -5,7 +5,7 @@ A part is stored, with its token, before a provider hears of it: whatever a prov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -92,7 +92,7 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
     if lacking <= 0:
         return Choice()
     if len(remedy.parts) + lacking > ATTEMPTS * max(remedy.disks, FEWEST_DISKS):
-        return Choice(detail=f"{len(remedy.parts)} disks were tried: {remedy.parts[-1].detail}", final=True)
+        return Choice(detail=f"{len(remedy.parts)} disks were tried: {_last_reason(remedy)}", final=True)
     chosen: list[Part] = []
     refusals: list[Quote] = []
     for place in _places(remedy, facts, lacking):
@@ -101,10 +101,11 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
         part = _quoted(remedy, facts, place, len(remedy.parts) + len(chosen), quote, refusals)
         if part is None:
             continue
-        draft = replace(remedy, parts=(*remedy.parts, *chosen))
-        state = replace(facts.state, remedies=with_item(facts.state.remedies, remedy.id, draft))
-        too_much = over_budget(remedy, part, replace(facts, state=state))
+        asking = _asking(remedy, chosen, facts)
+        too_much = over_budget(remedy, part, asking)
         if too_much is not None:
+            if over_budget(remedy, part, asking, once_given_back=True) is None:
+                return Choice(detail=f"{too_much}, until what was given up is given back")
             refusals.append(Quote(refused=too_much))
             break
         chosen.append(part)
@@ -113,6 +114,27 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
         passes = any(one.for_now for one in refusals) and facts.now_s - remedy.changed_s < PROVIDER_AWAY_S
         return Choice(detail=f"no disk can be had: {reason}", final=not passes)
     return Choice(tuple(chosen))
+
+
+def can_afford(remedy: Remedy, parts: Sequence[Part], facts: RemedyFacts) -> bool:
+    """Whether parts that were chosen a while ago are still within all budgets."""
+    return all(
+        over_budget(remedy, part, _asking(remedy, parts[:at], facts)) is None for at, part in enumerate(parts)
+    )
+
+
+def _last_reason(remedy: Remedy) -> str:
+    lost = [part for part in remedy.parts if part.state is PartState.GIVEN_UP and not part.is_released]
+    last = max(lost, key=lambda part: part.since_s, default=remedy.parts[-1])
+    return last.detail or f"the last one is {last.state}"
+
+
+def _asking(remedy: Remedy, parts: Sequence[Part], facts: RemedyFacts) -> RemedyFacts:
+    """The facts as they are when the remedy asks for these as well."""
+    draft = replace(remedy, parts=(*remedy.parts, *parts))
+    return replace(
+        facts, state=replace(facts.state, remedies=with_item(facts.state.remedies, remedy.id, draft))
+    )
 
 
 def _places(remedy: Remedy, facts: RemedyFacts, lacking: int) -> list[Place]:
@@ -180,6 +202,7 @@ def provided(remedy: Remedy, part: Part, disk: ProvidedDisk, facts: RemedyFacts)
         return given_up(known, disk.detail or "it is stuck", facts.now_s), None
     if disk.state is not ProvidedState.ATTACHED or remedy.pool is None:
         return known, None
+    known = replace(known, attached_s=part.attached_s or facts.now_s)
     seen = _seen_as(disk, part.node, facts)
     if seen is None or seen.identity is None:
         return _late(known, "its node does not see it yet", facts.now_s), None
@@ -210,7 +233,7 @@ def _claim(remedy: Remedy, pool: PoolName, node: str, disk: Disk) -> Claim:
 
 
 def _late(part: Part, detail: str, now_s: float) -> Part:
-    if now_s - part.since_s > NOT_SEEN_S:
+    if now_s - part.attached_s > NOT_SEEN_S:
         return given_up(part, detail, now_s)
     return replace(part, detail=detail)
 
@@ -233,6 +256,13 @@ def settled(part: Part, facts: RemedyFacts) -> Part:
     return part
 
 
+def identities_of(disk: ProvidedDisk, part: Part, facts: RemedyFacts) -> set[str]:
+    """By what names a provider's disk is known, wherever it has turned up."""
+    seen = {one.identity for node in facts.seen.nodes for one in node.disks if disk.is_seen_as(one)}
+    claimed = {identity for identity in facts.state.claims if identity.partition(":")[2] == disk.name}
+    return {one for one in (part.identity, *seen, *claimed) if one}
+
+
 def may_be_released(disk: ProvidedDisk, state: FrameworkState, facts: RemedyFacts) -> str | None:
     """Why a provider's disk must stay; None when a remedy of ours has given it up, and nothing is on it.
 
@@ -243,8 +273,9 @@ def may_be_released(disk: ProvidedDisk, state: FrameworkState, facts: RemedyFact
         return "no remedy that is remembered has asked for it"
     if part.state is not PartState.GIVEN_UP:
         return f"it is {part.state}"
-    seen = _seen_as(disk, part.node, facts)
-    names = {one for one in (part.identity, seen.identity if seen is not None else "") if one}
+    if facts.seen.unheard:
+        return f"node {min(facts.seen.unheard)} has not reported yet, and may have it"
+    names = identities_of(disk, part, facts)
     if any(name in state.claims for name in names):
         return "it is claimed"
     engine = facts.seen.engine

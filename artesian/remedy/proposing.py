@@ -12,6 +12,7 @@ from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.firing import Firing
 
 REJECTED_S = 86_400.0  # what somebody has rejected is not proposed again for so long
+NOT_NEEDED_S = 60.0  # after nothing was done: long enough for a condition that comes and goes to be quiet
 
 
 def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
@@ -20,7 +21,7 @@ def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
     taken = {(one.kind, one.thing) for one in facts.state.remedies.values() if one.state.is_open}
     for (name, thing), firing in sorted(facts.firings.items()):
         rule = facts.rule(name)
-        if rule is None or (rule.remedy, thing) in taken or _is_too_soon(facts, rule, thing):
+        if rule is None or (rule.remedy, thing) in taken or _is_too_soon(facts, rule, firing):
             continue
         taken.add((rule.remedy, thing))
         found.append(_remedy(facts, rule, firing))
@@ -37,13 +38,17 @@ def _past(facts: RemedyFacts, rule: Rule, thing: str) -> list[Remedy]:
     return sorted(closed, key=lambda one: (-one.changed_s, one.id))
 
 
-def _is_too_soon(facts: RemedyFacts, rule: Rule, thing: str) -> bool:
-    past = _past(facts, rule, thing)
+def _is_too_soon(facts: RemedyFacts, rule: Rule, firing: Firing) -> bool:
+    past = _past(facts, rule, firing.thing)
     if not past:
         return False
+    if rule.remedy is RemedyKind.NOTIFY and past[0].created_s >= firing.since_s:
+        return True  # it was told already, and has not been well since
     pause_s = rule.cooldown_s
     if past[0].state is RemedyState.REJECTED:
         pause_s = max(pause_s, REJECTED_S)
+    if past[0].state is RemedyState.NOT_NEEDED:
+        pause_s = min(pause_s, NOT_NEEDED_S)
     return facts.now_s - past[0].changed_s < pause_s
 
 
@@ -64,17 +69,20 @@ def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:
         created_s=facts.now_s,
         changed_s=facts.now_s,
         saw={name: value for name, value in firing.saw.items() if math.isfinite(value)},
-        parameters=dict(rule.parameters),
+        parameters={key: one if isinstance(one, str) else float(one) for key, one in rule.parameters.items()},
         pool=_pool(facts, rule.remedy, firing.thing),
     )
 
 
 def _pool(facts: RemedyFacts, kind: RemedyKind, thing: str) -> PoolName | None:
-    engine = facts.seen.engine
-    if engine is None:
-        return None
+    """The pool that a remedy is for, whether the engine answers now or not."""
     if kind is RemedyKind.EXPAND_POOL:
-        return next((pool.name for pool in engine.pools if str(pool.name) == thing), None)
-    if kind is RemedyKind.REPLACE_DEVICE:
-        return next((device.pool for device in engine.devices if device.name == thing), None)
-    return None
+        domain, _, pool = thing.partition("/")
+        return PoolName(domain, pool)
+    if kind is not RemedyKind.REPLACE_DEVICE:
+        return None
+    engine, claim = facts.seen.engine, facts.claim_of(thing)
+    if claim is not None:
+        return claim.pool
+    devices = engine.devices if engine is not None else ()
+    return next((device.pool for device in devices if device.name == thing), None)

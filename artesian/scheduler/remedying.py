@@ -6,26 +6,31 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
+from types import MappingProxyType
 
 import structlog
 
-from artesian.model.disk import Claim
+from artesian.model.disk import Claim, Tombstone
 from artesian.model.event import Event
 from artesian.model.observation import Observation
 from artesian.model.provided import DiskRequest, ProvidedDisk, Quote
-from artesian.model.remedy import Part, PartState, Remedy, RemedyState
+from artesian.model.provider_spec import ProviderKind
+from artesian.model.remedy import RELEASED, Part, PartState, Remedy, RemedyState
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState, with_item
 from artesian.model.topology import Topology
 from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
 from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.holding import half_a_picture
 from artesian.remedy.lifecycle import advance, moved, with_remedy
 from artesian.remedy.looking import Look, look
 from artesian.remedy.parts import (
     Choice,
+    can_afford,
     choose,
     disks_wanted,
     given_up,
+    identities_of,
     may_be_released,
     needs_disks,
     provided,
@@ -38,6 +43,7 @@ from artesian.scheduler.memory import Memory
 from artesian.scheduler.notifying import Notifier, is_for_somebody
 
 _RELEASE_EVERY_S = 5.0
+_GIVEN_BACK = "it is given back to its provider"  # of tombstones
 _LISTED_LATE_S = 300.0  # what was asked for last may appear in a provider's list only after a while
 
 log = structlog.get_logger()
@@ -134,13 +140,16 @@ class Remediator:
     # --- getting disks
 
     def _get_disks(self, remedy: Remedy, facts: RemedyFacts) -> None:
-        if not remedy.disks:
+        whole = half_a_picture(facts) is None
+        if not remedy.disks and whole:
             wanted = disks_wanted(remedy, facts)
             self._change(remedy.id, lambda one: replace(one, disks=wanted))
             remedy = self._memory.state.remedies[remedy.id]
         alive = sum(part.state is not PartState.GIVEN_UP for part in remedy.parts)
-        if alive < remedy.disks:
+        if alive < remedy.disks and whole:
             self._choose(remedy, facts)
+        if facts.state.paused:
+            return
         for part in remedy.parts:
             if part.state is PartState.ASKED:
                 self._ask_for(remedy, part, facts)
@@ -152,16 +161,17 @@ class Remediator:
             return
         choice: Choice = done.result()
         if choice.final:
+            remedy = self._memory.state.remedies[remedy.id]
             failed = moved(remedy, RemedyState.FAILED, facts.now_s, choice.detail)
             event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {choice.detail}")
             self._change(remedy.id, lambda _: failed, event)
             self._notifier.tell(facts.spec.notify, failed, event.because)
             return
         before = remedy.parts
-        if choice.detail and not before and choice.detail != remedy.detail:
+        if not choice.parts and choice.detail not in ("", remedy.detail) and not _waits_for_parts(remedy):
             event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} waits: {choice.detail}")
             self._change(remedy.id, lambda one: replace(one, detail=choice.detail), event)
-        if choice.parts:
+        if choice.parts and can_afford(remedy, choice.parts, facts):
             where = ", ".join(f"{part.node} ({part.provider})" for part in choice.parts)
             event = Event("remedy", remedy.id, f"disks are asked for on {where}")
             self._change(
@@ -202,7 +212,7 @@ class Remediator:
             part.provider
             for remedy in facts.state.remedies.values()
             for part in remedy.parts
-            if part.state is PartState.GIVEN_UP and part.detail != RELEASED
+            if part.state is PartState.GIVEN_UP and not part.is_released
         }
         if not names or facts.now_s - self._released_s < _RELEASE_EVERY_S:
             return
@@ -215,10 +225,31 @@ class Remediator:
             self._note_released(name, {disk.token for disk in disks}, facts)
             for disk in disks:
                 if may_be_released(disk, facts.state, facts) is None:
+                    self._let_go(name, disk, facts)
                     self._calls.ask(
                         ("release", disk.id),
                         lambda name=name, disk=disk: self._provider(facts.spec, name).release(disk.id),  # type: ignore[misc]
                     )
+
+    def _let_go(self, provider: str, disk: ProvidedDisk, facts: RemedyFacts) -> None:
+        """Nobody takes a disk that is about to go; one that its node had anyway is only free again."""
+        kinds = {one.name: one.kind for one in facts.spec.providers}
+        part = next(
+            part for one in facts.state.remedies.values() for part in one.parts if part.token == disk.token
+        )
+        # A node that does not show it yet will mostly call it by its serial number.
+        names = identities_of(disk, part, facts) or {f"serial:{disk.name}"}
+        names -= facts.state.tombstones.keys()
+        if kinds.get(provider) is ProviderKind.SPARE or not names:
+            return
+
+        def bury(state: FrameworkState) -> FrameworkState:
+            for identity in sorted(names):
+                stone = Tombstone(identity, _GIVEN_BACK)
+                state = replace(state, tombstones=with_item(state.tombstones, identity, stone))
+            return state
+
+        self._memory.change(bury)
 
     def _note_released(self, provider: str, there: set[str], facts: RemedyFacts) -> None:
         for key, remedy in sorted(facts.state.remedies.items()):
@@ -230,6 +261,7 @@ class Remediator:
                     after = replace(part, detail=RELEASED)
                     event = Event("remedy", key, f"the disk for node {part.node} is released ({part.detail})")
                     self._change(key, lambda one, after=after: with_part(one, after), event)  # type: ignore[misc]
+                    self._memory.change(lambda state: _without_stones(state, facts.seen))
 
     # --- storing
 
@@ -254,7 +286,22 @@ class Remediator:
             log.info("remedy", id=remedy_id, because=event.because)
 
 
-RELEASED = "released"
+def _without_stones(state: FrameworkState, seen: Observation) -> FrameworkState:
+    """The state without tombstones of disks that were given back and are nowhere any more."""
+    shown = {disk.identity for node in seen.nodes for disk in node.disks}
+    left = {
+        identity: stone
+        for identity, stone in state.tombstones.items()
+        if stone.because != _GIVEN_BACK or identity in shown
+    }
+    if len(left) == len(state.tombstones):
+        return state
+    return replace(state, tombstones=MappingProxyType(left))
+
+
+def _waits_for_parts(remedy: Remedy) -> bool:
+    """Whether its detail says how far its disks are."""
+    return any(part.state is not PartState.GIVEN_UP for part in remedy.parts)
 
 
 def _answered(
@@ -264,6 +311,6 @@ def _answered(
     try:
         return provided(remedy, part, done.result(), facts)
     except ProviderRefused as error:
-        return given_up(part, str(error), facts.now_s), None
+        return replace(given_up(part, str(error), facts.now_s), refused=not part.disk_id), None
     except ProviderUnreachable as error:
         return replace(part, detail=str(error)), None

@@ -46,9 +46,9 @@ class Clinic:
         self.state_of_new = ProvidedState.ATTACHED
         self.told: list[str] = []
 
-    def fire(self, rule: Rule, thing: str) -> None:
+    def fire(self, rule: Rule, thing: str, since_s: float = 0.0) -> None:
         self.firing[rule.name, thing] = Firing(
-            rule.name, thing, rule.scope, f"{thing} is not well", {"x": 1.0}
+            rule.name, thing, rule.scope, f"{thing} is not well", {"x": 1.0}, since_s
         )
 
     def calm(self) -> None:

@@ -13,6 +13,7 @@ from artesian.model.rule import Approval, Budget, QuietHours
 from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
 from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance
+from artesian.remedy.proposing import NOT_NEEDED_S
 from tests.planner.situations import POOL
 from tests.remedy.cases import EXPAND, GIB, MANAGER, MOVE, POOL_NAME, REMOVE, REPLACE, RULES, TELL, Clinic
 
@@ -261,3 +262,51 @@ def test_a_remedy_on_which_nothing_moves_for_an_hour_has_failed() -> None:
     clinic.pass_(STALLED_S + 1)
     assert clinic.remedy.state is RemedyState.FAILED
     assert "nothing has moved for an hour" in clinic.remedy.detail
+
+
+def test_a_remedy_that_is_over_gives_up_the_disks_that_it_still_waits_for() -> None:
+    clinic = Clinic()
+    clinic.state_of_new = ProvidedState.ATTACHING
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    assert {part.state for part in clinic.remedy.parts} == {PartState.ASKED}
+    clinic.pass_(STALLED_S + 1)
+    assert clinic.remedy.state is RemedyState.FAILED
+    assert {part.state for part in clinic.remedy.parts} == {PartState.GIVEN_UP}
+
+
+def test_what_goes_on_is_not_told_again() -> None:
+    clinic = Clinic()
+    clinic.fire(TELL, POOL_NAME)
+    clinic.passes(4)
+    clinic.pass_(TELL.cooldown_s + 1)
+    assert len(clinic.remedies) == 1
+    clinic.calm()
+    clinic.pass_()
+    clinic.fire(TELL, POOL_NAME, since_s=clinic.now_s)
+    clinic.pass_()
+    assert len(clinic.remedies) == 2
+
+
+def test_nobody_has_to_agree_to_being_told_often() -> None:
+    clinic = Clinic(rules=(replace(TELL, cooldown_s=1.0),))
+    for _ in range(5):
+        clinic.fire(TELL, POOL_NAME, since_s=clinic.now_s)
+        clinic.passes(4)
+        clinic.calm()
+        clinic.pass_(5.0)
+    assert [one.state for one in clinic.remedies] == [RemedyState.HELPED] * 5
+
+
+def test_a_condition_that_comes_back_after_nothing_was_done_does_not_wait_out_the_pause() -> None:
+    clinic = Clinic(rules=(replace(EXPAND, approval=Approval.ASK),))
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.pass_()
+    clinic.calm()
+    clinic.pass_()
+    assert clinic.remedy.state is RemedyState.NOT_NEEDED
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.pass_(NOT_NEEDED_S - 1)
+    assert len(clinic.remedies) == 1
+    clinic.pass_(2.0)
+    assert len(clinic.remedies) == 2

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds 1000 [--first 0] [--nodes 6]`: run many drills."""
+"""`python -m tests.simulation --seeds 1000 [--first 0] [--nodes 6] [--remedies]`: run many drills."""
 
 from __future__ import annotations
 
@@ -6,9 +6,34 @@ import argparse
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 
-from tests.simulation import drill
-from tests.simulation.watch import Violation
+from tests.simulation import drill, remedy_drill
+from tests.simulation.rules import Violation
+
+HOUR_S = 3600.0
+
+
+@dataclass
+class Total:
+    """What many drills were like."""
+
+    changes: int = 0
+    kills: int = 0
+    fault_s: float = 0.0
+    begun: int = 0
+    disks: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: drill.Outcome | remedy_drill.Outcome) -> None:
+        """One more."""
+        self.changes += outcome.changes
+        self.kills += outcome.kills
+        self.fault_s += outcome.fault_s
+        if isinstance(outcome, remedy_drill.Outcome):
+            self.begun += outcome.begun
+            self.disks += outcome.disks_made
+            self.ended += outcome.remedies
 
 
 def main() -> int:
@@ -17,17 +42,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--nodes", type=int, default=6)
-    parser.add_argument("--ticks", type=int, default=150)
+    parser.add_argument("--ticks", type=int, default=None, help="how long things happen")
+    parser.add_argument("--remedies", action="store_true", help="the longer drills, with rules and providers")
     parser.add_argument("--story", action="store_true", help="tell what has happened in a seed that fails")
     arguments = parser.parse_args()
     failed: Counter[str] = Counter()
-    changes = kills = 0
+    total = Total()
     began = time.monotonic()
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         try:
-            outcome = drill.run(seed, nodes=arguments.nodes, ticks=arguments.ticks)
-            changes += outcome.changes
-            kills += outcome.kills
+            total.add(_run(arguments, seed))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the seed is what matters
             failed[error.rule if isinstance(error, Violation) else type(error).__name__] += 1
             print(f"seed {seed}: {type(error).__name__}: {error}")
@@ -36,11 +60,20 @@ def main() -> int:
     seconds = time.monotonic() - began
     for rule, count in failed.most_common():
         print(f"{count:5} seeds failed: {rule}")
+    for how, count in total.ended.most_common():
+        print(f"{count:5} {how}")
+    remedies = f"{total.begun} remedies, {total.disks} disks made, " if arguments.remedies else ""
     print(
-        f"{arguments.seeds} drills, {changes} changes, {kills} kills, "
-        f"{failed.total()} failed, {seconds:.0f} s"
+        f"{arguments.seeds} drills, {total.changes} changes, {total.kills} kills, {remedies}"
+        f"{total.fault_s / HOUR_S:.1f} fault-hours, {failed.total()} failed, {seconds:.0f} s"
     )
     return 1 if failed else 0
+
+
+def _run(arguments: argparse.Namespace, seed: int) -> drill.Outcome | remedy_drill.Outcome:
+    if arguments.remedies:
+        return remedy_drill.run(seed, ticks=arguments.ticks or remedy_drill.TICKS)
+    return drill.run(seed, nodes=arguments.nodes, ticks=arguments.ticks or drill.TICKS)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from artesian.model.names import client_guid
 from artesian.scheduler.verdict import Verdict
 from tests.simulation.events import DISK_FACTS, Events
 from tests.simulation.nodes import SimulatedNode, make_disk, make_node
-from tests.simulation.rules import FEW_MANAGERS
+from tests.simulation.rules import FEW_MANAGERS, Violation
 from tests.simulation.scheduler import simulated
-from tests.simulation.watch import Violation
 from tests.simulation.world import World
 
+TICKS = 150
 PATIENCE_S = 400
 AGENTS_PATIENCE_S = 20
 
@@ -29,9 +29,10 @@ class Outcome:
     changes: int
     kills: int
     volumes: int
+    fault_s: float  # simulated seconds in which at least one fault was active
 
 
-def run(seed: int, *, nodes: int = 6, ticks: int = 150) -> Outcome:
+def run(seed: int, *, nodes: int = 6, ticks: int = TICKS) -> Outcome:
     """One drill. Raises Violation, with its story as notes."""
     chance = random.Random(seed)
     machines, spec = draw_nodes(chance, nodes), draw_spec(chance)
@@ -45,7 +46,7 @@ def run(seed: int, *, nodes: int = 6, ticks: int = 150) -> Outcome:
                 world.tick()
             events.stop()
             if world.settle(PATIENCE_S) >= PATIENCE_S:
-                world.watch.fail("it does not become healthy", _unfinished(world.verdict))
+                world.watch.fail("it does not become healthy", unfinished_steps(world.verdict))
             for _ in range(AGENTS_PATIENCE_S):
                 world.tick()
             check_end(world)
@@ -60,6 +61,7 @@ def run(seed: int, *, nodes: int = 6, ticks: int = 150) -> Outcome:
         world.faults.changes,
         len(world.kills),
         len(world.system.volumes),
+        world.fault_s,
     )
 
 
@@ -88,7 +90,8 @@ def draw_nodes(chance: random.Random, count: int) -> list[SimulatedNode]:
     return found
 
 
-def _unfinished(verdict: Verdict | None) -> str:
+def unfinished_steps(verdict: Verdict | None) -> str:
+    """What is still to be done, and why it is not."""
     if verdict is None:
         return "there is no verdict"
     guarded = verdict.decision.guarded

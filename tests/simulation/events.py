@@ -26,6 +26,9 @@ POOL = PoolName("default", "default")
 REBOOT_S = 12
 
 
+Happening = tuple[Callable[["Events"], str], float]  # and how likely it is
+
+
 @dataclass
 class Events:
     """Draws and does one thing after the other; `told` is the story. `later`: what ends, and when."""
@@ -35,12 +38,15 @@ class Events:
     told: list[str] = field(default_factory=list)
     later: list[tuple[float, str, Callable[[], None]]] = field(default_factory=list)
     volumes: int = 0
+    chance_of_event: float = 0.35
+    happenings: tuple[Happening, ...] = field(default_factory=lambda: HAPPENINGS)
+    slow_down: int = 1  # how much longer everything lasts
 
     def happen(self) -> None:
         """Something happens, perhaps, and what was to end ends."""
         self._end(self.world.clock.now_s)
-        if self.chance.random() < 0.35:
-            happenings, weights = zip(*_HAPPENINGS, strict=True)
+        if self.chance.random() < self.chance_of_event:
+            happenings, weights = zip(*self.happenings, strict=True)
             happening = self.chance.choices(happenings, weights)[0]
             self.tell(f"{happening.__name__.strip('_')}: {happening(self) or ''}")
 
@@ -72,7 +78,7 @@ class Events:
             self.tell(f"ends: {text}")
 
     def _after(self, at_least_s: int, at_most_s: int, text: str, action: Callable[[], None]) -> None:
-        seconds = self.chance.randint(at_least_s, at_most_s)
+        seconds = self.chance.randint(at_least_s, at_most_s) * self.slow_down
         self.later.append((self.world.clock.now_s + seconds, text, action))
 
     def _node(self) -> SimulatedNode:
@@ -132,6 +138,8 @@ class Events:
         spoiled = self.chance.random() < 0.25
 
         def come_back() -> None:
+            if key not in node.away:
+                return  # it was given back meanwhile
             facts = {"path": f"/dev/sd{self._free_letter(node)}"}
             node.disks[key] = replace(node.away.pop(key), **facts)  # type: ignore[arg-type]
             if spoiled:
@@ -298,7 +306,7 @@ DISK_FACTS: tuple[dict[str, object], ...] = (
     {"read_only": True},
     {"unreadable": "blkid has failed"},
 )
-_HAPPENINGS: list[tuple[Callable[[Events], str], float]] = [
+HAPPENINGS: tuple[Happening, ...] = (
     (Events._cut_off, 4),
     (Events._agent_dies, 2),
     (Events._power_off, 3),
@@ -323,4 +331,4 @@ _HAPPENINGS: list[tuple[Callable[[Events], str], float]] = [
     (Events._approve, 6),
     (Events._pause, 0.5),
     (Events._stop, 0.7),
-]
+)

@@ -13,11 +13,17 @@ import structlog
 
 from artesian.engines.port import Engine
 from artesian.model.engine import ExistingEngine
+from artesian.model.provider_spec import ProviderKind, ProviderSpec
 from artesian.model.state import EngineIdentity
+from artesian.providers.port import DiskProvider
 from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.memory import Secrets
+from artesian.scheduler.providing import Providers
+from artesian.scheduler.remedying import Remediator
 from artesian.store.port import Store
+from tests.simulation.calls import SimulatedCalls
+from tests.simulation.cloud import Cloud, CloudProvider
 from tests.simulation.nodes import SimulatedSubstrate
 
 _NOWHERE = Path("/nonexistent")
@@ -69,8 +75,21 @@ class SimulatedConnection(EngineConnection):
         return self._connect_simulated(identity) if identity is not None else None
 
 
+class SimulatedProviders(Providers):
+    """The providers as they are, but that the simulated cloud stands for Amazon's."""
+
+    cloud: Cloud
+
+    def _make(self, wanted: ProviderSpec) -> DiskProvider:
+        if wanted.kind is ProviderKind.EBS:
+            return CloudProvider(
+                self.cloud, wanted.name, wanted.lead_time_s, wanted.price_per_gib_month or 0.0
+            )
+        return super()._make(wanted)
+
+
 class SimulatedScheduler(Scheduler):
-    """The scheduler as it is, but for the engine that it connects to and for the ids of new ones."""
+    """The scheduler as it is, but for the engine that it connects to, the ids of new ones, and the cloud."""
 
     def __init__(
         self,
@@ -79,6 +98,11 @@ class SimulatedScheduler(Scheduler):
         clock: Callable[[], float],
         connect: Callable[[EngineIdentity], Engine],
         new_id: Callable[[], str],
+        cloud: Cloud,
+        calls: SimulatedCalls,
     ) -> None:
         super().__init__(store, substrate, _NOWHERE, "http://simulated", clock)
         self._connection = SimulatedConnection(self.memory.secrets, connect, new_id)
+        self.providers = SimulatedProviders(self.memory, substrate, self._last_topology)
+        self.providers.cloud = cloud
+        self.remediator = Remediator(self.memory, self.providers, self.wake, clock, calls)

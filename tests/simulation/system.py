@@ -58,6 +58,7 @@ class Pool:
 
     id: str
     spare_percentage: int
+    used_bytes: int = 0  # both copies
 
 
 @dataclass
@@ -86,6 +87,7 @@ class System:
     devices: dict[str, Device] = field(default_factory=dict)  # by identity
     clients: dict[str, str] = field(default_factory=dict)  # guid → the name that it was given
     volumes: dict[str, Volume] = field(default_factory=dict)  # by id
+    broken: set[str] = field(default_factory=set)  # identities of disks that look well and do not work
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def new_id(self) -> str:
@@ -157,6 +159,7 @@ class System:
         disk = self.nodes[device.node].disks.get(device.identity) if device.node in self.nodes else None
         connected = self.connected(server)
         ours = disk is not None and disk.label is not None and not disk.signatures
+        ours = ours and device.identity not in self.broken
         if connected:
             device.failed = not ours
             if ours and disk is not None:
@@ -238,7 +241,8 @@ class System:
                 id=pool.id,
                 name=name,
                 size_bytes=sum(one.size_bytes for one in devices[name]),
-                free_bytes=sum(one.size_bytes for one in devices[name]) // 2,
+                used_bytes=pool.used_bytes,
+                free_bytes=max(0, sum(one.size_bytes for one in devices[name]) - pool.used_bytes) // 2,
                 spare_percentage=pool.spare_percentage,
                 degraded_bytes=sum(one.to_heal for one in devices[name]),
                 moving_bytes=sum(one.to_move or 0 for one in devices[name]),

@@ -32,17 +32,10 @@ from tests.simulation.rules import (
     SEEN_SEVERAL_TIMES,
     TAKEN_WHILE_USED,
     TWO_REMOVALS,
+    Violation,
 )
 from tests.simulation.store import CrashingStore
 from tests.simulation.system import System
-
-
-class Violation(AssertionError):
-    """Something has happened that must never happen. `rule` names it in a few words."""
-
-    def __init__(self, rule: str, detail: str) -> None:
-        super().__init__(f"{rule}: {detail}")
-        self.rule = rule
 
 
 @dataclass
@@ -102,7 +95,8 @@ class Watch:
             self.fail("a disk is taken without a stored claim", f"{change} and {claim}")
         if change.identity in state.tombstones:
             self.fail("a disk with a tombstone is taken", str(change))
-        if self.spec.new_disks is Taking.ASK and change.identity not in self.approved:
+        agreed = change.identity in self.approved or _is_of_remedy(state, change.identity)
+        if self.spec.new_disks is Taking.ASK and not agreed:
             self.fail("a disk is taken that nobody has agreed to", str(change))
         places = [
             (node, disk)
@@ -201,6 +195,11 @@ class Watch:
             ]
             if len(using) > 1:
                 self.fail("two writers", f"{volume}: {using}")
+
+
+def _is_of_remedy(state: FrameworkState, identity: str) -> bool:
+    """Whoever agrees to a remedy agrees to its disks."""
+    return any(part.identity == identity for remedy in state.remedies.values() for part in remedy.parts)
 
 
 def _ids(steps: Sequence[Step | HeldStep]) -> list[str]:

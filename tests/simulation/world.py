@@ -15,10 +15,12 @@ from artesian.model.state import EngineIdentity, FrameworkState
 from artesian.planner.planning import Decision
 from artesian.scheduler import requests
 from artesian.scheduler.verdict import Verdict
-from artesian.strategy.spec_file import read_spec
 from tests.simulation import agents
+from tests.simulation.calls import SimulatedCalls
+from tests.simulation.cloud import Cloud, CloudFaults
 from tests.simulation.engine import EngineFaults, SimulatedEngine
 from tests.simulation.nodes import SimulatedNode, SimulatedSubstrate
+from tests.simulation.remedy_watch import RemedyWatch
 from tests.simulation.scheduler import SimulatedScheduler
 from tests.simulation.store import CrashingStore, SchedulerKilled
 from tests.simulation.system import System
@@ -36,7 +38,8 @@ class Clock:
 
 
 class World:
-    """A cluster and its scheduler. `prompt`: agents follow and report every second, without delay."""
+    """A cluster and its scheduler. `prompt`: agents follow and report at every tick, without delay; the
+    others do so at some, of which `promptness` is the share if it is given."""
 
     def __init__(
         self,
@@ -45,10 +48,12 @@ class World:
         *,
         seed: int = 0,
         prompt: bool = False,
+        promptness: float | None = None,
     ) -> None:
         self.clock = Clock()
         self.chance = random.Random(seed)
         self.prompt = prompt
+        self.promptness = promptness
         self.nodes = {node.name: node for node in nodes}
         self.substrate = SimulatedSubstrate(self.nodes)
         self.system = System(self.nodes)
@@ -58,6 +63,11 @@ class World:
         self.watch.labelled_at_start = any(
             disk.label is not None for node in self.nodes.values() for disk in node.disks.values()
         )
+        self.calls = SimulatedCalls(self.clock, self.chance)
+        self.cloud = Cloud(self.nodes, self.clock, self.chance, CloudFaults(self.chance))
+        self.remedies = RemedyWatch(self.system, self.store, self.cloud, self.clock)
+        self.cloud.making, self.cloud.releasing = self.remedies.making, self.remedies.releasing
+        self.fault_s = 0.0  # in which at least one fault was active
         self.kills: list[str] = []
         self._ids = itertools.count(1)
         self.scheduler: SimulatedScheduler | None = None
@@ -71,7 +81,13 @@ class World:
         if self.scheduler is None:
             try:
                 self.scheduler = SimulatedScheduler(
-                    self.store, self.substrate, self.clock, self._connect, lambda: f"{next(self._ids):016x}"
+                    self.store,
+                    self.substrate,
+                    self.clock,
+                    self._connect,
+                    lambda: f"{next(self._ids):016x}",
+                    self.cloud,
+                    self.calls,
                 )
             except SchedulerKilled as killed:
                 self.kills.append(str(killed))
@@ -84,6 +100,7 @@ class World:
         self.kills.append(because)
         self.scheduler = None
         self.verdict = None
+        self.calls.lose()
 
     def _connect(self, identity: EngineIdentity) -> SimulatedEngine:
         return SimulatedEngine(
@@ -96,7 +113,8 @@ class World:
         if scheduler is None:
             return None
         decided: list[FrameworkState] = []
-        self.watch.spec = read_spec(self.store.state().spec_text)
+        before = scheduler.memory.state
+        self.watch.spec = scheduler.spec
         try:
             with_state = _remember_state(scheduler, decided)
             self.verdict = with_state()
@@ -107,19 +125,40 @@ class World:
         except ArtesianError:
             return None
         self.watch.after_pass(self.verdict, self.watch.spec, decided[-1], self.chance)
+        self.remedies.after_pass(before, scheduler.memory.state, self.verdict.seen, self.watch.spec)
         return self.verdict
 
     # --- time
 
-    def tick(self) -> Verdict | None:
-        """A second: agents work and report, the engine moves data, the scheduler makes a pass."""
-        self.clock.now_s += 1.0
+    def tick(self, seconds: float = 1.0) -> Verdict | None:
+        """A second: agents work and report, the engine moves data, the scheduler makes a pass.
+
+        In a longer one no more happens.
+        """
+        self.clock.now_s += seconds
+        self.fault_s += seconds * self.is_faulty
         self.system.tick()
+        self.cloud.tick()
         names = list(self.nodes)
         self.chance.shuffle(names)
         for name in names:
             self._agent(self.nodes[name])
+        self.calls.run()
         return self.one_pass()
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether anything is broken, away or unreliable now."""
+        faults = self.faults
+        return (
+            self.scheduler is None
+            or self.store.unusable
+            or faults.away
+            or max(faults.refused, faults.unreachable, faults.answer_lost) > 0
+            or self.cloud.faults.are_active
+            or any(not (one.powered and one.agent) or one.cut_off or one.away for one in self.nodes.values())
+            or any(device.lost for device in self.system.devices.values())
+        )
 
     def _agent(self, node: SimulatedNode) -> None:
         if not node.powered or not node.agent:
@@ -136,6 +175,7 @@ class World:
             self.watch.heard[node.name] = report
 
     def _soon(self, probability: float) -> bool:
+        probability = self.promptness if self.promptness is not None else probability
         return self.prompt or self.chance.random() < probability
 
     # --- users

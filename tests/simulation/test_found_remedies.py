@@ -1,0 +1,159 @@
+"""Small reproductions of what drills of remedies have found."""
+
+from __future__ import annotations
+
+import pytest
+
+from artesian.model.disk import PoolName
+from artesian.model.remedy import PartState, Remedy, RemedyState
+from artesian.remedy.capacity import capacities
+from artesian.scheduler import requests
+from tests.simulation.cloud import Fate
+from tests.simulation.nodes import make_node
+from tests.simulation.scheduler import simulated
+from tests.simulation.test_found import ticks
+from tests.simulation.world import World
+
+POOL = PoolName("default", "default")
+SPEC = """
+new_disks: {new_disks}
+new_nodes: take
+default_rules: no
+providers: [{{name: cloud, kind: ebs, lead_time: 30s}}]
+rules:
+  - name: expand
+    remedy: expand-pool
+    when: used_share > 70%
+    approval: automatic
+    parameters: {{disks: 2}}
+"""
+
+
+def full(new_disks: str = "take", seed: int = 0) -> World:
+    """A cluster that is deployed, with a pool that fills up."""
+    nodes = [make_node(number, 1) for number in range(4)]
+    world = World(nodes, SPEC.format(new_disks=new_disks), seed=seed, prompt=True)
+    assert world.settle(60) < 60
+    fill(world, 0.8)
+    return world
+
+
+def fill(world: World, share: float) -> None:
+    """So much of what the pool may hold is written."""
+    pool = world.system.pools[POOL]
+    pool.used_bytes = int(share * capacities(world.system.seen())[POOL])
+
+
+def expansion(world: World) -> Remedy:
+    """The only one."""
+    (found,) = world.store.state().remedies.values()
+    return found
+
+
+def wait(world: World, state: RemedyState, patience_s: int = 900) -> None:
+    """Until the remedy is in this state."""
+    for _ in range(patience_s):
+        remedies = world.store.state().remedies.values()
+        if any(one.state is state for one in remedies):
+            return
+        world.tick()
+    pytest.fail(f"it is not {state}: {[str(one) for one in world.store.state().remedies.values()]}")
+
+
+def test_a_pool_is_expanded() -> None:
+    world = full("ask")
+    with simulated(world.clock):
+        wait(world, RemedyState.HELPED)
+    assert len(world.system.devices) == 6
+
+
+def test_a_provider_that_does_not_answer_for_a_while_is_waited_for() -> None:
+    """It was as if it had refused: the remedy failed, and the next one had to be agreed to."""
+    world = full()
+    with simulated(world.clock):
+        world.cloud.faults.unreachable = True
+        ticks(world, 120)
+        assert expansion(world).state is RemedyState.ACTING
+        assert "does not answer" in expansion(world).detail
+        world.cloud.faults.unreachable = False
+        wait(world, RemedyState.HELPED)
+
+
+def test_a_provider_that_never_answers_is_waited_for_an_hour() -> None:
+    world = full()
+    with simulated(world.clock):
+        world.cloud.faults.expired = True
+        wait(world, RemedyState.ACTING)
+        for _ in range(130):
+            world.tick(30.0)
+        assert expansion(world).state is RemedyState.FAILED
+        assert "nothing has moved for an hour" in expansion(world).detail
+
+
+def test_nothing_is_chosen_by_a_scheduler_that_has_heard_of_no_node_yet() -> None:
+    """It found no node that could take a disk, and the remedy failed."""
+    world = full()
+    with simulated(world.clock):
+        wait(world, RemedyState.ACTING)
+        world.kill("a new version")
+        world.faults.away = True
+        for node in world.nodes.values():
+            node.cut_off = True
+        ticks(world, 40)
+        assert expansion(world).state is RemedyState.ACTING and not expansion(world).parts
+        for node in world.nodes.values():
+            node.cut_off = False
+        world.faults.away = False
+        wait(world, RemedyState.HELPED)
+    assert expansion(world).disks == 2
+
+
+def test_nothing_is_asked_for_while_everything_is_paused() -> None:
+    world = full()
+    with simulated(world.clock):
+        wait(world, RemedyState.ACTING)
+        world.ask(lambda state, _: requests.pause(state, paused=True))
+        world.calls.lose()
+        assert not world.cloud.disks
+        world.kill("a new version")
+        ticks(world, 60)
+        assert not world.cloud.disks
+        world.ask(lambda state, _: requests.pause(state, paused=False))
+        wait(world, RemedyState.HELPED)
+
+
+def test_a_disk_that_turned_up_elsewhere_and_was_taken_there_stays() -> None:
+    """It was given up where it had been asked for, and released where it was in use."""
+    world = full("take")
+    with simulated(world.clock):
+        while len(world.cloud.disks) < 2:
+            world.tick()
+        astray = next(iter(world.cloud.disks.values()))
+        astray.fate = Fate.ASTRAY
+        for _ in range(120):
+            world.tick(10.0)
+    assert astray.identity in world.system.devices and astray.id in world.cloud.disks
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_disk_that_is_on_its_way_out_is_taken_by_nobody(seed: int) -> None:
+    """It turned up after it had been given up: the planner took it while it was being detached."""
+    world = full("take", seed)
+    with simulated(world.clock):
+        while len(world.cloud.disks) < 2:
+            world.tick()
+        late = next(iter(world.cloud.disks.values()))
+        late.fate = Fate.HIDDEN
+        while part_state(world, late.token) is not PartState.GIVEN_UP:
+            world.tick(5.0)
+        ticks(world, seed)
+        world.cloud.show(late)
+        for _ in range(120):
+            world.tick(5.0)
+    assert late.identity in world.system.devices or late.id not in world.cloud.disks
+
+
+def part_state(world: World, token: str) -> PartState:
+    """How far a disk has come."""
+    remedies = world.store.state().remedies.values()
+    return next(part.state for one in remedies for part in one.parts if part.token == token)
