@@ -97,7 +97,7 @@ def measure(seen: Observation, state: FrameworkState, known: Known) -> tuple[Mea
         found += _pools(engine, known)
         found += _devices(engine, state, known)
         found += _managers(engine, state, known)
-        found += _volumes(engine, state)
+        found += _volumes(engine, state, seen)
     return tuple(found)
 
 
@@ -240,7 +240,8 @@ def _managers(engine: EngineSeen, state: FrameworkState, known: Known) -> Iterat
         )
 
 
-def _volumes(engine: EngineSeen, state: FrameworkState) -> Iterator[Measured]:
+def _volumes(engine: EngineSeen, state: FrameworkState, seen: Observation) -> Iterator[Measured]:
+    filled = _filled_shares(seen)
     ours = {wish.engine_id: wish.name for wish in state.volumes.values() if wish.engine_id is not None}
     named = {volume.id: ours.get(volume.id, volume.name) for volume in engine.volumes}
     for volume in sorted(engine.volumes, key=lambda one: (named[one.id], one.id)):
@@ -249,5 +250,17 @@ def _volumes(engine: EngineSeen, state: FrameworkState) -> Iterator[Measured]:
             "attached": float(bool(volume.mapped_to or volume.mapped_read_only)),
             "ours": float(volume.id in ours),
         }
+        if volume.id in filled:
+            values["used_share"] = filled[volume.id]
         name = named[volume.id]
         yield Measured(Scope.VOLUME, name, MappingProxyType(values), f"volume {name}", (str(volume.pool),))
+
+
+def _filled_shares(seen: Observation) -> dict[str, float]:
+    """How full the file systems of volumes are that are mounted on a node which reports, by volume id."""
+    alive = {node.name for node in seen.nodes if node.state is NodeState.ALIVE}
+    return {
+        one.volume_id: min(1.0, one.used_bytes / one.total_bytes)
+        for one in seen.attachments
+        if one.node in alive and one.mounted_at is not None and one.used_bytes is not None and one.total_bytes
+    }
