@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen, SeenDevice
+from artesian.model.engine import EngineSeen
 from artesian.model.names import device_name
 from artesian.model.observation import Observation
 from artesian.remedy.measuring import Values
