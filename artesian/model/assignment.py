@@ -67,4 +67,4 @@ def assignment_from_json(document: dict[str, Any]) -> Assignment:
 
 def _known(kind: type[Assignment] | type[AssignedVolume], document: dict[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
-    return {name: value for name, value in document.items() if name in names}
+    return {name: value for name, value in dict(document).items() if name in names}
