@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from artesian.attach import tools
 from artesian.embedded.device.superblock import SUPERBLOCK_BYTES, unpack
+from tests.cluster import slow_disk
 from tests.cluster.cases import GIB, Cluster, unable_to_mount
 
 pytestmark = [
@@ -21,7 +22,7 @@ pytestmark = [
 
 MIB = 1 << 20
 BLOCK = 4096
-ROTTEN_BLOCKS = 300
+STRIDE = 16  # blocks
 SPEC = """
 new_disks: take
 new_nodes: take
@@ -29,6 +30,9 @@ providers:
   - {name: files, kind: file, disk_size: 2GiB, lead_time: 1s}
 rules:
   - {name: sick-device, scope: device, when: error_count > 20 and ours and not failed,
+     remedy: replace-device, for: 1s, approval: automatic}
+  - {name: slow-device, scope: device,
+     when: latency_s > 0.2 and latency_s > 5 * peers_latency_s and ours and not failed,
      remedy: replace-device, for: 1s, approval: automatic}
   - {name: grow-volume, scope: volume, when: used_share > 90% and ours,
      remedy: grow-volume, for: 1s, approval: automatic}
@@ -50,15 +54,35 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         made.destroy()
 
 
-def remedies(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
-    return [one for one in cluster.get("/remedies") if one["kind"] == kind]
+def remedies_of(cluster: Cluster, rule: str) -> list[dict[str, Any]]:
+    return [one for one in cluster.get("/remedies") if one["rule"] == rule]
 
 
-def until_helped(cluster: Cluster, kind: str) -> dict[str, Any]:
-    cluster.wait(f"a remedy: {kind}", lambda: remedies(cluster, kind), 60.0)
-    cluster.wait("help", lambda: remedies(cluster, kind)[0]["state"] == "helped", 90.0)
-    (remedy,) = remedies(cluster, kind)
+def until_helped(cluster: Cluster, rule: str, in_between: Callable[[], object] = bool) -> dict[str, Any]:
+    """The one remedy of a rule, when it has helped."""
+
+    def helped() -> bool:
+        in_between()
+        return any(one["state"] == "helped" for one in remedies_of(cluster, rule))
+
+    cluster.wait(f"help by {rule}", helped, 240.0)
+    (remedy,) = remedies_of(cluster, rule)
     return remedy
+
+
+class Watch:
+    """That there are two copies of everything at every look, and that nothing in a folder changes."""
+
+    def __init__(self, cluster: Cluster, folder: Path, content: dict[str, str]) -> None:
+        self.cluster = cluster
+        self.folder = folder
+        self.content = content
+        self.lacking_bytes = 0
+
+    def __call__(self) -> None:
+        for pool in self.cluster.get("/pools"):
+            self.lacking_bytes += pool["degraded_bytes"] + pool["failed_bytes"]
+        assert _digests(self.folder) == self.content
 
 
 # --- a file system that fills up
@@ -98,34 +122,64 @@ def _fill(path: Path, share: float) -> None:
 def test_a_disk_that_gives_back_wrong_blocks_is_emptied_and_replaced(cluster: Cluster) -> None:
     here, there = cluster.mounts / "here", cluster.mounts / "there"
     cluster.run("volume", "create", "books", "1GiB", "--node", "node-1", "--mount", here)
-    written = _write(here, 150)
+    written = _write(here, 40)
     cluster.run("volume", "detach", "books")
-    sick = cluster.disk("node-2", "sdb")
-    identity = cluster.disks()["node-2", "sdb"]["identity"]
-    _let_rot(sick)
+    node = max(cluster.nodes(), key=lambda name: len(_places_of_data(cluster.disk(name, "sdb"))))
+    identity = cluster.disks()[node, "sdb"]["identity"]
+    _let_rot(cluster.disk(node, "sdb"))
     cluster.run("volume", "attach", "books", "--node", "node-3", "--mount", there)
-    degraded: list[int] = []
-
-    def replaced() -> bool:
-        for pool in cluster.get("/pools"):
-            degraded.append(pool["degraded_bytes"] + pool["failed_bytes"])
-        assert _digests(there) == written
-        found = remedies(cluster, "replace-device")
-        return bool(found) and found[0]["state"] == "helped"
-
-    assert _digests(there) == written  # which finds the rot, and mends it
-    cluster.wait("errors", lambda: cluster.disks()["node-2", "sdb"]["health"].get("error_count", 0) > 20)
-    cluster.wait("help", replaced, 120.0)
-    (remedy,) = remedies(cluster, "replace-device")
+    watch = Watch(cluster, there, written)
+    watch()  # which finds the rot, and mends it
+    cluster.wait("errors", lambda: cluster.disks()[node, "sdb"]["health"].get("error_count", 0) > 20)
+    remedy = until_helped(cluster, "sick-device", watch)
     assert "errors" in remedy["because"]
-    assert max(degraded) == 0, "while it moved away there were two copies of everything"
-    disks = cluster.get("/disks")
-    assert [one["device"] for one in disks if one["identity"] == identity] == [None]
+    assert not watch.lacking_bytes, "while data moved away there were two copies of everything"
+    assert _device_of(cluster, identity) is None
     (part,) = remedy["parts"]
-    assert part["node"] == "node-2"
+    assert part["node"] == node
     assert part["state"] == "in use"
     cluster.wait_healthy()
     assert _digests(there) == written
+
+
+def _device_of(cluster: Cluster, identity: str) -> str | None:
+    """What the engine does with a disk."""
+    (found,) = (one["device"] for one in cluster.get("/disks") if one["identity"] == identity)
+    return str(found) if found is not None else None
+
+
+# --- a disk that has become slow
+
+
+def test_a_disk_that_has_become_slow_is_emptied_and_replaced(cluster: Cluster) -> None:
+    if absent := slow_disk.unavailable():
+        pytest.skip(absent)
+    books = cluster.mounts / "there"
+    disk = slow_disk.SlowDisk(cluster.disk("node-4", "sdz"), cluster.home / "slow", GIB)
+    try:
+        cluster.wait("it is used", lambda: _slow_one(cluster).get("device") == "in use", 60.0)
+        cluster.wait_healthy()
+        identity = _slow_one(cluster)["identity"]
+        content = _write(books, 20)
+        disk.flush_s = 1.5
+        cluster.wait("a remedy", lambda: _write(books, 2) and remedies_of(cluster, "slow-device"), 90.0)
+        assert "s (others " in cluster.run("disk", "list").stdout.replace("\n", " ")
+        content = _digests(books)
+        watch = Watch(cluster, books, content)
+        remedy = until_helped(cluster, "slow-device", watch)
+        assert "sdz of node node-4 takes" in remedy["because"]
+        assert "the others of its pool take" in remedy["because"]
+        assert not watch.lacking_bytes, "while data moved away there were two copies of everything"
+        assert _device_of(cluster, identity) is None
+        assert [part["node"] for part in remedy["parts"]] == ["node-4"]
+        cluster.wait_healthy()
+        assert _digests(books) == content
+    finally:
+        disk.close()
+
+
+def _slow_one(cluster: Cluster) -> dict[str, Any]:
+    return cluster.disks().get(("node-4", "sdz"), {})
 
 
 def _write(folder: Path, count: int) -> dict[str, str]:
@@ -143,18 +197,18 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
+def _places_of_data(disk: Path) -> list[int]:
+    """Where blocks are that hold something; one of many."""
+    with disk.open("rb", buffering=0) as file:
+        superblock = unpack(file.read(SUPERBLOCK_BYTES))
+        assert superblock is not None
+        places = range(superblock.data_offset, superblock.backup_offset, STRIDE * BLOCK)
+        return [at for at in places if any(os.pread(file.fileno(), BLOCK, at))]
+
+
 def _let_rot(disk: Path) -> None:
     """Change one byte each of some blocks that hold data: the disk goes on as if nothing were wrong."""
     with disk.open("r+b", buffering=0) as file:
-        superblock = unpack(file.read(SUPERBLOCK_BYTES))
-        assert superblock is not None
-        rotten, at = 0, superblock.data_offset
-        while rotten < ROTTEN_BLOCKS and at < superblock.backup_offset:
-            block = os.pread(file.fileno(), BLOCK, at)
-            if any(block):
-                os.pwrite(file.fileno(), bytes([block[100] ^ 0xFF]), at + 100)
-                rotten += 1
-                at += 16 * BLOCK
-            else:
-                at += BLOCK
-        assert rotten == ROTTEN_BLOCKS
+        for at in _places_of_data(disk):
+            (byte,) = os.pread(file.fileno(), 1, at + 100)
+            os.pwrite(file.fileno(), bytes([byte ^ 0xFF]), at + 100)
