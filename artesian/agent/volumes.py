@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import NamedTuple
 
 import structlog
 
-from artesian.attach import attaching, mounting
-from artesian.attach.errors import AttachError, InUse, NoSuchExport
+from artesian.agent.fill import Fills
+from artesian.attach import attaching, filesystem, mounting
+from artesian.attach.errors import AttachError, CannotGrow, FilesystemError, InUse, NoSuchExport
 from artesian.attach.filesystem import FsType
 from artesian.model.assignment import AssignedVolume
 from artesian.model.observation import SeenAttachment
 
 _AT_ONCE = 8
+_GROW_AGAIN_S = 60.0  # where it was not possible: somebody may have seen to that
 _LEFT_OVER = "what is left of an earlier attachment is taken away first"
 
 log = structlog.get_logger()
@@ -27,6 +31,13 @@ class _Work(NamedTuple):
     result: Future[str]
     generation: int | None
     discards: bool = False
+
+
+class _NotGrown(NamedTuple):
+    """A file system that could not take over its volume's size: why, and when that is tried again."""
+
+    because: str = ""
+    again_s: float = math.inf
 
 
 class NodeVolumes:
@@ -42,6 +53,8 @@ class NodeVolumes:
         self._generations: dict[str, int] = {}  # of the volumes that are assigned
         self._problems: dict[str, str] = {}
         self._sizes: dict[str, int] = {}  # to which each was grown last
+        self._not_grown: dict[str, _NotGrown] = {}
+        self._fills = Fills()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def ensure(self, volumes: Iterable[AssignedVolume], *, discard: bool = False) -> None:
@@ -87,6 +100,7 @@ class NodeVolumes:
             attachment, mounted = attaching.find(folder), mounting.find(folder)
             if attachment is not None and not attachment.alive and not problem:
                 problem = "what is behind the block device has died"
+            fill = self._fills.of(volume_id, mounted.path) if mounted is not None else None
             found.append(
                 SeenAttachment(
                     volume_id,
@@ -94,6 +108,9 @@ class NodeVolumes:
                     str(attachment.device) if attachment is not None else None,
                     str(mounted.path) if mounted is not None else None,
                     problem,
+                    self._not_grown.get(volume_id, _NotGrown()).because,
+                    fill.used_bytes if fill is not None else None,
+                    fill.total_bytes if fill is not None else None,
                 )
             )
         known = {one.volume_id for one in found}
@@ -108,7 +125,9 @@ class NodeVolumes:
 
     def problems(self) -> tuple[str, ...]:
         """What could not be done yet, volume by volume."""
-        return tuple(f"volume {volume_id}: {text}" for volume_id, text in sorted(self._problems.items()))
+        not_grown = dict(self._not_grown)  # threads change it
+        found = {volume_id: one.because for volume_id, one in not_grown.items()} | self._problems
+        return tuple(f"volume {volume_id}: {text}" for volume_id, text in sorted(found.items()))
 
     @property
     def is_working(self) -> bool:
@@ -140,6 +159,8 @@ class NodeVolumes:
     def _is_done(self, volume: AssignedVolume) -> bool:
         if self._sizes.get(volume.volume_id) != volume.size_bytes:
             return False
+        if time.monotonic() >= self._not_grown.get(volume.volume_id, _NotGrown()).again_s:
+            return False
         folder = self._folder / volume.volume_id
         attachment = attaching.find(folder)
         if attachment is None or not attachment.alive or attachment.generation != volume.generation:
@@ -166,14 +187,28 @@ class NodeVolumes:
                 wanted.mkdir(parents=True, exist_ok=True)
                 fstype = FsType(volume.fstype) if volume.fstype is not None else None
                 mounting.mount(folder, wanted, fstype=fstype, label=volume.name[:12])
-            if attaching.size_of(attached.device) < volume.size_bytes:
-                mounting.grow(folder)
-            if attaching.size_of(attached.device) < volume.size_bytes:
+            self._fills.forget(volume.volume_id)
+            if not self._grow(volume, folder, attached.device):
                 return "its new size has not arrived yet"
         except (AttachError, OSError, ValueError) as error:
             return " ".join(str(error).split())
         self._sizes[volume.volume_id] = volume.size_bytes
         return ""
+
+    def _grow(self, volume: AssignedVolume, folder: Path, device: Path) -> bool:
+        """The device, and what is mounted from it; False if the size has not arrived yet. Where it may not
+        grow while it is mounted the volume is usable all the same, and that is tried again now and then."""
+        mounted = mounting.find(folder)
+        try:
+            is_small = attaching.size_of(device) < volume.size_bytes
+            if is_small or (mounted is not None and filesystem.has_outgrown(device, mounted.fstype)):
+                mounting.grow(folder)
+        except (CannotGrow, FilesystemError) as error:
+            because = f"its file system does not grow: {' '.join(str(error).split())}"
+            self._not_grown[volume.volume_id] = _NotGrown(because, time.monotonic() + _GROW_AGAIN_S)
+            return True
+        self._not_grown.pop(volume.volume_id, None)
+        return attaching.size_of(device) >= volume.size_bytes
 
     def _let_go(self, volume_id: str) -> str:
         """Unmount and detach. A volume that the engine does not offer any more cannot be flushed: nothing of
@@ -181,6 +216,8 @@ class NodeVolumes:
         used by processes is flushed at least: it may be taken by force next."""
         folder = self._folder / volume_id
         self._sizes.pop(volume_id, None)
+        self._not_grown.pop(volume_id, None)
+        self._fills.forget(volume_id)
         try:
             try:
                 mounting.unmount(folder)

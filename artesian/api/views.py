@@ -14,6 +14,7 @@ from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
 from artesian.model.state import FrameworkState, NodeRecord
 from artesian.model.wishes import VolumeWish
+from artesian.remedy.health import device_health
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
 
@@ -150,9 +151,12 @@ def _roles(state: FrameworkState, node: str) -> list[str]:
 
 
 def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
-    """Every disk with its verdict, and claimed disks that are not seen."""
+    """Every disk with its verdict, and claimed disks that are not seen. `health`: its device's metrics, as
+    far as they are known; `smart`: what it says of itself."""
     engine = verdict.seen.engine
     devices = {device.name: device for device in engine.devices} if engine is not None else {}
+    health = device_health(verdict.seen)
+    says = {disk.identity: disk.smart for node in verdict.seen.nodes for disk in node.disks}
     shown = []
     seen = set()
     for one in verdict.decision.topology.verdicts:
@@ -169,6 +173,8 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                 "because": one.because,
                 "pool": str(claim.pool) if claim is not None else None,
                 "device": _device_state(device),
+                "health": dict(health.get(device.name, {})) if device is not None else {},
+                "smart": asdict(said) if (said := says.get(one.identity)) is not None else None,
             }
         )
     for identity, claim in sorted(state.claims.items()):
@@ -183,6 +189,8 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                     "because": f"it was given to pool {claim.pool}, and is not seen now",
                     "pool": str(claim.pool),
                     "device": None,
+                    "health": {},
+                    "smart": None,
                 }
             )
     return shown
@@ -202,7 +210,8 @@ def volumes_view(state: FrameworkState, verdict: Verdict) -> list[Document]:
 
 
 def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Document:
-    """One volume. `ready`: it is as wished; else `because` says what it waits for."""
+    """One volume. `ready`: it is as wished; else `because` says what it waits for. `used_bytes` of
+    `total_bytes`: of its file system, if that is known."""
     engine = verdict.seen.engine
     seen = engine.volume_with_id(wish.engine_id) if engine is not None else None
     attached = _attachment(verdict, wish)
@@ -220,6 +229,9 @@ def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Do
         "exists": seen is not None,
         "device": attached.device if attached is not None else None,
         "mounted_at": attached.mounted_at if attached is not None else None,
+        "used_bytes": attached.used_bytes if attached is not None else None,
+        "total_bytes": attached.total_bytes if attached is not None else None,
+        "note": attached.note if attached is not None else "",
         "ready": not because,
         "because": because,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from artesian.engines.port import EngineUnreachable, NotYet
+from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.engines.powerflex_session import GatewaySession, Json
 from artesian.model.disk import PoolName
 from artesian.model.engine import (
@@ -32,6 +32,9 @@ _SINGLE, _HEALING, _LOST = (
 )
 _FAILED = "failedCapacityInKb"
 _MOVING, _TO_MOVE = "activeMovingCapacityInKb", "pendingMovingCapacityInKb"
+_ERRORS = "backgroundScanReadErrorCount"
+_READ_LATENCY, _WRITE_LATENCY = "avgReadLatencyInMicrosec", "avgWriteLatencyInMicrosec"
+_HEALTH = [_ERRORS, _READ_LATENCY, _WRITE_LATENCY]
 _FIGURES = [_SIZE, _USED, _FREE, _SINGLE, _HEALING, _LOST, _FAILED, _MOVING, _TO_MOVE]
 
 _LIST_NAMES = {
@@ -74,6 +77,15 @@ def mappings_of(volume: Json) -> list[Json]:
 def is_writer(mapping: Json) -> bool:
     """Versions before 3.0 know no access modes: everybody writes there."""
     return bool(mapping.get("accessMode", READ_WRITE) == READ_WRITE)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _latency_s(microseconds: object) -> float | None:
+    """A disk that has had nothing to do takes no time at all."""
+    return microseconds / 1e6 if isinstance(microseconds, int | float) and microseconds > 0 else None
 
 
 class Reading:
@@ -219,7 +231,9 @@ class Reading:
     def _devices(self, pools: dict[str, PoolName]) -> Iterator[SeenDevice]:
         """Those in acceleration pools are none of the framework's."""
         servers = {one["id"]: name_of(one) for one in self.all_of("Sds")}
+        health = self._health_of_devices()
         for one in self.all_of("Device"):
+            figures = health.get(one["id"], {})
             pool = pools.get(one.get("storagePoolId") or "")
             if pool is None:
                 continue
@@ -232,7 +246,22 @@ class Reading:
                 size_bytes=KIB * int(one.get("maxCapacityInKb") or 0),
                 failed=(one.get("errorState") or "None") != "None",
                 leaving=is_leaving(one),
+                error_count=_count(figures.get(_ERRORS)),
+                read_latency_s=_latency_s(figures.get(_READ_LATENCY)),
+                write_latency_s=_latency_s(figures.get(_WRITE_LATENCY)),
+                media_failing=True if one.get("mediaFailing") is True else None,
             )
+
+    def _health_of_devices(self) -> dict[str, Json]:
+        """Figures by device. A gateway refuses names that it does not know, in one way or another, and for
+        the want of these figures alone an engine does not count as unreachable."""
+        if not self.all_of("Device"):
+            return {}
+        try:
+            found = self._session.statistics("Device", _HEALTH)
+        except (ChangeRefused, NotYet, EngineUnreachable):
+            return {}
+        return {device: figures for device, figures in found.items() if isinstance(figures, dict)}
 
     def _clients(self) -> Iterator[SeenClient]:
         for one in self.all_of("Sdc"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from artesian.model.engine import ManagerPlace
@@ -52,12 +52,19 @@ class Assignment:
 
 
 def assignment_from_json(document: dict[str, Any]) -> Assignment:
-    """What `dataclasses.asdict` made. Raises TypeError, KeyError or ValueError for anything else."""
-    values = dict(document)
+    """What `dataclasses.asdict` made, also of an older or a newer version: what is not known here is left
+    out. Raises TypeError, KeyError or ValueError for anything else."""
+    values = _known(Assignment, document)
     values["managers"] = tuple(
-        ManagerPlace(one["node"], one["address"], ManagerRole(one["role"])) for one in values["managers"]
+        ManagerPlace(one["node"], one["address"], ManagerRole(one["role"]))
+        for one in values.get("managers", ())
     )
-    values["volumes"] = tuple(AssignedVolume(**one) for one in values["volumes"])
-    values["manager_addresses"] = tuple(values["manager_addresses"])
-    values["domains"] = tuple(values["domains"])
+    values["volumes"] = tuple(AssignedVolume(**_known(AssignedVolume, one)) for one in values["volumes"])
+    values["manager_addresses"] = tuple(values.get("manager_addresses", ()))
+    values["domains"] = tuple(values.get("domains", ()))
     return Assignment(**values)
+
+
+def _known(kind: type[Assignment] | type[AssignedVolume], document: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in dict(document).items() if name in names}

@@ -23,6 +23,14 @@ class EngineLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSays:
+    """What a disk says of itself (SMART): whether it will fail, and why; empty if it will not."""
+
+    failing: bool
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """Everything seen of a disk at one moment that decides whether it may be taken.
 
@@ -46,6 +54,7 @@ class Disk:
     other_paths: tuple[str, ...] = ()  # further names of the same disk: /dev/disk/by-id/…
     stable_path: str = ""  # a name that stays with the disk when the others change; empty if there is none
     unreadable: str = ""
+    smart: DiskSays | None = None  # None: not known
 
     def is_called(self, path: str) -> bool:
         """Whether this is one of the disk's names on its node."""

@@ -89,7 +89,12 @@ class SeenServer:
 
 @dataclass(frozen=True, slots=True)
 class SeenDevice:
-    """A device. `name` is the engine's name for it: `device_name` of its disk's identity, when it is ours."""
+    """A device. `name` is the engine's name for it: `device_name` of its disk's identity, when it is ours.
+
+    `error_count` of reading and writing, as far as the engine counts; `read_latency_s` and `write_latency_s`:
+    what a request takes on average at present; `media_failing`: the engine knows that the disk will fail.
+    None: not known.
+    """
 
     id: str
     name: str
@@ -99,6 +104,10 @@ class SeenDevice:
     size_bytes: int
     failed: bool = False
     leaving: bool = False
+    error_count: int | None = None
+    read_latency_s: float | None = None
+    write_latency_s: float | None = None
+    media_failing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

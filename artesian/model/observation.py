@@ -19,13 +19,20 @@ class SeenProcess:
 
 @dataclass(frozen=True, slots=True)
 class SeenAttachment:
-    """A volume that is a block device on a node, or what is left of that. `problem`: empty if all is well."""
+    """A volume that is a block device on a node, or what is left of that. `problem`: empty if all is well.
+
+    `note`: what is not as it should be although the volume can be used. `used_bytes` of the `total_bytes`
+    that its mounted file system offers; None: not known.
+    """
 
     volume_id: str
     node: str
     device: str | None
     mounted_at: str | None = None
     problem: str = ""
+    note: str = ""
+    used_bytes: int | None = None
+    total_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

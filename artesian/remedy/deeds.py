@@ -10,8 +10,10 @@ from types import MappingProxyType
 from artesian.model.disk import Tombstone
 from artesian.model.remedy import PartState, Remedy
 from artesian.model.rule import RemedyKind
+from artesian.model.sizes import format_size
 from artesian.model.state import FrameworkState, with_item
 from artesian.model.wishes import VolumeWish
+from artesian.remedy.capacity import capacities
 from artesian.remedy.facts import RemedyFacts
 
 _GIB = 1 << 30
@@ -54,7 +56,28 @@ def _disks_missing(remedy: Remedy, _facts: RemedyFacts) -> str | None:
 def _cannot_replace(remedy: Remedy, facts: RemedyFacts) -> str | None:
     if facts.claim_of(remedy.thing) is None:
         return f"device {remedy.thing} is not one of ours"
-    return None
+    if facts.spec.providers:
+        return None  # where there is no room yet, the new disk makes it: data moves away only then
+    return _no_room_without(remedy.thing, facts)
+
+
+def _no_room_without(device: str, facts: RemedyFacts) -> str | None:
+    """Why a device that still works cannot be done without, with two copies of everything."""
+    engine = facts.seen.engine
+    leaving = (
+        next((one for one in engine.devices if one.name == device), None) if engine is not None else None
+    )
+    if engine is None or leaving is None or leaving.failed:
+        return None
+    others = tuple(replace(one, leaving=True) if one.name == device else one for one in engine.devices)
+    room = capacities(replace(engine, devices=others)).get(leaving.pool, 0)
+    used = next((pool.used_bytes for pool in engine.pools if pool.name == leaving.pool), 0)
+    if used <= room:
+        return None
+    return (
+        f"pool {leaving.pool} holds {format_size(used)}, and without {leaving.path} it has room for "
+        f"{format_size(room)}: give it another disk first"
+    )
 
 
 def _begin_replacing(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
@@ -140,10 +163,33 @@ def _cannot_grow(remedy: Remedy, facts: RemedyFacts) -> str | None:
     wish = facts.state.volumes.get(remedy.thing)
     if wish is None or wish.deleted:
         return f"there is no volume {remedy.thing}"
+    grown = _grown_bytes(wish, remedy)
     most = remedy.parameters.get("at_most_bytes")
-    if most is not None and _grown_bytes(wish, remedy) > float(most):
+    if most is not None and grown > float(most):
         return f"volume {remedy.thing} would be larger than {float(most) / _GIB:g} GiB, the most it may have"
+    note = _not_grown(wish, facts)
+    if note:
+        return f"volume {remedy.thing} has grown before, and {note}"
+    engine = facts.seen.engine
+    room = capacities(engine).get(wish.pool) if engine is not None else None
+    if most is None and room is not None and grown > room // 2:
+        return (
+            f"volume {remedy.thing} would have {format_size(grown)}, more than its whole pool has room for "
+            f"({format_size(room // 2)})"
+        )
     return None
+
+
+def _not_grown(wish: VolumeWish, facts: RemedyFacts) -> str:
+    """Why its file system has not taken over its size; empty if nobody says so."""
+    return next(
+        (
+            one.note
+            for one in facts.seen.attachments
+            if one.note and (one.volume_id, one.node) == (wish.engine_id, wish.node)
+        ),
+        "",
+    )
 
 
 def _grown_bytes(wish: VolumeWish, remedy: Remedy) -> int:
@@ -164,7 +210,7 @@ def _growing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
     seen = engine.volume_with_id(wish.engine_id)
     if seen is None or seen.size_bytes < wish.size_bytes:
         return f"volume {remedy.thing} has not grown yet"
-    return None
+    return _not_grown(wish, facts) or None
 
 
 def _users(remedy: Remedy, facts: RemedyFacts) -> list[VolumeWish]:

@@ -41,6 +41,28 @@ _REPLACE_DEVICE = Rule(
     remedy=RemedyKind.REPLACE_DEVICE,
     for_s=60.0,
 )
+_FAILING_DISK = Rule(
+    name="failing-disk",
+    scope=Scope.DEVICE,
+    when="smart_failing and ours and not failed",
+    remedy=RemedyKind.REPLACE_DEVICE,
+    for_s=60.0,
+)
+_SICK_DEVICE = Rule(
+    name="sick-device",
+    scope=Scope.DEVICE,
+    # Many times as slow as the others, and slow by itself: a pool of fast devices has fast ones that lag.
+    when="ours and not failed and (error_count > 20 or latency_s > 0.2 and latency_s > 10 * peers_latency_s)",
+    remedy=RemedyKind.REPLACE_DEVICE,
+    for_s=300.0,
+)
+_GROW_VOLUME = Rule(
+    name="grow-volume",
+    scope=Scope.VOLUME,
+    when="used_share > 90% and ours",
+    remedy=RemedyKind.GROW_VOLUME,
+    for_s=60.0,
+)
 _REPLACE_MANAGER = Rule(
     name="replace-manager",
     scope=Scope.MANAGER,
@@ -67,6 +89,9 @@ def default_rules(*, with_providers: bool) -> tuple[Rule, ...]:
         fills_up,
         _DATA_OUT_OF_REACH,
         _REPLACE_DEVICE,
+        _FAILING_DISK,
+        _SICK_DEVICE,
+        _GROW_VOLUME,
         _REPLACE_MANAGER,
         _REMOVE_NODE,
     )

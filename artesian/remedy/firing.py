@@ -112,7 +112,10 @@ def _looked_at(
         if before is None or before.of != rule.when:
             before = Watched(rule.when)
         if judgement.holds is None:
-            yield key, Watched(rule.when, before.holding.unknown(), before.firing, judgement.missing)
+            holding = before.holding.unknown()
+            if holding is not before.holding or before.missing != judgement.missing:
+                before = Watched(rule.when, holding, before.firing, judgement.missing)
+            yield key, before
         else:
             holding = before.holding.still(now_s)
             saw = {name: values[name] for name in condition.names if name in values}

@@ -128,7 +128,7 @@ _MANAGER = _of(
 _VOLUME = _of(
     Scope.VOLUME,
     ("size_bytes", Unit.BYTES, "Its size.", "{it} has {size_bytes}"),
-    ("used_share", Unit.SHARE, "How much of it, or of its file system, is used, if that is known.",
+    ("used_share", Unit.SHARE, "How much of its file system is used; not there if none is mounted.",
      "{it} is {used_share} full", "{it} is empty"),
     ("attached", Unit.FLAG, "Some client may use it.", "{it} is attached", "{it} is not attached"),
     ("ours", Unit.FLAG, "It was made or adopted here.", "", "{it} is not ours"),

@@ -25,4 +25,4 @@ class Stopwatch:
 
     def unknown(self) -> Stopwatch:
         """Nobody can tell now: that time does not count, and what was counted stays."""
-        return replace(self, at_s=None)
+        return self if self.at_s is None else replace(self, at_s=None)

@@ -21,6 +21,7 @@ from artesian.model.state import FrameworkState, with_item
 from artesian.model.topology import Topology
 from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
 from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.health import device_health
 from artesian.remedy.holding import half_a_picture
 from artesian.remedy.lifecycle import advance, moved, with_remedy
 from artesian.remedy.looking import Look, look
@@ -76,7 +77,15 @@ class Remediator:
     def look(self, spec: Spec, seen: Observation, topology: Topology) -> None:
         """One pass. Raises StoreUnusable."""
         state, now_s = self._memory.state, self._clock()
-        self.last = look(self.last, spec, seen, state, now_s, verdicts=topology.verdicts)
+        self.last = look(
+            self.last,
+            spec,
+            seen,
+            state,
+            now_s,
+            verdicts=topology.verdicts,
+            device_health=device_health(seen),
+        )
         facts = self.facts(spec, seen, topology)
         self._advance(facts)
         if not any(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artesian.model.report import AgentReport
 
@@ -19,6 +19,11 @@ class Heard:
     at_s: float
 
 
+def _without_fill(report: AgentReport) -> AgentReport:
+    attachments = (replace(one, used_bytes=None, total_bytes=None) for one in report.attachments)
+    return replace(report, attachments=tuple(attachments))
+
+
 class Reports:
     """The newest report of each node. Only what was heard by this scheduler counts: nothing is kept."""
 
@@ -28,14 +33,17 @@ class Reports:
         self._heard: dict[str, Heard] = {}
 
     def hear(self, report: AgentReport) -> bool:
-        """Take a report; whether it says something new."""
+        """Take a report; whether it says something new. How full file systems are can wait for the next
+        pass."""
         with self._lock:
             before = self._heard.get(report.node)
             if before is not None and before.report == report:
                 report = before.report  # what stays the same object is soon compared
             self._heard[report.node] = Heard(report, self._clock())
         silent = before is not None and self._clock() - before.at_s > SILENT_AFTER_S
-        return before is None or silent or before.report is not report
+        if before is None or silent:
+            return True
+        return before.report is not report and _without_fill(before.report) != _without_fill(report)
 
     def all(self) -> dict[str, Heard]:
         """By node."""

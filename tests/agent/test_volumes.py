@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from artesian.agent.volumes import NodeVolumes
-from artesian.attach import attaching, daemons, mounting, mounts
+from artesian.attach import attaching, daemons, filesystem, mounting, mounts
+from artesian.attach.errors import FilesystemError
 from artesian.model.assignment import AssignedVolume
 from artesian.model.observation import SeenAttachment
 from tests.attach.conftest import MIB, NbdServer, require_loop, serve
@@ -82,7 +84,7 @@ def test_an_agent_that_is_started_again_adopts_what_it_has_attached(node: Node) 
     (node.path / "file").write_text("kept")
     node.restarted()
     node.ensure(node.assigned(3))
-    assert (node.bridges(), only(node)) == (before, seen)
+    assert (node.bridges(), replace(only(node), used_bytes=seen.used_bytes)) == (before, seen)
 
 
 def test_what_is_left_of_an_earlier_attachment_is_not_adopted(node: Node) -> None:
@@ -196,3 +198,42 @@ def test_what_nobody_has_thought_of_is_a_problem_and_not_the_end(
     monkeypatch.undo()
     node.ensure(node.assigned(1))
     assert node.volumes.problems() == ()
+
+
+def test_a_file_system_that_may_not_grow_is_told_of_and_tried_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The volume can be used meanwhile, so that nothing is wrong with the attachment."""
+    node.ensure(node.assigned(1))
+    node.server.grow(2 * SIZE_BYTES)
+
+    def refuse(*_: object) -> None:
+        raise FilesystemError("a mounted ext4 may not be grown here")
+
+    monkeypatch.setattr(filesystem, "grow_mounted", refuse)
+    larger = replace(node.assigned(1), size_bytes=2 * SIZE_BYTES)
+    node.ensure(larger)
+    said = "its file system does not grow: a mounted ext4 may not be grown here"
+    assert (only(node).problem, only(node).note) == ("", said)
+    assert node.volumes.problems() == (f"volume v1: {said}",)
+    node.volumes.ensure([larger])
+    assert not node.volumes.is_working, "it is not tried all the time"
+    node.restarted()
+    node.ensure(larger)
+    assert only(node).note == said, "a restarted agent does not think that all is well"
+    monkeypatch.setattr(filesystem, "grow_mounted", lambda *_: None)
+    monkeypatch.setattr("artesian.agent.volumes._GROW_AGAIN_S", 0.0)
+    node.restarted()
+    node.ensure(larger)
+    assert (only(node).note, node.volumes.problems()) == ("", ())
+
+
+def test_how_full_a_mounted_file_system_is(node: Node) -> None:
+    node.ensure(node.assigned(1))
+    deadline = time.monotonic() + 10
+    while only(node).used_bytes is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    seen, status = only(node), os.statvfs(node.path)
+    assert seen.total_bytes is not None
+    assert 0 < seen.total_bytes <= status.f_blocks * status.f_frsize < SIZE_BYTES

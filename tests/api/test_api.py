@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from artesian.api.application import make_application
+from artesian.model.disk import DiskSays
 from artesian.model.event import Event
 from artesian.model.report import AgentReport
 from artesian.scheduler.loop import Scheduler
@@ -304,6 +305,30 @@ def test_a_report_for_another_node_is_refused(api: Access) -> None:
 
 def test_a_malformed_report_is_refused(api: Access) -> None:
     explained(api.agent("n1", "PUT", "report", {"node": "n1", "disks": [{"path": 1}]}), 400, "malformed")
+
+
+def test_a_report_of_an_agent_of_another_age_is_taken(api: Access) -> None:
+    """An older one lacks what is new, and a newer one says more than is understood here."""
+    found = {"path": "/dev/sdb", "identity": "serial:1", "size_bytes": 1 << 34}
+    attached = {"volume_id": "v1", "node": "n1", "device": "/dev/loop0"}
+    older = {"node": "n1", "disks": [found], "attachments": [attached]}
+    newer = {
+        "node": "n1",
+        "mood": "good",
+        "disks": [found | {"colour": "green", "smart": {"failing": True, "because": "old", "age": 9}}],
+        "attachments": [attached | {"used_bytes": 1, "total_bytes": 2, "speed": 3}],
+    }
+    for report in (older, newer):
+        assert api.agent("n1", "PUT", "report", report).status_code == 204
+
+
+def test_what_a_disk_says_of_itself_is_shown(fresh: Access) -> None:
+    says = DiskSays(True, "it is worn out")
+    for node in ("n1", "n2"):
+        fresh.report(node, disks=(replace(disk(node, "sdb"), smart=says if node == "n1" else None),))
+    fresh.scheduler.verdict = fresh.scheduler.one_pass()
+    shown = {one["node"]: one["smart"] for one in fresh.ask("GET", "/v1/disks").json()}
+    assert shown == {"n1": {"failing": True, "because": "it is worn out"}, "n2": None}
 
 
 def test_a_report_is_seen_in_the_next_pass(api: Access) -> None:

@@ -316,6 +316,7 @@ class FakeGateway:
         self.logins = 0
         self.posted: list[tuple[str, Any]] = []
         self.answer = httpx.Response(200, json={})
+        self.refuse: Callable[[str], httpx.Response | None] = lambda _path: None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -325,10 +326,13 @@ class FakeGateway:
         expected = httpx.BasicAuth("admin", f"token-{max(2, self.logins)}")
         if request.headers["Authorization"] != expected._auth_header:
             return httpx.Response(401, json={"message": "Unauthorized", "errorCode": 0})
+        if path == "/api/instances":
+            named = {f"{kind[0].lower()}{kind[1:]}List": found for kind, found in self.lists.items()}
+            return httpx.Response(200, json=named)
         if request.method == "GET":
             return httpx.Response(200, json=self.lists.get(path.split("/")[3], []))
         self.posted.append((path, json.loads(request.content)))
-        return self.answer
+        return self.refuse(path) or self.answer
 
     def engine(self) -> PowerFlexEngine:
         return PowerFlexEngine("https://fake", "admin", "secret", None, transport=httpx.MockTransport(self))
@@ -424,3 +428,57 @@ def test_a_disk_that_is_on_its_way_is_waited_for() -> None:
     with pytest.raises(NotYet, match="moving away"):
         gateway.engine().carry_out(RemoveDevice("worker", "serial:1", pool))
     assert [path for path, _body in gateway.posted] == ["/api/instances/Device::4/action/removeDevice"]
+
+
+DEVICE = {
+    "id": "4",
+    "name": device_name("serial:1"),
+    "sdsId": "1",
+    "storagePoolId": "3",
+    "maxCapacityInKb": 1 << 20,
+}
+
+
+def with_a_device(**values: Any) -> FakeGateway:
+    return FakeGateway(
+        System=[{"id": "5", "mdmCluster": {}}],
+        ProtectionDomain=[{"id": "2", "name": "d"}],
+        StoragePool=[{"id": "3", "name": "p", "protectionDomainId": "2", "sparePercentage": 10}],
+        Sds=[{"id": "1", "name": server_name("worker", "d"), "protectionDomainId": "2"}],
+        Device=[DEVICE | values],
+    )
+
+
+def test_the_health_of_devices_is_read() -> None:
+    gateway = with_a_device(mediaFailing=True)
+    figures = {"backgroundScanReadErrorCount": 3, "avgReadLatencyInMicrosec": 1500}
+    gateway.answer = httpx.Response(200, json={"4": figures | {"avgWriteLatencyInMicrosec": 0}})
+    (device,) = gateway.engine().observe().devices
+    assert (device.error_count, device.read_latency_s, device.write_latency_s) == (3, 0.0015, None)
+    assert device.media_failing is True
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"4": {}},
+        {"4": None},
+        {"4": {"avgReadLatencyInMicrosec": "fast", "backgroundScanReadErrorCount": 1.5}},
+    ],
+)
+def test_a_gateway_need_not_know_how_devices_are(body: Any) -> None:
+    gateway = with_a_device()
+    gateway.answer = httpx.Response(200, json=body)
+    (device,) = gateway.engine().observe().devices
+    assert (device.error_count, device.read_latency_s, device.media_failing) == (None, None, None)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 0), (500, 3), (500, 1)])
+def test_a_gateway_may_refuse_figures_that_it_does_not_know(status: int, code: int) -> None:
+    gateway = with_a_device()
+    refusal = httpx.Response(status, json={"message": "no such statistic", "errorCode": code})
+    gateway.refuse = lambda path: refusal if "/Device/" in path else None
+    (device,) = gateway.engine().observe().devices
+    assert device.name == device_name("serial:1")
+    assert device.error_count is None

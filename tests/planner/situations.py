@@ -18,7 +18,7 @@ from artesian.model.engine import (
 )
 from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.node import Node, NodeState
-from artesian.model.observation import Observation
+from artesian.model.observation import Observation, SeenAttachment
 from artesian.model.plan import Consent, Step
 from artesian.model.spec import Spec
 from artesian.model.state import Approval, EngineIdentity, FrameworkState
@@ -55,12 +55,13 @@ class World:
         self.spec = spec or Spec()
         self.state = FrameworkState()
         self.engine: EngineSeen | None = None
+        self.attachments: tuple[SeenAttachment, ...] = ()
         self.done: list[Step] = []
 
     @property
     def observation(self) -> Observation:
         """What is seen now."""
-        return Observation(self.nodes, self.engine)
+        return Observation(self.nodes, self.engine, attachments=self.attachments)
 
     def decide(self) -> Decision:
         """What follows from it."""

@@ -103,6 +103,9 @@ def test_default_rules_hold_unless_they_are_refused() -> None:
         "pool-fills-up",
         "data-out-of-reach",
         "replace-device",
+        "failing-disk",
+        "sick-device",
+        "grow-volume",
         "replace-manager",
         "remove-node",
     ]

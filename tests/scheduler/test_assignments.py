@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
+from artesian.model.observation import SeenAttachment
 from artesian.model.report import AgentReport
 from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord
 from artesian.planner.assigning import assignment_of, generation_of
@@ -37,3 +38,13 @@ def test_a_report_that_says_nothing_new_leaves_the_older_one_in_place() -> None:
     assert reports.all()["n1"].report is first
     assert reports.hear(AgentReport("n1", problems=("b",)))
     assert reports.all()["n1"].report.problems == ("b",)
+
+
+def test_how_full_a_file_system_is_hurries_nobody() -> None:
+    reports = Reports(lambda: 0.0)
+    filled = SeenAttachment("v1", "n1", "/dev/loop0", "/data", used_bytes=1, total_bytes=9)
+    reports.hear(AgentReport("n1", attachments=(filled,)))
+    fuller = AgentReport("n1", attachments=(replace(filled, used_bytes=8),))
+    assert not reports.hear(fuller)
+    assert reports.all()["n1"].report == fuller
+    assert reports.hear(AgentReport("n1", attachments=(replace(filled, used_bytes=9, mounted_at=None),)))

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from artesian.agent.disks.facts import disks_from_lsblk, paths_to_probe
 from artesian.agent.disks.parallel import ParallelProber
 from artesian.agent.disks.probing import links_to_devices, list_block_devices, probe_disk
+from artesian.agent.disks.smart_asking import SmartAsking
 from artesian.agent.disks.tools import RunTool, run_tool
 from artesian.model.disk import Disk
 
@@ -18,9 +19,11 @@ class SystemDisks:
         self._also = also
         self._run = run
         self._prober = ParallelProber(lambda path: probe_disk(path, run))
+        self._smart = SmartAsking(run)
 
     def find(self) -> tuple[Disk, ...]:
         """All whole disks by path, as they are now. May take seconds. Raises DisksUnknown."""
         document = list_block_devices(self._run)
         probes = self._prober.probe_all(paths_to_probe(document, also=self._also))
-        return tuple(disks_from_lsblk(document, probes, links=links_to_devices(), also=self._also))
+        disks = disks_from_lsblk(document, probes, links=links_to_devices(), also=self._also)
+        return self._smart.with_what_they_say(disks)

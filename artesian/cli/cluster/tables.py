@@ -121,11 +121,19 @@ def volume_table(volumes: list[Document]) -> RenderableType:
             one["pool"],
             one["node"] or "-",
             one["mounted_at"] or one["device"] or "-",
-            "normal" if one["ready"] else one["because"],
+            fill_text(one) or "-",
+            ("normal" if not one["note"] else one["note"]) if one["ready"] else one["because"],
         )
         for one in volumes
     ]
-    return table_of(("volume", "size", "pool", "node", "at", "state"), rows, "Volumes")
+    return table_of(("volume", "size", "pool", "node", "at", "filled", "state"), rows, "Volumes")
+
+
+def fill_text(volume: Document) -> str:
+    """How full its file system is; empty if that is not known."""
+    if not volume["total_bytes"]:
+        return ""
+    return f"{100 * volume['used_bytes'] / volume['total_bytes']:.0f} %"
 
 
 def disk_table(disks: list[Document]) -> RenderableType:
@@ -136,11 +144,30 @@ def disk_table(disks: list[Document]) -> RenderableType:
             one["path"].rpartition("/")[2],
             format_size(one["size_bytes"]),
             one["verdict"] + (f", {one['device']}" if one["device"] else ""),
+            health_text(one) or "-",
             one["because"],
         )
         for one in disks
     ]
-    return table_of(("node", "disk", "size", "verdict", "because"), rows)
+    return table_of(("node", "disk", "size", "verdict", "health", "because"), rows)
+
+
+def health_text(disk: Document) -> str:
+    """What is measured of a disk, and what it says of itself; empty if nothing is known."""
+    health, smart = disk["health"], disk["smart"]
+    found = []
+    if smart is not None:
+        found.append(f"will fail: {smart['because']}" if smart["failing"] else "well by its own word")
+    elif health.get("smart_failing"):
+        found.append("will fail, says the engine")
+    if "error_count" in health:
+        count = round(health["error_count"])
+        found.append(f"{count or 'no'} error{'' if count == 1 else 's'}")
+    if "latency_s" in health:
+        found.append(rough_duration(health["latency_s"]))
+    if "peers_latency_s" in health:
+        found[-1] += f" (others {rough_duration(health['peers_latency_s'])})"
+    return ", ".join(found)
 
 
 def plan_table(plan: Document) -> RenderableType:

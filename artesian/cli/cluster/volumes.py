@@ -204,6 +204,11 @@ def _text(document: dict[str, Any]) -> str:
         parts.append(f"on {document['node']} as {document['device']}")
     elif document["node"] is None:
         parts.append("attached nowhere")
+    if document["total_bytes"]:
+        used, total = format_size(document["used_bytes"]), format_size(document["total_bytes"])
+        parts.append(f"{used} of {total} used")
+    if document["note"]:
+        parts.append(str(document["note"]))
     if not document["ready"]:
         parts.append(str(document["because"]))
     return ", ".join(parts) + "."

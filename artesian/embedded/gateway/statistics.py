@@ -16,6 +16,7 @@ from artesian.embedded.gateway.rates import Rates, bwc, device_keys, volume_keys
 from artesian.embedded.gateway.statistic_names import ALWAYS_SHOWN, CAPACITY_TYPES, DEFAULTS
 from artesian.embedded.gateway.values import Parameters
 from artesian.embedded.gateway.view import View
+from artesian.embedded.state.live import DeviceLive
 from artesian.embedded.state.model import Client, Device, Volume
 
 Figures = dict[str, Any]
@@ -47,6 +48,8 @@ def selected(view: View, rates: Rates, type_name: str, parameters: Parameters) -
         return {}
     if not ids and "allIds" in parameters:
         ids = list(object_type(type_name).objects(view))
+    if type_name == "Device" and _HEALTH.keys() >= set(properties):  # asked for often, of all devices
+        return {one: _choose(_health_of(view, one), properties) for one in ids}
     return {one: _choose(of_object(view, rates, type_name, one), properties) for one in ids}
 
 
@@ -110,7 +113,29 @@ def _device(view: View, rates: Rates, object_id: str) -> Figures:
     figures = _completed(view, rates, figures, [device], ())
     figures["avgReadSizeInBytes"] = _mean_size(figures["totalReadBwc"])
     figures["avgWriteSizeInBytes"] = _mean_size(figures["totalWriteBwc"])
-    return figures | {"avgReadLatencyInMicrosec": 0, "avgWriteLatencyInMicrosec": 0}
+    return figures | _health(view.live.devices.get(object_id))
+
+
+_HEALTH: Mapping[str, Callable[[DeviceLive], int]] = {
+    "avgReadLatencyInMicrosec": lambda seen: _microseconds(seen.read_s),
+    "avgWriteLatencyInMicrosec": lambda seen: _microseconds(seen.write_s),
+    # Nothing scans here in the background: these are the errors that requests and healing have found.
+    "backgroundScanReadErrorCount": lambda seen: seen.errors,
+}
+
+
+def _health_of(view: View, object_id: str) -> Figures:
+    object_type("Device").get(view, object_id)
+    return _health(view.live.devices.get(object_id))
+
+
+def _health(seen: DeviceLive | None) -> Figures:
+    return {name: figure(seen) if seen is not None else 0 for name, figure in _HEALTH.items()}
+
+
+def _microseconds(seconds: float | None) -> int:
+    """0 means that nothing was measured, and nothing that was measured took no time."""
+    return max(1, round(seconds * 1e6)) if seconds is not None else 0
 
 
 def _mean_size(rate: Mapping[str, int]) -> int:
@@ -143,6 +168,8 @@ def _completed(
         "vtreeIds": sorted({volume.vtree_id for volume in volumes}),
     }
     device_ids = [device.id for device in devices]
+    errors = (_health(view.live.devices.get(one))["backgroundScanReadErrorCount"] for one in device_ids)
+    figures["backgroundScanReadErrorCount"] = sum(errors)
     for direction, word in _DIRECTIONS[:2]:
         rate = rates.of(device_keys(device_ids, direction))
         # Copies have no ranks here; clients expect primary and secondary to add up to the total.

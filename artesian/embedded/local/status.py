@@ -138,6 +138,9 @@ def _device(state: State, live: Live, device: Device, nodes: dict[tuple[str, int
         "size_bytes": device.slot_count * CHUNK_BYTES,
         "used_bytes": report.used_slots * CHUNK_BYTES if report is not None else None,
         "bad_blocks": report.bad_blocks if report is not None else None,
+        "errors": report.errors if report is not None else None,
+        "read_s": report.read_s if report is not None else None,
+        "write_s": report.write_s if report is not None else None,
     }
 
 

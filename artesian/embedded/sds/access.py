@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from artesian.embedded.placement import first_slice
 from artesian.embedded.sds.disk_work import DiskWork
+from artesian.embedded.sds.service_times import ServiceTimes
 from artesian.embedded.sds.syncing import Syncer
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ServedDevice:
         "device_id",
         "disk_work",
         "error",
+        "errors",
         "firsts",
         "generations",
         "held",
@@ -81,6 +83,7 @@ class ServedDevice:
         "pool_id",
         "read_bytes",
         "read_count",
+        "read_times",
         "removed_volumes",
         "slice_count",
         "store",
@@ -88,6 +91,7 @@ class ServedDevice:
         "trusted",
         "write_bytes",
         "write_count",
+        "write_times",
     )
 
     def __init__(
@@ -102,8 +106,10 @@ class ServedDevice:
         self.number = int(device_id, 16)
         self.pool_id = pool_id
         self.store = store
-        self.syncer = Syncer(store)
-        self.disk_work = DiskWork(store, lambda error: failed(self, error))
+        clock = asyncio.get_running_loop().time
+        self.read_times, self.write_times = ServiceTimes(clock), ServiceTimes(clock)
+        self.syncer = Syncer(store, self.write_times)
+        self.disk_work = DiskWork(store, lambda error: failed(self, error), self.write_times)
         self.held = self.disk_work.held
         self.slice_count = slice_count
         self.mask = slice_count - 1
@@ -118,6 +124,7 @@ class ServedDevice:
         self.damage_reported: int | None = None  # how many in-sync slices we had when the managers were told
         self.trusted = 0  # slices of which the managers count this copy as in sync
         self.error: str | None = None
+        self.errors = 0  # of the disk since it was opened: what it refused, and blocks that came back wrong
         self.read_bytes = self.read_count = self.write_bytes = self.write_count = self.bad_blocks = 0
 
     def slice_of(self, volume: int, chunk: int) -> int:

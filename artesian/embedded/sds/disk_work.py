@@ -13,6 +13,7 @@ from typing import Any
 
 from artesian.embedded.device.store import DeviceStore
 from artesian.embedded.errors import DeviceError, NoSpace
+from artesian.embedded.sds.service_times import ServiceTimes
 from artesian.embedded.sds.session import DataSession, Handler
 from artesian.embedded.wire import Request, Status
 
@@ -23,10 +24,11 @@ Held = tuple[Handler, DataSession, Request, bytes]
 class DiskWork:
     """The threads' work for one device. `failed` is told when the disk fails."""
 
-    __slots__ = ("_failed", "_loop", "_opening", "_store", "_tasks", "closed", "held")
+    __slots__ = ("_failed", "_loop", "_opening", "_store", "_tasks", "_times", "closed", "held")
 
-    def __init__(self, store: DeviceStore, failed: Callable[[str], None]) -> None:
+    def __init__(self, store: DeviceStore, failed: Callable[[str], None], times: ServiceTimes) -> None:
         self._store = store
+        self._times = times
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,7 +65,7 @@ class DiskWork:
         chunks = [(*key, max(held[2].generation for held in waiting)) for key, waiting in self.held.items()]
         opening = self._store.begin_opening(chunks)
         try:
-            await self._loop.run_in_executor(None, opening.work.run)
+            await self._loop.run_in_executor(None, self._times.measure, opening.work.run)
         except NoSpace:
             self._store.end_opening(opening)
             self._answer_held(Status.NO_SPACE)

@@ -281,6 +281,7 @@ class Inventory:
 
     def device_failed(self, served: ServedDevice, error: str) -> None:
         """Stop serving a device whose disk has failed, and say so."""
+        served.errors += 1
         if served.error is None:
             served.error = error
             served.generations = [0] * served.slice_count
@@ -323,6 +324,9 @@ class Inventory:
             "write_count": served.write_count,
             "open_chunks": store.open_chunks,
             "bad_blocks": served.bad_blocks,
+            "errors": served.errors,
+            "read_s": served.read_times.mean_s(),
+            "write_s": served.write_times.mean_s(),
         }
 
     def _fully_allocated(self, device_id: str) -> list[int]:

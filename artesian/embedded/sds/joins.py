@@ -215,7 +215,9 @@ class SourceJoin:
         for block in store.verify(volume, chunk):  # here, not in a thread: it uses the tables' cache
             data, silent = await self._good_block(volume, chunk, block)
             if data is not None:
-                store.repair(volume, chunk, block, data)
+                if store.repair(volume, chunk, block, data):
+                    self._served.bad_blocks += 1
+                    self._served.errors += 1
             elif silent:
                 raise JoinFailed(f"block {block} of chunk {chunk} is bad here, and another copy is silent")
             else:

@@ -35,6 +35,7 @@ def refuse(
         session.reply(tag, Status.NO_SPACE)
     elif isinstance(error, BadBlock):
         served.bad_blocks += len(error.blocks)
+        served.errors += len(error.blocks)
         session.reply(tag, Status.BAD_BLOCK, wire.pack_blocks(error.blocks))
     else:
         device_failed(served, str(error))
@@ -144,7 +145,7 @@ class Requests:
         """The bytes are not in memory: a thread fetches them, so that other requests go on."""
         place = (request.volume, request.chunk, request.offset, request.length)
         try:
-            await self._loop.run_in_executor(None, served.store.prefetch, *place)
+            await self._loop.run_in_executor(None, served.read_times.measure, served.store.prefetch, *place)
             data = served.store.read(*place)
         except DeviceError as error:
             refuse(session, request.tag, served, error, self._device_failed)

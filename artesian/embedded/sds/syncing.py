@@ -7,6 +7,7 @@ import asyncio
 from artesian.embedded.device.space import SyncToken
 from artesian.embedded.device.store import DeviceStore
 from artesian.embedded.errors import DeviceError
+from artesian.embedded.sds.service_times import ServiceTimes
 
 
 class Syncer:
@@ -16,10 +17,11 @@ class Syncer:
     something was written since that one began; all of them share that next one.
     """
 
-    __slots__ = ("_loop", "_next", "_running", "_store", "dirty")
+    __slots__ = ("_loop", "_next", "_running", "_store", "_times", "dirty")
 
-    def __init__(self, store: DeviceStore) -> None:
+    def __init__(self, store: DeviceStore, times: ServiceTimes) -> None:
         self._store = store
+        self._times = times
         self._loop = asyncio.get_running_loop()
         self._running: asyncio.Future[None] | None = None
         self._next: asyncio.Future[None] | None = None
@@ -42,7 +44,7 @@ class Syncer:
         self._running = self._loop.create_future()
         self._running.add_done_callback(lambda done: done.exception())
         token = self._store.begin_sync()
-        in_thread = self._loop.run_in_executor(None, self._store.sync_disk)
+        in_thread = self._loop.run_in_executor(None, self._times.measure, self._store.sync_disk)
         in_thread.add_done_callback(lambda done: self._finished(done, token))
         return self._running
 

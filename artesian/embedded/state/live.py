@@ -19,7 +19,11 @@ class ServerLive:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLive:
-    """A server's report on one of its devices."""
+    """A server's report on one of its devices.
+
+    `errors` of its disk since it was opened; `read_s` and `write_s`: how long that takes for a read or a
+    flush, the mean of the last minute, None if there was none.
+    """
 
     state: str  # "ready" | "opening" | "failed" | "refused"
     error: str | None = None
@@ -36,6 +40,9 @@ class DeviceLive:
     write_count: int = 0
     open_chunks: int = 0
     bad_blocks: int = 0
+    errors: int = 0
+    read_s: float | None = None
+    write_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -457,6 +457,28 @@ def test_malformed_questions_for_statistics_are_refused(rest: httpx.Client, body
     assert error_of(rest.post("/api/instances/querySelectedStatistics", json=body))[:2] == (400, 0)
 
 
+def test_the_health_of_devices(rest: httpx.Client, topology: Topology, engine: MemoryEngine) -> None:
+    sick, idle, *others = topology.devices
+    engine.report(sick, errors=7, read_s=0.25, write_s=1e-7)
+    engine.report(idle)
+    for other in others:
+        engine.report(other, errors=1)
+    names = ["backgroundScanReadErrorCount", "avgReadLatencyInMicrosec", "avgWriteLatencyInMicrosec"]
+    path = "/api/types/Device/instances/action/querySelectedStatistics"
+    answer = rest.post(path, json={"allIds": "", "properties": names}).json()
+    assert answer[sick] == dict(zip(names, (7, 250_000, 1), strict=True))
+    assert answer[idle] == dict.fromkeys(names, 0)
+    whole = rest.post(path, json={"ids": [sick], "properties": [*names, "maxCapacityInKb"]}).json()[sick]
+    assert answer[sick].items() <= whole.items()
+    assert whole["maxCapacityInKb"] > 0
+    alone = rest.get(f"/api/instances/Device::{sick}/relationships/Statistics").json()
+    assert answer[sick].items() <= alone.items()
+    pool = rest.get(f"/api/instances/StoragePool::{topology.pool}/relationships/Statistics").json()
+    assert pool["backgroundScanReadErrorCount"] == 7 + len(others)
+    unknown = rest.post(path, json={"ids": ["f" * 16], "properties": names})
+    assert unknown.status_code >= 400
+
+
 def test_what_a_volume_occupies(rest: httpx.Client, topology: Topology, engine: MemoryEngine) -> None:
     volume_id = new_volume(rest, topology)
     volume = engine.state.volumes[volume_id]

@@ -93,3 +93,33 @@ def test_who_shares_no_memory_cannot_point_into_it(operation: int) -> None:
         assert served.session.statuses == [Status.INVALID]
 
     simulated(story)
+
+
+def test_blocks_that_come_back_wrong_are_errors_of_the_disk() -> None:
+    async def story() -> None:
+        served = Served()
+        for block in (0, 1, 2):
+            served.write(0, 7, block)
+        at = served.platter.bytes.find(bytes([7]) * BLOCK_BYTES)
+        for block in (0, 2):
+            served.platter.flip(at + block * BLOCK_BYTES, 0xFF)
+        served.ask(Operation.READ, 0, length=3 * BLOCK_BYTES)
+        served.ask(Operation.READ, 0, BLOCK_BYTES, length=BLOCK_BYTES)
+        assert served.session.statuses[-2:] == [Status.BAD_BLOCK, Status.OK]
+        assert (served.device.errors, served.device.bad_blocks) == (2, 2)
+        assert not served.failures
+
+    simulated(story)
+
+
+def test_how_long_flushes_take_is_measured() -> None:
+    async def story() -> None:
+        served = Served()
+        assert served.device.write_times.mean_s() is None
+        served.write(0, 1)
+        served.ask(Operation.FLUSH)
+        await asyncio.sleep(0.1)
+        assert served.device.write_times.mean_s() is not None
+        assert served.device.read_times.mean_s() is None
+
+    simulated(story)

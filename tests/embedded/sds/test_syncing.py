@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from artesian.embedded.errors import DeviceIoError
+from artesian.embedded.sds.service_times import ServiceTimes
 
 
 class SlowStore:
@@ -45,7 +47,7 @@ def test_who_writes_after_a_sync_began_waits_for_the_next() -> None:
 
     async def story() -> None:
         store = SlowStore()
-        syncer = Syncer(store)  # type: ignore[arg-type]
+        syncer = Syncer(store, ServiceTimes(time.monotonic))  # type: ignore[arg-type]
         await _write(store, syncer)
         first = asyncio.create_task(syncer.sync())
         await asyncio.sleep(0.01)
@@ -70,7 +72,7 @@ def test_a_clean_device_is_not_synced() -> None:
 
     async def story() -> None:
         store = SlowStore()
-        syncer = Syncer(store)  # type: ignore[arg-type]
+        syncer = Syncer(store, ServiceTimes(time.monotonic))  # type: ignore[arg-type]
         store.gate.release()
         await syncer.sync()
         assert store.synced == [0], "what an earlier process left unsynced is synced first"
@@ -85,7 +87,7 @@ def test_who_flushes_while_an_equal_sync_runs_waits_for_that_one() -> None:
 
     async def story() -> None:
         store = SlowStore()
-        syncer = Syncer(store)  # type: ignore[arg-type]
+        syncer = Syncer(store, ServiceTimes(time.monotonic))  # type: ignore[arg-type]
         await _write(store, syncer)
         tasks = [asyncio.create_task(syncer.sync()) for _ in range(3)]
         await asyncio.sleep(0.01)
@@ -102,7 +104,7 @@ def test_a_failed_sync_is_told_to_everyone_and_not_forgotten() -> None:
 
     async def story() -> None:
         store = SlowStore()
-        syncer = Syncer(store)  # type: ignore[arg-type]
+        syncer = Syncer(store, ServiceTimes(time.monotonic))  # type: ignore[arg-type]
         await _write(store, syncer)
         store.error = DeviceIoError("the disk is gone")
         store.gate.release()
