@@ -86,13 +86,13 @@ def evaluate(
     watched: dict[Key, Watched] = {}
     blind = set()
     for rule in rules:
-        watched |= dict(_looked_at(rule, things[rule.scope], whole, memory, now_s))
+        watched.update(_looked_at(rule, things[rule.scope], whole, memory, now_s))
         if rule.scope in ENGINE_SCOPES and not engine_up:
             blind.add(rule.name)
             watched |= dict(_out_of_sight(rule, watched, memory))
-    firings = [watched[key].firing for key in sorted(watched)]
+    firings = {key: one.firing for key, one in watched.items() if one.firing is not None}
     after = FiringMemory(MappingProxyType(watched), frozenset(blind))
-    return tuple(one for one in firings if one is not None), after
+    return tuple(firings[key] for key in sorted(firings)), after
 
 
 def _looked_at(
@@ -100,23 +100,27 @@ def _looked_at(
 ) -> Iterator[tuple[Key, Watched]]:
     condition = compile_condition(rule.when, rule.scope)
     shared = {name: whole[name] for name in condition.names if name in whole}
+    judgements: dict[int, Judgement] = {}  # by what the values are: many things share them
+    nothing_known = Watched(rule.when)
     for one in things:
         if rule.things and not _is_meant(rule, one):
             continue
-        values = {**one.values, **shared} if shared else one.values
-        judgement = condition.judge(values)
+        judgement = judgements.get(id(one.values))
+        if judgement is None:
+            judgement = condition.judge({**one.values, **shared} if shared else one.values)
+            judgements[id(one.values)] = judgement
         if judgement.holds is False:
             continue
         key = (rule.name, one.thing)
-        before = memory.watched.get(key)
-        if before is None or before.of != rule.when:
-            before = Watched(rule.when)
+        before = memory.watched.get(key, nothing_known)
+        if before.of != rule.when:
+            before = nothing_known
         if judgement.holds is None:
-            holding = before.holding.unknown()
-            if holding is not before.holding or before.missing != judgement.missing:
-                before = Watched(rule.when, holding, before.firing, judgement.missing)
+            if before.holding.at_s is not None or before.missing != judgement.missing:
+                before = Watched(rule.when, before.holding.unknown(), before.firing, judgement.missing)
             yield key, before
         else:
+            values = {**one.values, **shared}
             holding = before.holding.still(now_s)
             saw = {name: values[name] for name in condition.names if name in values}
             firing = _firing(rule, one, judgement, before, holding, saw, now_s)

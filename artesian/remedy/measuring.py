@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import MappingProxyType
 
 from artesian.model.disk import PoolName
@@ -191,12 +192,14 @@ def _devices(engine: EngineSeen, state: FrameworkState, known: Known) -> Iterato
         server_name(name, domain): name for name, record in state.nodes.items() for domain in record.domains
     }
     identities = {device_name(identity): identity for identity in state.claims}
-    for device in sorted(engine.devices, key=lambda one: one.name):
+    once = {id(device.pool): device.pool for device in engine.devices}  # most devices share a few
+    pools = {key: str(pool) for key, pool in once.items()}
+    for device in sorted(engine.devices, key=attrgetter("name")):
         measured = _device(
             device.name,
             device.path,
             device.server,
-            device.pool,
+            pools[id(device.pool)],
             device.size_bytes,
             device.failed,
             device.leaving,
@@ -214,7 +217,7 @@ def _device(
     name: str,
     path: str,
     server: str,
-    pool: PoolName,
+    pool: str,
     size_bytes: int,
     failed: bool,
     leaving: bool,
@@ -223,19 +226,21 @@ def _device(
 ) -> Measured:
     """Of a hundred thousand devices, few have changed since the last look, but for their latencies."""
     where = f"node {node}" if node is not None else f"server {server}"
-    values: dict[str, float] = {
-        "failed": float(failed),
-        "leaving": float(leaving),
-        "ours": float(identity is not None),
-        "size_bytes": size_bytes,
-    }
-    names = (identity, node, f"{node or server}:{path}", str(pool))
+    names = (identity, node, f"{node or server}:{path}", pool)
     return Measured(
         Scope.DEVICE,
         name,
-        MappingProxyType(values),
+        _device_values(failed, leaving, identity is not None, size_bytes),
         f"device {path} of {where}",
         tuple(name for name in names if name is not None),
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _device_values(failed: bool, leaving: bool, ours: bool, size_bytes: int) -> Values:
+    """One mapping for all devices that are alike: rules then judge them but once."""
+    return MappingProxyType(
+        {"failed": float(failed), "leaving": float(leaving), "ours": float(ours), "size_bytes": size_bytes}
     )
 
 
