@@ -41,7 +41,7 @@ class SlowDisk:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         path.touch()
         uri = f"nbd+unix:///?socket={socket_path}"
-        self._mount = subprocess.Popen(["nbdfuse", str(path), uri])
+        self._mount = subprocess.Popen(["nbdfuse", str(path), uri], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while mounts.mounted_at(path) is None:
             assert time.monotonic() < deadline and self._mount.poll() is None, "nbdfuse does not start"
