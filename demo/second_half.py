@@ -34,6 +34,7 @@ rules:
     scope: pool
     when: used_share >= {FULL_AT:.0%}
     remedy: expand-pool
+    for: 5s
     approval: automatic
     cooldown: 1m
   - name: dead-disk
@@ -106,11 +107,13 @@ def fills_up(story: Story, cluster: Cluster, load: Load, folder: Path) -> Filler
     filler = Filler(mountpoint / "archive.bin")
     pool = _pool(cluster)
     capacity = pool["capacity_bytes"]
-    _write_until(filler, cluster, int((FULL_AT - 0.03) * capacity))
+    _write_until(filler, cluster, FULL_AT - 0.03)
     story.show(cluster.text("pool", "show", pool["name"]))
     story.check("nothing is done before the rule says so", not _remedies(cluster, "expand-pool"))
-    filler.goal_bytes += int((WANTED - FULL_AT + 0.04) * capacity / 2)  # in one burst
-    reached, remedy = _watch(cluster, "expand-pool", capacity)
+    pool = _pool(cluster)
+    missing = WANTED + 0.01 - pool["used_share"]
+    filler.goal_bytes = filler.written_bytes + int(missing * pool["capacity_bytes"] / 2)  # in one burst
+    reached, remedy = _watch(cluster, "expand-pool")
     story.check(f"the pool was {reached:.1%} full, and grew by itself: {remedy['because']}",
                 reached >= WANTED and remedy["state"] == "helped",
                 **_times(remedy))  # fmt: skip
@@ -163,11 +166,12 @@ def _remedies(cluster: Cluster, kind: str) -> list[Any]:
     return [one for one in cluster.run("remedies", "list") if one["kind"] == kind]
 
 
-def _write_until(filler: Filler, cluster: Cluster, used_bytes: int) -> None:
-    """Until the pool holds so many bytes, both copies counted."""
+def _write_until(filler: Filler, cluster: Cluster, share: float) -> None:
+    """Until the pool is so full. Its devices fill up unevenly, so that the last part is written in steps."""
     deadline = time.monotonic() + _TIMEOUT_S
-    while (missing := used_bytes - _pool(cluster)["used_bytes"]) > 0 and filler.error is None:
-        filler.goal_bytes = filler.written_bytes + max(MIB, missing // 2)
+    while (pool := _pool(cluster))["used_share"] < share and filler.error is None:
+        missing = int((share - pool["used_share"]) * pool["capacity_bytes"] / 2)
+        filler.goal_bytes = filler.written_bytes + max(MIB, missing * 9 // 10)
         while filler.written_bytes < filler.goal_bytes and filler.error is None:
             if time.monotonic() > deadline:
                 raise TimeoutError("the pool is not filled in time")
@@ -175,13 +179,13 @@ def _write_until(filler: Filler, cluster: Cluster, used_bytes: int) -> None:
         time.sleep(3.0)  # what was written just now is counted a moment later
 
 
-def _watch(cluster: Cluster, kind: str, capacity: int) -> tuple[float, Any]:
-    """How full the pool was at most of what it could hold before, and the remedy once it is closed."""
+def _watch(cluster: Cluster, kind: str) -> tuple[float, Any]:
+    """How full the pool was at most, and the remedy once it is closed."""
     reached, deadline = 0.0, time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:
-        reached = max(reached, _pool(cluster)["used_bytes"] / capacity)
+        reached = max(reached, _pool(cluster)["used_share"])
         closed = [one for one in _remedies(cluster, kind) if not one["open"]]
-        if closed and reached >= WANTED:
+        if closed:
             return reached, closed[0]
         time.sleep(0.2)
     raise TimeoutError(f"no {kind} in time; the pool was {reached:.0%} full")

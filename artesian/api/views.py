@@ -152,7 +152,8 @@ def _roles(state: FrameworkState, node: str) -> list[str]:
 
 def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
     """Every disk with its verdict, and claimed disks that are not seen. `health`: its device's metrics, as
-    far as they are known; `smart`: what it says of itself."""
+    far as they are known; `smart`: what it says of itself; `used_bytes` are written to it, and applications
+    may write `room_bytes` more."""
     engine = verdict.seen.engine
     devices = {device.name: device for device in engine.devices} if engine is not None else {}
     health = device_health(verdict.seen)
@@ -173,6 +174,8 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                 "because": one.because,
                 "pool": str(claim.pool) if claim is not None else None,
                 "device": _device_state(device),
+                "used_bytes": device.used_bytes if device is not None else None,
+                "room_bytes": device.room_bytes if device is not None else None,
                 "health": dict(health.get(device.name, {})) if device is not None else {},
                 "smart": asdict(said) if (said := says.get(one.identity)) is not None else None,
             }
@@ -189,6 +192,8 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                     "because": f"it was given to pool {claim.pool}, and is not seen now",
                     "pool": str(claim.pool),
                     "device": None,
+                    "used_bytes": None,
+                    "room_bytes": None,
                     "health": {},
                     "smart": None,
                 }

@@ -19,6 +19,7 @@ __all__ = [
     "answering_devices",
     "available_bytes",
     "connected_servers",
+    "device_room",
     "device_slots",
     "device_statistics",
     "domain_statistics",
@@ -141,11 +142,8 @@ def _sizes(state: State, live: Live, devices: list[Device]) -> dict[str, int]:
     """What healing has taken of the spare share is in use, and no longer spare."""
     maximum = limit = spare = used = unused = unreachable = in_maintenance = 0
     for device in devices:
-        pool = state.storage_pools[device.storage_pool_id]
         own_limit = usable_slots(device)
-        own_used = live.devices.get(device.id, _NOTHING).used_slots
-        own_spare = max(0, min(own_limit - allocatable_slots(device, pool), own_limit - own_used))
-        own_unused = max(0, own_limit - own_spare - own_used)
+        own_used, own_spare, own_unused = _slots_of(state, live, device)
         maximum += device.slot_count
         limit += own_limit
         spare += own_spare
@@ -164,6 +162,20 @@ def _sizes(state: State, live: Live, devices: list[Device]) -> dict[str, int]:
         "unreachableUnusedCapacityInKb": unreachable * CHUNK_KB,
         "inMaintenanceCapacityInKb": in_maintenance * CHUNK_KB,
     }
+
+
+def _slots_of(state: State, live: Live, device: Device) -> tuple[int, int, int]:
+    """A device's slots: in use, spare, and what applications may still write to."""
+    limit, used = usable_slots(device), live.devices.get(device.id, _NOTHING).used_slots
+    pool = state.storage_pools[device.storage_pool_id]
+    spare = max(0, min(limit - allocatable_slots(device, pool), limit - used))
+    return used, spare, max(0, limit - spare - used)
+
+
+def device_room(state: State, live: Live, device_id: str) -> dict[str, int]:
+    """How full a device is: the two of its statistics that are asked for often, of all devices."""
+    used, _, unused = _slots_of(state, live, state.devices[device_id])
+    return {"capacityInUseInKb": used * CHUNK_KB, "unusedCapacityInKb": unused * CHUNK_KB}
 
 
 def _volume_figures(

@@ -9,6 +9,7 @@ change their weight, as few copies move as the new shares ask for.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -145,6 +146,17 @@ def _shares(total: int, weights: Mapping[str, int], held: Mapping[str, int]) -> 
     return shares
 
 
+@functools.lru_cache(maxsize=32)
+def _far_apart(count: int) -> tuple[int, ...]:
+    """The numbers below `count`, so ordered that those of any beginning are far from each other.
+
+    A volume that is half full has chunks in consecutive slices: a device with many neighbours among its
+    slices would be fuller than the others. Van der Corput's sequence: the bits of 0, 1, 2 … reversed.
+    """
+    width = max(count - 1, 1).bit_length()
+    return tuple(sorted(range(count), key=lambda number: int(f"{number:0{width}b}"[::-1], 2)))
+
+
 class _Table:
     """Copies by slice and by device, as numbers, while they are being arranged.
 
@@ -181,7 +193,10 @@ class _Table:
         self._drop_excess()
         self._pairs = [[0] * size for _ in range(size)]
         self._slices: list[dict[int, None]] = [{} for _ in range(size)]
-        for index, members in enumerate(self._holders):
+        for index in _far_apart(
+            len(self._holders)
+        ):  # of those that are as good as each other, the first moves
+            members = self._holders[index]
             for device in members:
                 self._slices[device][index] = None
             if len(members) == 2:

@@ -34,7 +34,8 @@ _FAILED = "failedCapacityInKb"
 _MOVING, _TO_MOVE = "activeMovingCapacityInKb", "pendingMovingCapacityInKb"
 _ERRORS = "backgroundScanReadErrorCount"
 _READ_LATENCY, _WRITE_LATENCY = "avgReadLatencyInMicrosec", "avgWriteLatencyInMicrosec"
-_HEALTH = [_ERRORS, _READ_LATENCY, _WRITE_LATENCY]
+_ROOM = "unusedCapacityInKb"
+_OF_DEVICES = [_ERRORS, _READ_LATENCY, _WRITE_LATENCY, _USED, _ROOM]
 _FIGURES = [_SIZE, _USED, _FREE, _SINGLE, _HEALING, _LOST, _FAILED, _MOVING, _TO_MOVE]
 
 _LIST_NAMES = {
@@ -81,6 +82,10 @@ def is_writer(mapping: Json) -> bool:
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _bytes(kilobytes: object) -> int | None:
+    return KIB * kilobytes if isinstance(kilobytes, int) and kilobytes >= 0 else None
 
 
 def _latency_s(microseconds: object) -> float | None:
@@ -231,9 +236,9 @@ class Reading:
     def _devices(self, pools: dict[str, PoolName]) -> Iterator[SeenDevice]:
         """Those in acceleration pools are none of the framework's."""
         servers = {one["id"]: name_of(one) for one in self.all_of("Sds")}
-        health = self._health_of_devices()
+        known = self._figures_of_devices()
         for one in self.all_of("Device"):
-            figures = health.get(one["id"], {})
+            figures = known.get(one["id"], {})
             pool = pools.get(one.get("storagePoolId") or "")
             if pool is None:
                 continue
@@ -250,15 +255,17 @@ class Reading:
                 read_latency_s=_latency_s(figures.get(_READ_LATENCY)),
                 write_latency_s=_latency_s(figures.get(_WRITE_LATENCY)),
                 media_failing=True if one.get("mediaFailing") is True else None,
+                used_bytes=_bytes(figures.get(_USED)),
+                room_bytes=_bytes(figures.get(_ROOM)),
             )
 
-    def _health_of_devices(self) -> dict[str, Json]:
+    def _figures_of_devices(self) -> dict[str, Json]:
         """Figures by device. A gateway refuses names that it does not know, in one way or another, and for
         the want of these figures alone an engine does not count as unreachable."""
         if not self.all_of("Device"):
             return {}
         try:
-            found = self._session.statistics("Device", _HEALTH)
+            found = self._session.statistics("Device", _OF_DEVICES)
         except (ChangeRefused, NotYet, EngineUnreachable):
             return {}
         return {device: figures for device, figures in found.items() if isinstance(figures, dict)}

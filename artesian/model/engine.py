@@ -93,7 +93,7 @@ class SeenDevice:
 
     `error_count` of reading and writing, as far as the engine counts; `read_latency_s` and `write_latency_s`:
     what a request takes on average at present; `media_failing`: the engine knows that the disk will fail.
-    None: not known.
+    `used_bytes` is what is written to it, `room_bytes` what applications may still write. None: not known.
     """
 
     id: str
@@ -108,6 +108,8 @@ class SeenDevice:
     read_latency_s: float | None = None
     write_latency_s: float | None = None
     media_failing: bool | None = None
+    used_bytes: int | None = None
+    room_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

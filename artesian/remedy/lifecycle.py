@@ -127,9 +127,19 @@ def _checking(remedy: Remedy, facts: RemedyFacts) -> Remedy:
         return remedy
     if remedy.kind is RemedyKind.NOTIFY or not _may_be_wrong(remedy, facts):
         return moved(remedy, RemedyState.HELPED, facts.now_s)
+    if _moves(remedy, facts):  # the time for seeing whether it helps begins when that is over
+        is_old = facts.now_s - remedy.changed_s > CHECKING_S / 2  # not stored at every pass
+        return replace(remedy, changed_s=facts.now_s) if is_old else remedy
     if facts.now_s - remedy.changed_s > CHECKING_S:
         return moved(remedy, RemedyState.FAILED, facts.now_s, "everything was done, and it did not help")
     return remedy
+
+
+def _moves(remedy: Remedy, facts: RemedyFacts) -> bool:
+    """New devices help their pool when a part of what is in it has moved to them."""
+    engine = facts.seen.engine
+    pool = engine.pool(remedy.pool) if engine is not None and remedy.pool is not None else None
+    return pool is not None and pool.moving_bytes > 0
 
 
 def _may_be_wrong(remedy: Remedy, facts: RemedyFacts) -> bool:

@@ -283,3 +283,15 @@ def test_placing_takes_a_fraction_of_a_second(count: int, slices: int, limit_s: 
         started = time.process_time()
         placed = place(present, placed)
         assert time.process_time() - started < limit_s
+
+
+def test_devices_that_came_one_after_the_other_hold_neighbouring_slices_evenly() -> None:
+    """A file that fills a part of a volume has its chunks in consecutive slices."""
+    slices: list[list[str]] = [[] for _ in range(1024)]
+    devices: list[PlacementDevice] = []
+    for number in range(8):
+        devices.append(PlacementDevice(f"d{number}", f"node-{number // 2}", 1000))
+        slices = place(devices, slices)
+    for begin in range(0, 1024 - 255, 128):
+        window = Counter(device for members in slices[begin : begin + 256] for device in members)
+        assert all(abs(window[device.device_id] - 64) <= 13 for device in devices), (begin, window)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen, SeenServer
+from artesian.model.engine import EngineSeen, SeenDevice, SeenServer
 from artesian.remedy.capacity import capacities, used_share
 from tests.remedy.observed import GIB, NAMES, POOL, device, engine, pool
 
@@ -67,3 +67,28 @@ def test_pools_have_their_own_devices() -> None:
 )
 def test_used_share(used: int, holds: int, share: float | None) -> None:
     assert used_share(pool(used_bytes=used), holds) == share
+
+
+def filled(name: str, share: float) -> SeenDevice:
+    """9 of a device's 10 GiB may be written by applications."""
+    return device(name, used_bytes=int(9 * GIB * share), room_bytes=int(9 * GIB * (1 - share)))
+
+
+def test_a_pool_is_full_when_its_fullest_device_is() -> None:
+    devices = (filled("node-1", 0.9), filled("node-2", 0.6), filled("node-3", 0.6))
+    uneven = pool(used_bytes=int(9 * GIB * 2.1))
+    found = capacities(engine(devices=devices, pools=(uneven,)))[POOL]
+    assert used_share(uneven, found) == pytest.approx(0.9)
+
+
+def test_small_amounts_are_never_even() -> None:
+    devices = (filled("node-1", 0.3), filled("node-2", 0.1), filled("node-3", 0.1))
+    assert capacity(engine(devices=devices, pools=(pool(used_bytes=5 * GIB),))) == 27
+
+
+def test_a_device_that_fails_or_leaves_does_not_make_a_pool_full() -> None:
+    devices = (filled("node-1", 0.6), filled("node-2", 0.6), filled("node-3", 0.6))
+    for values in ({"failed": True}, {"leaving": True}):
+        bad = replace(filled("node-3", 1.0), **values)
+        whole = capacities(engine(devices=(*devices[:2], bad), pools=(pool(used_bytes=11 * GIB),)))[POOL]
+        assert whole / GIB == pytest.approx(18, rel=0.02)

@@ -62,6 +62,24 @@ def test_what_goes_away_by_itself_needs_no_remedy() -> None:
     assert clinic.remedy.state is RemedyState.NOT_NEEDED
 
 
+def test_whether_it_helps_is_seen_when_all_has_moved_to_the_new_disks() -> None:
+    clinic = Clinic()
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    engine = clinic.world.engine
+    assert engine is not None and clinic.remedy.state is RemedyState.CHECKING
+    moving = replace(engine, pools=(replace(engine.pools[0], moving_bytes=GIB),))
+    clinic.world.engine = moving
+    clinic.passes(5, CHECKING_S)
+    assert clinic.remedy.state is RemedyState.CHECKING
+    clinic.world.engine = engine
+    clinic.pass_(CHECKING_S / 4)
+    assert clinic.remedy.state is RemedyState.CHECKING
+    clinic.calm()
+    clinic.pass_()
+    assert clinic.remedy.state is RemedyState.HELPED
+
+
 def test_one_remedy_at_a_time_for_the_same_thing() -> None:
     clinic = Clinic()
     clinic.fire(EXPAND, POOL_NAME)

@@ -143,13 +143,22 @@ def disk_table(disks: list[Document]) -> RenderableType:
             one["node"],
             one["path"].rpartition("/")[2],
             format_size(one["size_bytes"]),
+            _used_of(one),
             one["verdict"] + (f", {one['device']}" if one["device"] else ""),
             health_text(one) or "-",
             one["because"],
         )
         for one in disks
     ]
-    return table_of(("node", "disk", "size", "verdict", "health", "because"), rows)
+    return table_of(("node", "disk", "size", "used", "verdict", "health", "because"), rows)
+
+
+def _used_of(disk: Document) -> str:
+    """How much of what applications may write to it."""
+    if disk.get("used_bytes") is None or disk.get("room_bytes") is None:
+        return "-"
+    whole = disk["used_bytes"] + disk["room_bytes"]
+    return f"{100 * disk['used_bytes'] / whole:.0f} %" if whole else "-"
 
 
 def health_text(disk: Document) -> str:

@@ -48,8 +48,8 @@ def selected(view: View, rates: Rates, type_name: str, parameters: Parameters) -
         return {}
     if not ids and "allIds" in parameters:
         ids = list(object_type(type_name).objects(view))
-    if type_name == "Device" and _HEALTH.keys() >= set(properties):  # asked for often, of all devices
-        return {one: _choose(_health_of(view, one), properties) for one in ids}
+    if type_name == "Device" and set(properties) <= _OFTEN_ASKED:  # of all devices
+        return {one: _choose(_often_asked_of(view, one), properties) for one in ids}
     return {one: _choose(of_object(view, rates, type_name, one), properties) for one in ids}
 
 
@@ -124,9 +124,13 @@ _HEALTH: Mapping[str, Callable[[DeviceLive], int]] = {
 }
 
 
-def _health_of(view: View, object_id: str) -> Figures:
+_OFTEN_ASKED = {*_HEALTH, "capacityInUseInKb", "unusedCapacityInKb"}
+
+
+def _often_asked_of(view: View, object_id: str) -> Figures:
     object_type("Device").get(view, object_id)
-    return _health(view.live.devices.get(object_id))
+    room: Figures = dict(capacity.device_room(view.state, view.live, object_id))
+    return room | _health(view.live.devices.get(object_id))
 
 
 def _health(seen: DeviceLive | None) -> Figures:

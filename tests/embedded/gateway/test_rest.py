@@ -473,6 +473,9 @@ def test_the_health_of_devices(rest: httpx.Client, topology: Topology, engine: M
     assert whole["maxCapacityInKb"] > 0
     alone = rest.get(f"/api/instances/Device::{sick}/relationships/Statistics").json()
     assert answer[sick].items() <= alone.items()
+    room = [*names, "capacityInUseInKb", "unusedCapacityInKb"]
+    often = rest.post(path, json={"ids": [sick], "properties": room}).json()[sick]
+    assert often.items() <= alone.items() and often["unusedCapacityInKb"] > 0
     pool = rest.get(f"/api/instances/StoragePool::{topology.pool}/relationships/Statistics").json()
     assert pool["backgroundScanReadErrorCount"] == 7 + len(others)
     unknown = rest.post(path, json={"ids": ["f" * 16], "properties": names})
