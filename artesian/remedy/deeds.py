@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from posixpath import normpath
 from types import MappingProxyType
 
 from artesian.model.disk import Tombstone
@@ -239,9 +240,21 @@ def _begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
     homes, state = _homes(remedy, facts), facts.state
     for wish in _users(remedy, facts):
         at = Counter(one.node for one in state.volumes.values())
-        home = min(homes, key=lambda name: (at[name], name))
-        state = state.with_volume(replace(wish, node=home))
+        free = [name for name in homes if not _is_mounted_at(wish.mount_path, name, state)]
+        if free:
+            home = min(free, key=lambda name: (at[name], name))
+            # Where it was once taken from by force, it is at home again: force is not for the next time.
+            forced_from = wish.forced_from if wish.forced_from != home else None
+            state = state.with_volume(replace(wish, node=home, forced_from=forced_from))
     return state
+
+
+def _is_mounted_at(path: str | None, node: str, state: FrameworkState) -> bool:
+    """Whether a node has another volume at this place."""
+    return path is not None and any(
+        one.node == node and not one.deleted and one.mount_path and normpath(one.mount_path) == normpath(path)
+        for one in state.volumes.values()
+    )
 
 
 def _moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:

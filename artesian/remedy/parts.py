@@ -110,7 +110,7 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
             break
         chosen.append(part)
     if len(alive) + len(chosen) < min(FEWEST_DISKS, remedy.disks):
-        reason = refusals[0].refused if refusals else "no node can take another disk"
+        reason = refusals[0].refused if refusals else _last_reason(remedy)
         passes = any(one.for_now for one in refusals) and facts.now_s - remedy.changed_s < PROVIDER_AWAY_S
         return Choice(detail=f"no disk can be had: {reason}", final=not passes)
     return Choice(tuple(chosen))
@@ -124,9 +124,10 @@ def can_afford(remedy: Remedy, parts: Sequence[Part], facts: RemedyFacts) -> boo
 
 
 def _last_reason(remedy: Remedy) -> str:
+    """Why the disk that was given up last was given up."""
     lost = [part for part in remedy.parts if part.state is PartState.GIVEN_UP and not part.is_released]
-    last = max(lost, key=lambda part: part.since_s, default=remedy.parts[-1])
-    return last.detail or f"the last one is {last.state}"
+    last = max(lost, key=lambda part: part.since_s, default=None)
+    return last.detail if last is not None else "no node can take another disk"
 
 
 def _asking(remedy: Remedy, parts: Sequence[Part], facts: RemedyFacts) -> RemedyFacts:

@@ -157,14 +157,15 @@ class Remediator:
         alive = sum(part.state is not PartState.GIVEN_UP for part in remedy.parts)
         if alive < remedy.disks and whole:
             self._choose(remedy, facts)
-        if facts.state.paused:
+            remedy = self._memory.state.remedies[remedy.id]
+        if facts.state.paused or remedy.state is not RemedyState.ACTING:
             return
         for part in remedy.parts:
             if part.state is PartState.ASKED:
                 self._ask_for(remedy, part, facts)
 
     def _choose(self, remedy: Remedy, facts: RemedyFacts) -> None:
-        """The parts are stored first, with their tokens; providers are asked for them at the next pass."""
+        """The parts are stored first, with their tokens, before any provider is asked for them."""
         done = self._calls.ask(("choose", remedy.id), lambda: self.would_choose(remedy, facts))
         if done is None:
             return

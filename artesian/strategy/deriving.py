@@ -123,6 +123,10 @@ def _devices(situation: Situation, shortfalls: list[str]) -> tuple[WantedDevice,
         if global_pool is not None and not any(pool.nodes.selects(node) for pool in situation.spec.pools):
             found = global_devices(situation, node, global_pool)
             devices |= {device.identity: device for device in found}
+    for node in decided:  # what was got for a pool is its, whoever else chooses disks there
+        for claim in situation.kept.get(node.name, ()):
+            if claim.identity not in devices:
+                devices[claim.identity] = situation.kept_device(node, claim)
     return tuple(sorted(devices.values(), key=attrgetter("node", "path", "identity")))
 
 

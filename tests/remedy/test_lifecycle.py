@@ -258,6 +258,32 @@ def test_volumes_are_moved_away_from_a_sick_node() -> None:
     assert clinic.world.state.node("node-1").revision == revision + 1
 
 
+def test_a_volume_that_comes_back_to_where_it_was_forced_from_is_not_forced_from_there_again() -> None:
+    """Force would take it from there while it is used, the next time that it is moved."""
+    clinic = Clinic()
+    wish = VolumeWish("data", POOL, 2 * GIB, node="node-1", forced_from="node-2")
+    clinic.world.state = replace(
+        clinic.world.state, volumes=with_item(clinic.world.state.volumes, "data", wish)
+    )
+    clinic.world.converge()
+    clinic.fire(MOVE, "node-1")
+    clinic.look()
+    moved = clinic.world.state.volumes["data"]
+    assert (moved.node, moved.forced_from) == ("node-2", None)
+
+
+def test_two_volumes_are_not_moved_to_one_place() -> None:
+    clinic = Clinic(2)
+    for name, where in (("data", "node-1"), ("other", "node-2")):
+        wish = VolumeWish(name, POOL, 2 * GIB, node=where, mount_path="/data")
+        volumes = with_item(clinic.world.state.volumes, name, wish)
+        clinic.world.state = replace(clinic.world.state, volumes=volumes)
+    clinic.world.converge()
+    clinic.fire(MOVE, "node-1")
+    clinic.look()
+    assert clinic.world.state.volumes["data"].node == "node-1"
+
+
 def test_the_same_facts_have_the_same_outcome() -> None:
     clinic = Clinic()
     for rule in RULES:

@@ -36,6 +36,7 @@ class CloudFaults:
     odd: float = 0.0  # how many new disks have another fate than to be fine
     quota: int | None = None
     slow: float = 1.0  # times the lead time
+    no_slot: set[str] = field(default_factory=set)  # nodes that can have no other disk
 
     @property
     def are_active(self) -> bool:
@@ -44,6 +45,7 @@ class CloudFaults:
             self.unreachable
             or self.expired
             or self.quota is not None
+            or bool(self.no_slot)
             or self.slow > 1
             or max(self.throttled, self.answer_lost, self.odd) > 0
         )
@@ -53,6 +55,7 @@ class CloudFaults:
         self.unreachable = self.expired = False
         self.throttled = self.answer_lost = self.odd = 0.0
         self.quota, self.slow = None, 1.0
+        self.no_slot.clear()
 
     def meet(self) -> None:
         """Raises ProviderUnreachable."""
@@ -203,6 +206,8 @@ class CloudProvider:
     def quote(self, request: DiskRequest) -> Quote:
         """What is known beforehand; a quota is not."""
         self._cloud.faults.meet()
+        if request.node in self._cloud.faults.no_slot:
+            return Quote(refused=f"node {request.node} has no free slot (drawn)")
         size_bytes = rounded(request.size_bytes)
         return Quote(size_bytes, self._price * size_bytes / GIB, self._lead_s)
 

@@ -80,8 +80,11 @@ def run(seed: int, *, ticks: int = TICKS) -> Outcome:
 def _happen(world: World, events: RemedyEvents, ticks: int, *, calm: bool) -> None:
     """First it is made, in peace; then things happen."""
     tick_s = LONG_TICK_S if calm else TICK_S
+    made = False
     for _ in range(ticks):
-        if world.system.devices:
+        verdict = world.verdict
+        made = made or (bool(world.system.devices) and verdict is not None and world.is_settled(verdict))
+        if made:
             events.happen()
             events.operate()
             events.write(tick_s)
@@ -136,7 +139,7 @@ def told_by(world: World) -> list[str]:
 def draw_nodes(chance: random.Random) -> list[SimulatedNode]:
     """Some of them in fault sets."""
     racks = chance.random() < 0.2
-    count = chance.randint(5, 7)
+    count = chance.randint(4, 7)
     found = []
     for number in range(count):
         attributes = {"scaleio-fault-set": f"rack-{number % 3}"} if racks else {}

@@ -53,11 +53,14 @@ class RemedyEvents(Events):
             pool.used_bytes = max(0, min(pool.used_bytes + more, max(room[name], pool.used_bytes)))
 
     def stop(self) -> None:
-        """Nobody writes any more, and the cloud is well."""
+        """Nobody writes any more, much is deleted, and the cloud is well."""
         super().stop()
         self.world.cloud.faults.end()
-        for writer in self.writers.values():
+        for name, writer in self.writers.items():
             writer.bytes_per_s = 0.0
+            pool = self.world.system.pools[name]
+            size = sum(one.size_bytes for one in self.world.system.devices_of(name))
+            pool.used_bytes = min(pool.used_bytes, size // 4)  # so that what was asked for fits
 
     def operate(self) -> None:
         """Somebody looks at the remedies that ask."""
@@ -169,6 +172,13 @@ class RemedyEvents(Events):
         self._after(10, 60, "the quota is lifted", lambda: setattr(faults, "quota", None))
         return f"{faults.quota}"
 
+    def _no_slot(self) -> str:
+        """Some nodes can have no other disk."""
+        faults, nodes = self.world.cloud.faults, sorted(self.world.nodes)
+        faults.no_slot |= set(self.chance.sample(nodes, self.chance.randint(1, len(nodes))))
+        self._after(10, 60, "there are slots", faults.no_slot.clear)
+        return ", ".join(sorted(faults.no_slot))
+
     def _slow(self) -> str:
         faults = self.world.cloud.faults
         faults.slow = self.chance.choice((2.0, 6.0))
@@ -209,6 +219,7 @@ ALL_HAPPENINGS = _weighted(
     (RemedyEvents._late, 1),
     (RemedyEvents._quota, 2),
     (RemedyEvents._slow, 2),
+    (RemedyEvents._no_slot, 2),
     (RemedyEvents._night, 0.4),
     (RemedyEvents._kill_often, 8),
     (Events._kill, 3),

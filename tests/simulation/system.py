@@ -181,12 +181,18 @@ class System:
             return
         if device.lost:
             device.to_move = device.to_heal
-        elif self.is_whole(device.pool):
+        elif self.is_whole(device.pool) and self._has_room_without(device):
             device.to_move = max(0, device.to_move - device.size_bytes // MOVED_AT_ONCE)
         if not device.to_move:
             del self.devices[device.identity]
             if not device.lost:
                 self.nodes[device.node].label(device.identity, None)
+
+    def _has_room_without(self, device: Device) -> bool:
+        """Whether what the pool holds fits on its other devices."""
+        pool = self.pools[device.pool]
+        others = [one for one in self.devices_of(device.pool) if one is not device and not one.lost]
+        return pool.used_bytes <= sum(one.size_bytes for one in others)
 
     # --- what is shown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from artesian.model.disk import PoolName
-from artesian.model.remedy import PartState, Remedy, RemedyState
+from artesian.model.remedy import RELEASED, PartState, Remedy, RemedyState
 from artesian.remedy.capacity import capacities
 from artesian.scheduler import requests
 from tests.simulation.cloud import Fate
@@ -45,9 +45,8 @@ def fill(world: World, share: float) -> None:
 
 
 def expansion(world: World) -> Remedy:
-    """The only one."""
-    (found,) = world.store.state().remedies.values()
-    return found
+    """The first one."""
+    return min(world.store.state().remedies.values(), key=lambda one: one.created_s)
 
 
 def wait(world: World, state: RemedyState, patience_s: int = 900) -> None:
@@ -151,6 +150,20 @@ def test_a_disk_that_is_on_its_way_out_is_taken_by_nobody(seed: int) -> None:
         for _ in range(120):
             world.tick(5.0)
     assert late.identity in world.system.devices or late.id not in world.cloud.disks
+
+
+def test_what_a_remedy_was_still_waiting_for_when_it_failed_is_given_back() -> None:
+    """It was asked for once more in the very pass in which the remedy failed, and forgotten then."""
+    world = full()
+    with simulated(world.clock):
+        world.cloud.faults.quota, world.cloud.faults.slow = 1, 1000.0
+        wait(world, RemedyState.FAILED, 3000)
+        assert "the quota is used up" in expansion(world).detail
+        world.cloud.faults.end()
+        for _ in range(200):
+            world.tick(5.0)
+    assert not world.cloud.disks
+    assert {part.detail for part in expansion(world).parts} == {RELEASED}
 
 
 def part_state(world: World, token: str) -> PartState:

@@ -127,7 +127,8 @@ class Watch:
             self.fail("a disk is removed that nobody wants removed", str(change))
         if device is None or device.to_move is not None:
             return
-        if not self.system.is_whole(change.pool):
+        servers = {one.server for one in self.system.devices_of(change.pool)}
+        if not self.system.is_whole(change.pool) and len(servers) > 1:  # else there is no second copy ever
             self.fail("a removal begins in a degraded pool", str(change))
         leaving = [one.identity for one in self.system.devices_of(change.pool) if one.to_move is not None]
         if leaving:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artesian.model.disk import PoolName
+from artesian.model.disk import Claim, PoolName
 from artesian.model.node import Node, NodeState
 from artesian.model.spec import DiskSelector, ManagersSpec, NodeSelector, PoolSpec, Spec, Survives, Taking
 from artesian.model.topology import ManagerRole, VerdictKind
@@ -334,3 +334,20 @@ def test_a_disk_that_attributes_name_by_another_of_its_names_stays_in_its_pool()
     again = derive(Spec(), [given_node], claims_of(first))
     assert [device.identity for device in first.devices] == [device.identity for device in again.devices]
     assert not [one for one in again.shortfalls if "xvdf" in one]
+
+
+def test_a_disk_that_was_got_for_a_pool_belongs_to_it_whatever_is_said_of_its_node() -> None:
+    """A remedy has claimed it: neither the attributes nor the selectors of another pool name it."""
+    extra = disk("/dev/xvdz")
+    imperative = node("a", XVDF, extra, attributes=attributes("single-pool"))
+    selected = node("b", XVDF, extra)
+    spec = Spec(pools=(PoolSpec(PoolName("gold", "gold"), nodes=NodeSelector(("b",)), usable_bytes=GIB),))
+    claims = {
+        f"serial:/dev/xvdz@{name}": Claim(
+            f"serial:/dev/xvdz@{name}", name, "/dev/xvdz", PoolName("default", "default"), 2 * TIB, "got"
+        )
+        for name in "ab"
+    }
+    found = pools_of(derive(spec, [imperative, selected], Memory(claims)))
+    assert found["default/default"] == ["a:/dev/xvdz", "b:/dev/xvdz"]
+    assert found["mydomain/mypool"] == ["a:/dev/xvdf"]
