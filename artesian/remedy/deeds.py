@@ -9,6 +9,7 @@ from posixpath import normpath
 from types import MappingProxyType
 
 from artesian.model.disk import Tombstone
+from artesian.model.node import NodeState
 from artesian.model.remedy import PartState, Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.sizes import format_size
@@ -47,7 +48,7 @@ def _disks_missing(remedy: Remedy, _facts: RemedyFacts) -> str | None:
         return remedy.detail if remedy.parts or remedy.detail else "disks are being looked for"
     waiting = [part for part in parts if part.state is not PartState.IN_USE]
     if not waiting:
-        return None
+        return "another disk is being looked for" if len(parts) < remedy.disks else None
     first = waiting[0]
     more = f", and {len(waiting) - 1} more" if len(waiting) > 1 else ""
     detail = f": {first.detail}" if first.detail else ""
@@ -141,6 +142,22 @@ def _cannot_remove_node(remedy: Remedy, facts: RemedyFacts) -> str | None:
     )
     if users:
         return f"volume {users[0]} is on node {remedy.thing}: it has to be taken over first"
+    return _managers_without(remedy.thing, facts)
+
+
+def _managers_without(name: str, facts: RemedyFacts) -> str | None:
+    """Each manager needs a node of its own among those that stay."""
+    managers = len(facts.state.engine.managers) if facts.state.engine is not None else 0
+    staying = [
+        node.name
+        for node in facts.seen.nodes
+        if node.name != name
+        and node.state is not NodeState.GONE
+        and facts.state.node(node.name).joined
+        and not facts.state.node(node.name).leaving
+    ]
+    if len(staying) < managers:
+        return f"without it there would be {len(staying)} nodes, and {managers} managers need as many"
     return None
 
 

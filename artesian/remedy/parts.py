@@ -37,11 +37,13 @@ Quoting = Callable[[str, DiskRequest], Quote]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Parts to be asked for, or why there are none. `final`: asking again would not help."""
+    """Parts to be asked for, or why there are none. `final`: asking again would not help; `enough`: no more
+    can be had, and what there is will do."""
 
     parts: tuple[Part, ...] = ()
     detail: str = ""
     final: bool = False
+    enough: bool = False
 
 
 def needs_disks(remedy: Remedy, facts: RemedyFacts) -> bool:
@@ -89,9 +91,12 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
     """
     alive = [part for part in remedy.parts if part.state is not PartState.GIVEN_UP]
     lacking = remedy.disks - len(alive)
+    will_do = min(FEWEST_DISKS, remedy.disks)
     if lacking <= 0:
         return Choice()
     if len(remedy.parts) + lacking > ATTEMPTS * max(remedy.disks, FEWEST_DISKS):
+        if len(alive) >= will_do:
+            return Choice(enough=True)
         return Choice(detail=f"{len(remedy.parts)} disks were tried: {_last_reason(remedy)}", final=True)
     chosen: list[Part] = []
     refusals: list[Quote] = []
@@ -109,11 +114,12 @@ def choose(remedy: Remedy, facts: RemedyFacts, quote: Quoting) -> Choice:
             refusals.append(Quote(refused=too_much))
             break
         chosen.append(part)
-    if len(alive) + len(chosen) < min(FEWEST_DISKS, remedy.disks):
+    silent = any(one.for_now for one in refusals)
+    if len(alive) + len(chosen) < will_do:
         reason = refusals[0].refused if refusals else _last_reason(remedy)
-        passes = any(one.for_now for one in refusals) and facts.now_s - remedy.changed_s < PROVIDER_AWAY_S
+        passes = silent and facts.now_s - remedy.changed_s < PROVIDER_AWAY_S
         return Choice(detail=f"no disk can be had: {reason}", final=not passes)
-    return Choice(tuple(chosen))
+    return Choice(tuple(chosen), enough=not (chosen or silent))
 
 
 def can_afford(remedy: Remedy, parts: Sequence[Part], facts: RemedyFacts) -> bool:
@@ -274,6 +280,8 @@ def may_be_released(disk: ProvidedDisk, state: FrameworkState, facts: RemedyFact
         return "no remedy that is remembered has asked for it"
     if part.state is not PartState.GIVEN_UP:
         return f"it is {part.state}"
+    if state.paused:
+        return "everything is paused"
     if facts.seen.unheard:
         return f"node {min(facts.seen.unheard)} has not reported yet, and may have it"
     names = identities_of(disk, part, facts)

@@ -154,8 +154,7 @@ class Remediator:
             wanted = disks_wanted(remedy, facts)
             self._change(remedy.id, lambda one: replace(one, disks=wanted))
             remedy = self._memory.state.remedies[remedy.id]
-        alive = sum(part.state is not PartState.GIVEN_UP for part in remedy.parts)
-        if alive < remedy.disks and whole:
+        if _alive(remedy) < remedy.disks and whole:
             self._choose(remedy, facts)
             remedy = self._memory.state.remedies[remedy.id]
         if facts.state.paused or remedy.state is not RemedyState.ACTING:
@@ -178,7 +177,9 @@ class Remediator:
             self._notifier.tell(facts.spec.notify, failed, event.because)
             return
         before = remedy.parts
-        if not choice.parts and choice.detail not in ("", remedy.detail) and not _waits_for_parts(remedy):
+        if choice.enough:
+            self._change(remedy.id, lambda one: replace(one, disks=_alive(one)))
+        if not choice.parts and choice.detail not in ("", remedy.detail) and not _alive(remedy):
             event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} waits: {choice.detail}")
             self._change(remedy.id, lambda one: replace(one, detail=choice.detail), event)
         if choice.parts and can_afford(remedy, choice.parts, facts):
@@ -270,8 +271,12 @@ class Remediator:
                 if gone and part.detail != RELEASED and facts.now_s - part.since_s > _LISTED_LATE_S:
                     after = replace(part, detail=RELEASED)
                     event = Event("remedy", key, f"the disk for node {part.node} is released ({part.detail})")
-                    self._change(key, lambda one, after=after: with_part(one, after), event)  # type: ignore[misc]
-                    self._memory.change(lambda state: _without_stones(state, facts.seen))
+                    self._change(
+                        key,
+                        lambda one, after=after: with_part(one, after),  # type: ignore[misc]
+                        event,
+                        more=lambda state: _without_stones(state, facts.seen),
+                    )
 
     # --- storing
 
@@ -281,12 +286,13 @@ class Remediator:
         change: Callable[[Remedy], Remedy],
         event: Event | None = None,
         claim: Claim | None = None,
+        more: Callable[[FrameworkState], FrameworkState] = lambda state: state,
     ) -> None:
         def whole(state: FrameworkState) -> FrameworkState:
             remedy = state.remedies.get(remedy_id)
             if remedy is None:
                 return state
-            state = with_remedy(state, change(remedy))
+            state = more(with_remedy(state, change(remedy)))
             if claim is None or claim.identity in state.claims:
                 return state
             return replace(state, claims=with_item(state.claims, claim.identity, claim))
@@ -309,9 +315,9 @@ def _without_stones(state: FrameworkState, seen: Observation) -> FrameworkState:
     return replace(state, tombstones=MappingProxyType(left))
 
 
-def _waits_for_parts(remedy: Remedy) -> bool:
-    """Whether its detail says how far its disks are."""
-    return any(part.state is not PartState.GIVEN_UP for part in remedy.parts)
+def _alive(remedy: Remedy) -> int:
+    """How many disks it has, or waits for."""
+    return sum(part.state is not PartState.GIVEN_UP for part in remedy.parts)
 
 
 def _answered(

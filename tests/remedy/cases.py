@@ -107,6 +107,8 @@ class Clinic:
         if not remedy.disks:
             remedy = replace(remedy, disks=disks_wanted(remedy, self.facts))
         choice = choose(remedy, self.facts, lambda _name, request: self.quote(request))
+        if choice.enough:
+            remedy = replace(remedy, disks=len([one for one in remedy.parts if one.state != "given up"]))
         remedy = replace(remedy, parts=(*remedy.parts, *choice.parts), detail=choice.detail or remedy.detail)
         self._store(remedy)
         for part in remedy.parts:

@@ -196,6 +196,33 @@ def test_a_failed_device_is_replaced_on_its_node() -> None:
     assert device_name(part.identity) in {one.name for one in clinic.world.engine.devices}
 
 
+def test_a_disk_that_is_given_up_when_the_others_are_in_use_is_not_forgotten() -> None:
+    clinic = Clinic(4)
+    clinic.fill(0.7)
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(5)
+    first, second = clinic.remedy.parts
+    lost = replace(second, state=PartState.GIVEN_UP, detail="it is stuck")
+    acting = replace(clinic.remedy, state=RemedyState.ACTING, parts=(first, lost))
+    clinic.world.state = replace(clinic.world.state, remedies={acting.id: acting})
+    clinic.look()
+    assert (clinic.remedy.state, clinic.remedy.detail) == (
+        RemedyState.ACTING,
+        "another disk is being looked for",
+    )
+    clinic.passes(5)
+    assert [part.state for part in clinic.remedy.parts].count(PartState.IN_USE) == 2
+
+
+def test_what_could_be_had_will_do_where_no_more_can() -> None:
+    rule = replace(EXPAND, parameters={"disks": 4}, budget=Budget(disks_total=3))
+    clinic = Clinic(4, rules=(rule,))
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(8)
+    assert clinic.remedy.state is RemedyState.CHECKING
+    assert [part.state for part in clinic.remedy.parts] == [PartState.IN_USE] * 3
+
+
 def test_a_disk_that_was_replaced_stays_out() -> None:
     clinic = Clinic()
     assert clinic.world.engine is not None
@@ -241,6 +268,17 @@ def test_a_node_that_is_gone_for_good_is_taken_out_when_everything_is_rebuilt() 
     clinic.world.engine = replace(clinic.world.engine, pools=(pool,))
     clinic.passes(8)
     assert not [one for one in clinic.world.state.claims.values() if one.node == "node-5"]
+
+
+def test_a_node_stays_where_managers_would_have_too_few_without_it() -> None:
+    clinic = Clinic(3)
+    clinic.world.nodes = tuple(
+        replace(one, state=NodeState.GONE) if one.name == "node-3" else one for one in clinic.world.nodes
+    )
+    clinic.fire(REMOVE, "node-3")
+    clinic.passes(3)
+    assert clinic.remedy.state is RemedyState.HELD
+    assert clinic.remedy.detail == "without it there would be 2 nodes, and 3 managers need as many"
 
 
 def test_volumes_are_moved_away_from_a_sick_node() -> None:

@@ -91,6 +91,13 @@ def test_nothing_is_released_before_every_node_has_been_heard_of() -> None:
     assert "node-2 has not reported yet" in str(may_be_released(MADE, clinic.world.state, unheard))
 
 
+def test_nothing_is_released_while_everything_is_paused() -> None:
+    clinic = Clinic()
+    acting(clinic, a_part(PartState.GIVEN_UP))
+    paused = replace(clinic.world.state, paused=True)
+    assert may_be_released(MADE, paused, clinic.facts) == "everything is paused"
+
+
 def test_parts_that_were_chosen_at_the_same_time_for_two_pools_do_not_share_a_budget() -> None:
     clinic = Clinic(budget=Budget(disks_total=2))
     remedy = acting(clinic)

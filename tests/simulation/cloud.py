@@ -114,6 +114,7 @@ class Cloud:
     releasing: Callable[[CloudDisk], None] = field(default=lambda disk: None)
     disks: dict[str, CloudDisk] = field(default_factory=dict)  # by id
     made: int = 0
+    stick: set[int] = field(default_factory=set)  # which of them are never attached, counted from 1
 
     def tick(self) -> None:
         """Disks get on."""
@@ -157,6 +158,7 @@ class Cloud:
         self.made += 1
         odd = faults.odd and self.chance.random() < faults.odd
         fate = self.chance.choice((Fate.STUCK, Fate.HIDDEN, Fate.ASTRAY)) if odd else Fate.FINE
+        fate = Fate.STUCK if self.made in self.stick else fate
         now_s, size_bytes = self.clock(), rounded(request.size_bytes)
         lead_s *= faults.slow * self.chance.uniform(0.5, 1.0)
         disk = CloudDisk(

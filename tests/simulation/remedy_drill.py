@@ -80,10 +80,13 @@ def run(seed: int, *, ticks: int = TICKS) -> Outcome:
 def _happen(world: World, events: RemedyEvents, ticks: int, *, calm: bool) -> None:
     """First it is made, in peace; then things happen."""
     tick_s = LONG_TICK_S if calm else TICK_S
+    spare = "kind: spare" in world.store.state().spec_text
     made = False
     for _ in range(ticks):
-        verdict = world.verdict
-        made = made or (bool(world.system.devices) and verdict is not None and world.is_settled(verdict))
+        if not made and _is_made(world):
+            made = True
+            if spare:
+                events.keep_spares()
         if made:
             events.happen()
             events.operate()
@@ -94,6 +97,11 @@ def _happen(world: World, events: RemedyEvents, ticks: int, *, calm: bool) -> No
         else:
             world.approve()
         world.tick(tick_s)
+
+
+def _is_made(world: World) -> bool:
+    verdict = world.verdict
+    return bool(world.system.devices) and verdict is not None and world.is_settled(verdict)
 
 
 def _settle(world: World, events: RemedyEvents) -> None:

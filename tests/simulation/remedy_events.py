@@ -10,7 +10,7 @@ from artesian.model.remedy import Remedy, RemedyState
 from artesian.remedy.capacity import capacities
 from artesian.scheduler.remedy_requests import approve_remedy, reject_remedy
 from tests.simulation.events import Events, Happening
-from tests.simulation.nodes import GIB
+from tests.simulation.nodes import GIB, make_disk
 
 FILL_S = (900, 12_000)  # how long applications take to fill a pool, if they go on so
 
@@ -82,6 +82,14 @@ class RemedyEvents(Events):
     def _reject_it(self, remedy: Remedy) -> str:
         now_s = self.world.clock.now_s
         return self._ask(lambda state, _: reject_remedy(state, remedy.id, "operator", now_s))
+
+    def keep_spares(self) -> None:
+        """Some nodes have disks that nobody has agreed to take, and nobody does before the end."""
+        self.happenings = tuple(one for one in self.happenings if one[0] is not Events._approve)
+        for node in self.world.nodes.values():
+            for letter in "st"[: self.chance.randint(0, 2)]:
+                disk = make_disk(node.name, letter)
+                node.disks[disk.identity or disk.path] = disk
 
     # --- applications
 

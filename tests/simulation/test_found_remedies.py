@@ -26,6 +26,10 @@ rules:
     when: used_share > 70%
     approval: automatic
     parameters: {{disks: 2}}
+  - name: replace
+    remedy: replace-device
+    when: failed and ours
+    approval: automatic
 """
 
 
