@@ -51,7 +51,9 @@ def places(
     units = _units(facts, pool.domain)
     raw_of_unit, raw_of_node = _capacity(facts, pool, units)
     nodes = [node.name for node in facts.usable_nodes() if node.name not in without]
-    serving = [name for name in nodes if raw_of_node[name]] or nodes
+    serving = [name for name in nodes if raw_of_node[name]]
+    if len({units[name] for name in serving}) < FEWEST_DISKS:
+        serving = nodes  # what is added to one unit alone holds no second copy of anything
     chosen: list[Place] = []
     while serving and len(chosen) < count:
         best = min(serving, key=lambda name: (raw_of_unit[units[name]], raw_of_node[name], name))

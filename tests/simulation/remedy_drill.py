@@ -18,8 +18,7 @@ TICK_S = 10.0
 LONG_TICK_S = 30.0
 CALM_FILL_S = (2.5 * 2_700, 6.0 * 2_700)  # rules look 45 minutes ahead where new disks take five
 PATIENCE_TICKS = 500  # of the long ones: longer than a remedy may be stuck, and than a repeated one
-QUIET_TICKS = 4
-AGENTS_PATIENCE_TICKS = 10
+QUIET_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,6 @@ def run(seed: int, *, ticks: int = TICKS) -> Outcome:
             events.stop()
             world.promptness = 1.0
             _settle(world, events)
-            for _ in range(AGENTS_PATIENCE_TICKS):
-                world.tick(LONG_TICK_S)
             check_end(world)
             world.remedies.at_the_end(world.store.state())
         except Exception as error:

@@ -174,7 +174,7 @@ class System:
     def _move(self, device: Device) -> None:
         if not device.to_heal and device.to_move is None:
             return
-        others = [one for one in self.devices_of(device.pool) if not one.lost and one.node != device.node]
+        others = [one for one in self.devices_of(device.pool) if not one.lost and one is not device]
         if device.to_heal and len({one.node for one in others}) >= 2:
             device.to_heal = max(0, device.to_heal - device.size_bytes // MOVED_AT_ONCE)
         if device.to_move is None:
