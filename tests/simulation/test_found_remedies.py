@@ -53,13 +53,13 @@ def expansion(world: World) -> Remedy:
     return min(world.store.state().remedies.values(), key=lambda one: one.created_s)
 
 
-def wait(world: World, state: RemedyState, patience_s: int = 900) -> None:
+def wait(world: World, state: RemedyState, patience_s: float = 900, tick_s: float = 1.0) -> None:
     """Until the remedy is in this state."""
-    for _ in range(patience_s):
+    for _ in range(int(patience_s / tick_s)):
         remedies = world.store.state().remedies.values()
         if any(one.state is state for one in remedies):
             return
-        world.tick()
+        world.tick(tick_s)
     pytest.fail(f"it is not {state}: {[str(one) for one in world.store.state().remedies.values()]}")
 
 

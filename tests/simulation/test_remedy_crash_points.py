@@ -13,23 +13,25 @@ from tests.simulation.test_crash_points import EDGES
 from tests.simulation.test_found_remedies import expansion, full, wait
 from tests.simulation.world import World
 
+TICK_S = 10.0
+
 
 def expand(world: World) -> None:
     """A pool fills up, and one of the first two disks is stuck."""
     world.cloud.stick.add(1)
-    wait(world, RemedyState.HELPED, 2000)
-    for _ in range(120):
-        world.tick(5.0)
+    wait(world, RemedyState.HELPED, 2000, TICK_S)
+    for _ in range(60):
+        world.tick(TICK_S)
 
 
 def replace_device(world: World) -> None:
     """The pool is expanded, and then a disk breaks."""
-    wait(world, RemedyState.HELPED)
+    wait(world, RemedyState.HELPED, 900, TICK_S)
     world.system.broken.add("wwn:node-00001-b")
     while "wwn:node-00001-b" in world.store.state().claims or len(world.cloud.disks) < 3:
-        world.tick()
-    for _ in range(60):
-        world.tick(5.0)
+        world.tick(TICK_S)
+    for _ in range(40):
+        world.tick(TICK_S)
 
 
 STORIES: tuple[Callable[[World], None], ...] = (expand, replace_device)
