@@ -38,6 +38,8 @@ bench: packages $(INSTALLED)
 
 drills: $(INSTALLED) ## many more simulated drills: make drills SEEDS=1000
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.embedded.simulation --seeds $(or $(SEEDS),1000)
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000)
+	$(BIN)/python -m tests.simulation --remedies --seeds $(or $(SEEDS),1000)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
