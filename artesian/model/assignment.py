@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from artesian.model.drill import DrillKind, DrillWriter, Fault, WriterMode
 from artesian.model.engine import ManagerPlace
 from artesian.model.topology import ManagerRole
 
@@ -49,6 +50,8 @@ class Assignment:
     revision: int = 0  # of the node's volumes: an assignment that says the same as an older one is another
     stop: bool = False  # everything is to be let go of and ended, in good order
     discard: bool = False  # volumes that are not assigned are let go of at once, whatever is not written yet
+    faults: tuple[Fault, ...] = ()  # of drills
+    drill_writer: DrillWriter | None = None
 
 
 def assignment_from_json(document: dict[str, Any]) -> Assignment:
@@ -62,6 +65,11 @@ def assignment_from_json(document: dict[str, Any]) -> Assignment:
     values["volumes"] = tuple(AssignedVolume(**_known(AssignedVolume, one)) for one in values["volumes"])
     values["manager_addresses"] = tuple(values.get("manager_addresses", ()))
     values["domains"] = tuple(values.get("domains", ()))
+    faults = values.get("faults", ())
+    values["faults"] = tuple(Fault(**{**one, "kind": DrillKind(one["kind"])}) for one in faults)
+    writer = values.get("drill_writer")
+    if writer is not None:
+        values["drill_writer"] = DrillWriter(**{**writer, "mode": WriterMode(writer["mode"])})
     return Assignment(**values)
 
 
