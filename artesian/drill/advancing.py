@@ -120,7 +120,9 @@ def _stays(drill: Drill, facts: DrillFacts) -> Outcome:
 
 def _end(drill: Drill, facts: DrillFacts, ending: DrillState, verdict: str) -> Outcome:
     state = _undoing(facts.state, drill, ending, verdict, facts.now_s)
-    event = Event("drill", drill.id, f"{drill.kind} of {drill.thing} is undoing, it has {ending}: {verdict}")
+    event = Event(
+        "drill", drill.id, f"{drill.kind} of {drill.thing} is being undone, as it has {ending}: {verdict}"
+    )
     return Outcome(state, (event,))
 
 
