@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from artesian.drill import filling
-from artesian.drill.expecting import expected_rules
+from artesian.drill.expecting import expected_rules, resting
 from artesian.drill.facts import DrillFacts
 from artesian.drill.health import unhealthy
 from artesian.model.disk import Claim
@@ -17,13 +17,12 @@ from artesian.model.drill import Drill, DrillKind, DrillState, DrillWish
 from artesian.model.engine import EngineSeen, SeenManager
 from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere
 from artesian.model.names import device_name, digest
+from artesian.model.rule import RemedyKind
 from artesian.remedy.capacity import capacities
 
 _GIB = 1 << 30
-DEFAULT_HOLD_S: Mapping[DrillKind, float] = {
-    DrillKind.FILL_POOL: 0.0,  # as long as the drill
+DEFAULT_HOLD_S: Mapping[DrillKind, float] = {  # others are held as long as the drill
     DrillKind.KILL_SERVER: 8.0,
-    DrillKind.FAIL_DISK: 0.0,
     DrillKind.CUT_OFF_NODE: 25.0,  # an agent counts as silent after 12
     DrillKind.KILL_MANAGER: 10.0,
     DrillKind.KILL_SCHEDULER: 0.0,
@@ -94,6 +93,8 @@ def impossible(kind: DrillKind, facts: DrillFacts) -> str | None:
     """Why a drill cannot be done on this cluster, however well it is; None if it can."""
     try:
         choose_target(DrillWish(kind, disturb=True, restarts_scheduler=True), facts)
+    except Conflict:
+        return None  # that may change
     except ArtesianError as error:
         return str(error)
     return None
@@ -106,8 +107,8 @@ def choose_target(wish: DrillWish, facts: DrillFacts) -> Drill:
         raise NotPossible("there is no engine that answers")
     if wish.node is not None and facts.seen.node(wish.node) is None:
         raise NotThere(f"there is no node {wish.node}")
-    hold_s = wish.hold_s if wish.hold_s is not None else DEFAULT_HOLD_S[wish.kind]
-    limit_s = wish.limit_s if wish.limit_s is not None else max(DEFAULT_LIMIT_S, 4 * hold_s)
+    limit_s = wish.limit_s if wish.limit_s is not None else DEFAULT_LIMIT_S
+    hold_s = wish.hold_s if wish.hold_s is not None else min(DEFAULT_HOLD_S.get(wish.kind, limit_s), limit_s)
     drill_id = digest(f"{wish.kind} {facts.now_s:.6f}")[:8]
     drill = Drill(
         id=drill_id,
@@ -116,7 +117,7 @@ def choose_target(wish: DrillWish, facts: DrillFacts) -> Drill:
         created_s=facts.now_s,
         changed_s=facts.now_s,
         thing="",
-        hold_s=hold_s or limit_s,
+        hold_s=hold_s if wish.kind is not DrillKind.FILL_POOL else limit_s,
         limit_s=limit_s,
         wait_approval=wish.wait_approval,
         who=wish.who or "somebody",
@@ -132,7 +133,11 @@ def choose_target(wish: DrillWish, facts: DrillFacts) -> Drill:
     drill = _with_pool(drill, engine, facts)
     node = _writer(drill, facts, None)
     drill = replace(drill, writer_node=node, mount_path=mount_path(facts, node, drill))
-    return replace(drill, expects=expected_rules(drill, facts))
+    drill = replace(drill, expects=expected_rules(drill, facts))
+    rests = resting(drill.expects, device_name(drill.target), facts)
+    if rests is not None:
+        raise Conflict(rests)
+    return drill
 
 
 def mount_path(facts: DrillFacts, node: str, drill: Drill) -> str:
@@ -154,7 +159,8 @@ def _gentlest(wish: DrillWish, facts: DrillFacts, found: Iterable[_Target]) -> _
     volumes = facts.volumes_on(best.node) if best.node is not None else []
     if volumes and not wish.disturb:
         raise Conflict(
-            f"volume {volumes[0]} is in use on node {best.node}, and there is no gentler target: "
+            f"volume {volumes[0]} is in use on node {best.node}, and "
+            f"{'nothing gentler was asked for' if wish.node else 'there is no gentler target'}: "
             "--disturb does it all the same"
         )
     return best
@@ -285,6 +291,7 @@ def _disk_targets(wish: DrillWish, facts: DrillFacts, engine: EngineSeen) -> lis
     serving = _serving(facts, engine)
     devices = {one.name: one for one in engine.devices if not (one.failed or one.leaving)}
     found = []
+    rules = tuple(rule.name for rule in facts.spec.rules if rule.remedy is RemedyKind.REPLACE_DEVICE)
     for claim in facts.state.claims.values():
         device = devices.get(device_name(claim.identity))
         if device is None or claim.node not in serving or not _is_meant(claim, wish.thing):
@@ -296,10 +303,10 @@ def _disk_targets(wish: DrillWish, facts: DrillFacts, engine: EngineSeen) -> lis
         pool = engine.pool(device.pool)
         if pool is not None and pool.used_bytes <= capacities(without).get(device.pool, 0):
             title = f"disk {claim.path.rpartition('/')[2]} of node {claim.node}"
+            rests = int(resting(rules, device.name, facts) is not None)
+            weight = (rests, int(_is_manager(claim.node, facts)))
             because = "there is room elsewhere for what is on it"
-            found.append(
-                _Target(claim.node, title, claim.identity, (int(_is_manager(claim.node, facts)),), because)
-            )
+            found.append(_Target(claim.node, title, claim.identity, weight, because))
     if not found:
         raise NotPossible(
             f"there is no disk {wish.thing or ''} whose data would have room elsewhere".replace("  ", " ")

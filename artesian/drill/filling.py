@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from artesian.drill.expecting import rules_that_fire
+from artesian.drill.expecting import resting, rules_that_fire
 from artesian.drill.facts import DrillFacts
 from artesian.model.disk import PoolName
 from artesian.model.drill import Drill, DrillWish
@@ -50,6 +50,9 @@ def fill(
     drill = replace(drill, node=node, writer_node=node, amount_bytes=amount, others_bytes=pool.used_bytes)
     path = f"{facts.mounts.get(node, '/run/artesian')}/{drill.volume}"
     rules = rules_that_fire(facts, Scope.POOL, {"used_share": aim}, pool.name, drill.limit_s)
+    rests = resting(rules, str(pool.name), facts)
+    if rests is not None:
+        raise Conflict(rests)
     because = f"{100 * aim:.0f}% is where {rules[0]} has to fire" if rules else f"up to {100 * aim:.0f}%"
     return replace(drill, mount_path=path, target=path, expects=rules, because=because)
 

@@ -166,7 +166,7 @@ def _is_own(remedy: Remedy, drill: Drill, facts: DrillFacts) -> bool:
     hit = _hit(drill)
     if drill.pool is not None and (remedy.pool == drill.pool or remedy.thing == str(drill.pool)):
         return True
-    if remedy.thing == "cluster":
+    if remedy.thing in ("cluster", drill.volume):
         return True
     if not hit:
         return False

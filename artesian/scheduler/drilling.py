@@ -35,6 +35,7 @@ from artesian.scheduler.providing import Providers
 from artesian.scheduler.reports import Reports
 
 _ASK_AGAIN_S = 10.0  # for a drill of the schedule that was refused
+_TELL_AGAIN_S = 300.0
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class Driller:
         self._stall: tuple[str, Stall] | None = None  # of which drill
         self._last_pass_s: float | None = None
         self._pass_gap_s = 0.0
-        self._refused: dict[str, str] = {}  # drills of the schedule, and why
+        self._refused: dict[str, tuple[float, str]] = {}  # drills of the schedule: when it was told, why
         self._asked_s = 0.0
 
     def close(self) -> None:
@@ -195,12 +196,17 @@ class Driller:
             try:
                 self.run(one.wish, facts)
             except ArtesianError as error:
-                if self._refused.get(str(one.name)) != str(error):
-                    self._refused[str(one.name)] = str(error)
-                    self._memory.tell("drill", str(one.name), f"{one.name} is due and waits: {error}")
+                self._tell_refusal(str(one.name), str(error))
             else:
                 self._refused.pop(str(one.name), None)
                 return
+
+    def _tell_refusal(self, name: str, because: str) -> None:
+        """Reasons with numbers in them change all the time: not each of them is told."""
+        told_s, before = self._refused.get(name, (float("-inf"), ""))
+        if before != because and self._clock() - told_s >= _TELL_AGAIN_S:
+            self._refused[name] = self._clock(), because
+            self._memory.tell("drill", name, f"{name} is due and waits: {because}")
 
     # --- what is asked
 
