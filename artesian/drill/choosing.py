@@ -68,9 +68,9 @@ def choose(wish: DrillWish, facts: DrillFacts) -> Drill:
     """The drill that a wish leads to now. Raises NotPossible, NotThere or Conflict."""
     check_wish(wish)
     objection = unhealthy(facts)
-    drill = choose_target(wish, facts)
     if objection is not None:
         raise Conflict(f"no drill while something is wrong: {objection}")
+    drill = choose_target(wish, facts)
     if wish.kind is DrillKind.KILL_SCHEDULER and not wish.restarts_scheduler:
         raise Conflict("nobody has said to start the scheduler again: artesian drill run kill-scheduler does")
     return drill
