@@ -65,14 +65,18 @@ def assignment_from_json(document: dict[str, Any]) -> Assignment:
     values["volumes"] = tuple(AssignedVolume(**_known(AssignedVolume, one)) for one in values["volumes"])
     values["manager_addresses"] = tuple(values.get("manager_addresses", ()))
     values["domains"] = tuple(values.get("domains", ()))
-    faults = values.get("faults", ())
-    values["faults"] = tuple(Fault(**{**one, "kind": DrillKind(one["kind"])}) for one in faults)
+    values["faults"] = tuple(
+        Fault(**{**_known(Fault, one), "kind": DrillKind(one["kind"])})
+        for one in values.get("faults", ())
+        if one["kind"] in set(DrillKind)
+    )
     writer = values.get("drill_writer")
     if writer is not None:
-        values["drill_writer"] = DrillWriter(**{**writer, "mode": WriterMode(writer["mode"])})
+        mode = WriterMode(writer["mode"])
+        values["drill_writer"] = DrillWriter(**{**_known(DrillWriter, writer), "mode": mode})
     return Assignment(**values)
 
 
-def _known(kind: type[Assignment] | type[AssignedVolume], document: dict[str, Any]) -> dict[str, Any]:
+def _known(kind: type[Any], document: dict[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in dict(document).items() if name in names}
