@@ -6,6 +6,7 @@ Each drill has a folder of its own; what runs for a drill that is not assigned a
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from artesian.host.single import Single
 from artesian.model.drill import DrillWriter, SeenWriter, WriterMode
 
 _MODES = ("write", "verify", "fill")
+_PATH = "path"  # the file that says where the volume was mounted
 
 
 class DrillWork:
@@ -75,6 +77,7 @@ class DrillWork:
         if _running(folder, mode) is not None or not os.path.ismount(path):
             return
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / _PATH).write_text(path)
         single = Single(folder, mode)
         lock = single.lock_or_find(0.0)
         if not isinstance(lock, int):
@@ -104,7 +107,7 @@ class DrillWork:
 
     def _clear(self, folder: Path) -> None:
         alive = [mode for mode in _MODES if self._end(folder, mode)]
-        if not alive:
+        if not alive and _unmounted(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _end(self, folder: Path, mode: str) -> bool:
@@ -114,6 +117,15 @@ class DrillWork:
             return False
         processes.send(identity, signal.SIGKILL)
         return bool(processes.wait_until_ended([identity], 0.2))
+
+
+def _unmounted(folder: Path) -> bool:
+    """Whether a drill's volume is gone; then so is the folder at which it was mounted."""
+    try:
+        os.rmdir((folder / _PATH).read_text())
+    except OSError as error:
+        return error.errno != errno.EBUSY
+    return True
 
 
 def _running(folder: Path, mode: str) -> ProcessIdentity | None:

@@ -18,6 +18,7 @@ from artesian.drill.words import verdict_of
 from artesian.model.drill import ON_NODES, Drill, DrillKind, DrillState, Moment
 from artesian.model.errors import Conflict
 from artesian.model.event import Event
+from artesian.model.node import NodeState
 from artesian.model.state import FrameworkState, with_item
 from artesian.model.wishes import VolumeWish
 
@@ -291,7 +292,9 @@ def _fault_left(drill: Drill, facts: DrillFacts) -> bool:
         return False
     told = facts.told_by(drill.node)
     if told is None or drill.node in facts.seen.behind:
-        return facts.seen.node(drill.node) is not None
+        node = facts.seen.node(drill.node)
+        off = node is not None and node.state is NodeState.GONE and drill.kind is not DrillKind.FAIL_DISK
+        return node is not None and not off  # of what was killed or stopped on it nothing is left
     return any(one.id == drill.id for one in told.faults) or (
         told.writer is not None and told.writer.drill == drill.id
     )

@@ -154,8 +154,7 @@ class Driller:
         """What is not done by an agent. It was stored before that it is to be done."""
         if drill is None or drill.kind is not DrillKind.STALL_PROVIDER or not drill.state.has_fault:
             self._providers.stalls.end_all()
-            if drill is None:
-                self._stall = None
+            self._stall = None
         elif drill.kind is DrillKind.STALL_PROVIDER:
             self._stall_provider(spec, drill)
         if (

@@ -80,7 +80,9 @@ def nothing_is_left(cluster: Cluster) -> None:
     assert [one["name"] for one in cluster.get("/volumes")] == ["data"]
     for node in cluster.nodes():
         agent = cluster.folder / "nodes" / node / "agent"
-        assert list(agent.glob("faults/*")) == [] and list(agent.glob("drills/*")) == []
+        assert list(agent.glob("faults/*")) == []
+        left = [*agent.glob("drills/*"), *agent.glob("mounts/*")]
+        cluster.wait("the writer's folders are gone", lambda left=left: not any(one.exists() for one in left))
         assert list((cluster.folder / "nodes" / node / "dev").glob(".*")) == []
         running = [one["name"] for one in cluster.node(node)["processes"] if not one["running"]]
         assert running == []

@@ -322,5 +322,11 @@ def test_a_silent_node_may_still_have_its_fault() -> None:
         nodes=tuple(node(one, state=NodeState.SILENT if one == "n2" else NodeState.ALIVE) for one in NAMES)
     )
     assert after(UNDOING, None, None, seen=silent, now_s=NOW_S + 10_000).state is DrillState.UNDOING
+    off = seen(
+        nodes=tuple(node(one, state=NodeState.GONE if one == "n2" else NodeState.ALIVE) for one in NAMES)
+    )
+    assert after(UNDOING, None, None, seen=off).state is DrillState.PASSED
+    disk = replace(UNDOING, kind=DrillKind.FAIL_DISK, target=identity("n2"))
+    assert after(disk, None, None, seen=off).state is DrillState.UNDOING, "it is put back when the node is"
     removed = seen(nodes=tuple(node(one) for one in NAMES if one != "n2"))
     assert after(UNDOING, None, None, seen=removed).state is DrillState.PASSED

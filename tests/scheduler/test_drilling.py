@@ -128,6 +128,23 @@ def test_a_provider_hangs_until_its_time_is_over(monkeypatch: pytest.MonkeyPatch
     loop.driller.close()
 
 
+def test_a_provider_goes_on_as_soon_as_its_drill_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    drill = a_drill(
+        DrillKind.STALL_PROVIDER, node=None, target="files", hold_s=60.0, times={Moment.PROVOKED: NOW_S}
+    )
+    loop = Loop(with_drills(state(), drill))
+    monkeypatch.setattr(loop.providers, "_make", lambda _wanted: Provider())
+    loop.a_pass()
+    waiting = wait_in_thread(loop.providers(loop.spec, "files"))
+    loop.driller.abort("d1", "me")
+    loop.a_pass()
+    waiting.join(5.0)
+    assert not waiting.is_alive()
+    ended = loop.a_pass()
+    assert ended is not None and ended.state is DrillState.ABORTED
+    loop.driller.close()
+
+
 def wait_in_thread(provider: Any) -> threading.Thread:
     thread = threading.Thread(target=provider.disks)
     thread.start()
