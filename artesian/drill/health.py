@@ -10,8 +10,10 @@ from artesian.model.engine import EngineSeen
 from artesian.model.node import NodeState
 from artesian.model.remedy import Remedy
 from artesian.model.state import Stopping
+from artesian.remedy.capacity import capacities, used_share
 
 OTHERS_MARGIN = 0.05  # of a pool's size: as much may others write while a drill fills it
+FULLEST_SHARE = 0.96
 _LEAST_MARGIN_BYTES = 256 << 20
 _SAID_LATE_BYTES = 512 << 20  # written by the drill itself before its node says so
 
@@ -190,3 +192,7 @@ def _needs_of_others(drill: Drill, facts: DrillFacts) -> Iterator[str]:
         margin += _SAID_LATE_BYTES
     if others > margin:
         yield f"others write to pool {pool.name} as well: it is theirs, and is not filled any further"
+    assert engine is not None
+    share = used_share(pool, capacities(engine).get(pool.name, 0))
+    if share is not None and share > FULLEST_SHARE:
+        yield f"pool {pool.name} is {100 * share:.0f}% full, more than it was to be: it is filled unevenly"

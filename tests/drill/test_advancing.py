@@ -271,6 +271,10 @@ def test_others_that_need_a_pool_end_its_filling() -> None:
     theirs = seen(engine=engine(pools=(pool(used_bytes=9 << 30),)))
     ended = only(advance(replace(mine, told=said, seen=theirs)))
     assert ended.ending is DrillState.ABORTED and "others write" in ended.verdict
+    uneven = tuple(device(one, used_bytes=97 if one == "n1" else 1, room_bytes=3) for one in NAMES)
+    fuller = seen(engine=engine(pools=(pool(used_bytes=6 << 30),), devices=uneven))
+    ended = only(advance(replace(mine, told=said, seen=fuller)))
+    assert ended.ending is DrillState.ABORTED and "unevenly" in ended.verdict
 
 
 # --- undoing
