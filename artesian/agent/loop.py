@@ -16,6 +16,8 @@ from artesian.agent.config import AgentConfig
 from artesian.agent.disks.errors import DisksUnknown
 from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.disks.system_disks import SystemDisks
+from artesian.agent.drill_work import DrillWork
+from artesian.agent.faults import NodeFaults
 from artesian.agent.volumes import NodeVolumes
 from artesian.embedded.errors import EngineError
 from artesian.engines.embedded_node import EmbeddedNode
@@ -46,6 +48,11 @@ class Agent:
         self._had_data = _has_data(folder / "engine")
         self._engine: NodeEngine = EmbeddedNode(folder / "engine", config.engine_secret)
         self._volumes = NodeVolumes(folder / "volumes", config.node, self._engine.volume_address)
+        self._drill = DrillWork(folder / "drills")
+        dev = Path(config.dev) if config.dev is not None else None
+        self._faults = NodeFaults(folder / "faults", self._engine, self._drill, dev, self._disks.find)
+        self._mute = threading.Event()  # a drill cuts this node off: nothing is heard or said
+        self._be_mute(self._faults.is_mute)
         self._reporting = SchedulerClient(config.scheduler_url, config.token, config.node)
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -63,8 +70,14 @@ class Agent:
             self._look_at_disks()  # before their engine is started: names may have changed
             with self._lock:
                 generation, assignment = self._generation, self._assignment
-            problem = self._make_so(assignment) if generation else self._without_assignment()
-            sent = self._send(self._report(generation, assignment, problem), sent)
+            self._faults.ensure(assignment.faults)
+            was_mute = self._mute.is_set()
+            self._be_mute(self._faults.is_mute)
+            problem = ""
+            if not self._faults.is_mute:
+                problem = self._make_so(assignment) if generation else self._without_assignment()
+            if not (was_mute and self._faults.is_mute):  # that it is cut off now is the last that is heard
+                sent = self._send(self._report(generation, assignment, problem), sent)
             busy = self._volumes.is_working or bool(problem)
             self._wake.wait(_LOOK_WHILE_WORKING_S if busy else _LOOK_S)
         self._volumes.close()
@@ -73,6 +86,12 @@ class Agent:
         """End the loop; what runs on the node goes on."""
         self._ended.set()
         self._wake.set()
+
+    def _be_mute(self, mute: bool) -> None:
+        if mute:
+            self._mute.set()
+        else:
+            self._mute.clear()
 
     # --- the assignment
 
@@ -96,6 +115,9 @@ class Agent:
     def _follow(self) -> None:
         client = SchedulerClient(self._config.scheduler_url, self._config.token, self._config.node)
         while not self._ended.is_set():
+            if self._mute.is_set():
+                self._ended.wait(_RETRY_S)
+                continue
             try:
                 answer = client.assignment(self._generation, _POLL_S)
                 if answer is not None:
@@ -109,6 +131,8 @@ class Agent:
 
     def _take(self, generation: str, document: dict[str, Any]) -> None:
         """An assignment counts once it is on the disk: a restarted agent goes on with it."""
+        if self._mute.is_set():
+            return  # it was on its way when the node was cut off, and is asked for again
         assignment = assignment_from_json(document)
         known = self._assignment.system_id
         if known and assignment.system_id != known:
@@ -129,17 +153,23 @@ class Agent:
 
     def _make_so(self, assignment: Assignment) -> str:
         """One step towards the assignment; what went wrong with processes, empty if nothing did."""
+        self._drill.ensure(assignment.drill_writer, self._faults.filling)
         self._volumes.ensure(assignment.volumes, discard=assignment.discard)
         try:
             if assignment.stop:
                 changed = [] if self._volumes.seen() else self._engine.stop()
             else:
-                changed = self._engine.ensure(assignment)
+                changed = self._ensure_engine(assignment)
         except (EngineError, OSError) as error:
             return " ".join(str(error).split())
         if changed:
             log.info("processes changed", names=changed)
         return ""
+
+    def _ensure_engine(self, assignment: Assignment) -> list[str]:
+        """What a drill has killed stays down as long as the drill says."""
+        held_down = self._faults.held_down
+        return self._engine.ensure(assignment, held_down) if held_down else self._engine.ensure(assignment)
 
     # --- reporting
 
@@ -156,6 +186,8 @@ class Agent:
             attachments=attachments,
             problems=(*problems, *self._volumes.problems()),
             certificate=self._engine.certificate() if assignment.is_gateway else None,
+            faults=self._faults.seen(),
+            drill_writer=self._drill.seen(),
         )
 
     def _look_at_disks(self) -> tuple[tuple[Disk, ...], str]:

@@ -27,7 +27,7 @@ NEEDED_ON_NODES = (
     "PyYAML",
     "structlog",
 )
-_LEFT_OUT = ("api", "cli", "scheduler", "planner", "strategy", "store", "clusters")
+_LEFT_OUT = ("api", "cli", "scheduler", "drill", "planner", "strategy", "store", "clusters")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAIN = '''\

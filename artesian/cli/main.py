@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from artesian.cli import lifecycle, node_commands, volume_commands
+from artesian.cli.cluster import drills, nodes, plans, pools, remedies, volumes
 from artesian.cli.cluster import lifecycle as cluster_lifecycle
-from artesian.cli.cluster import nodes, plans, pools, remedies, volumes
 from artesian.cli.outcome import ExitCode, code_of, sentence
 from artesian.embedded.local.layout import Role
 
@@ -80,6 +80,7 @@ app.add_typer(nodes.disk, name="disk")
 app.add_typer(pools.pool, name="pool")
 app.add_typer(volumes.volume, name="volume")
 app.add_typer(remedies.remedies, name="remedies")
+app.add_typer(drills.drill, name="drill")
 app.add_typer(nodes.local, name="local")
 
 

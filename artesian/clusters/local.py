@@ -166,6 +166,7 @@ class LocalCluster:
         killed += self._kill(self._engine_pid_files(name))
         time.sleep(_JUST_STARTED_S)
         killed += self._kill(self._engine_pid_files(name))
+        killed += self._kill(sorted(self.agent_folder(name).glob("drills/*/*.pid")))
         for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
             with contextlib.suppress(AttachError):
                 attaching.detach(attachment, force=True)  # a machine without power has no mounts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import yaml
@@ -20,6 +20,7 @@ from artesian.engines.embedded_names import (
     manager_peer,
     server_port,
 )
+from artesian.engines.node_port import Part
 from artesian.host import processes
 from artesian.host.files import write_durably
 from artesian.host.processes import ProcessIdentity
@@ -47,7 +48,7 @@ class EmbeddedNode:
 
     # --- what runs
 
-    def ensure(self, assignment: Assignment) -> list[str]:
+    def ensure(self, assignment: Assignment, held_down: Collection[str] = ()) -> list[str]:
         """Start what is missing, end what is not wanted; names of what was changed.
 
         Raises EngineError for what an assignment of the past, or of another store, must not do: take another
@@ -71,7 +72,7 @@ class EmbeddedNode:
             place = self._place(role, name)
             if not place.config.exists() or place.config.read_text() != text:
                 write_durably(place.config, text, 0o600)
-            if processes.running(place.pid_file) is None:
+            if name not in held_down and processes.running(place.pid_file) is None:
                 rotate_log(place.log)
                 missing.append(place)
         if missing:
@@ -151,6 +152,14 @@ class EmbeddedNode:
             process_id = identity.process_id if identity is not None else None
             seen.append(SeenProcess(place.name, identity is not None, process_id))
         return tuple(seen)
+
+    def running(self, part: Part) -> dict[str, ProcessIdentity]:
+        """Those that run now, by name."""
+        roles = {Part.SERVERS: (Role.SDS,), Part.MANAGER: (Role.MDM,), Part.ALL: tuple(Role)}[part]
+        found = {
+            place.name: processes.running(place.pid_file) for place in self._known() if place.role in roles
+        }
+        return {name: identity for name, identity in found.items() if identity is not None}
 
     def volume_address(self, volume_id: str) -> str:
         """By id, so that a volume may be renamed while it is in use."""

@@ -42,6 +42,7 @@ from artesian.model.changes import (
     RemoveManager,
     RemoveServer,
     RenameVolume,
+    ReturnDevice,
     SetSpare,
     UnmapVolume,
 )
@@ -121,6 +122,8 @@ class PowerFlexEngine:
                 self._add_client(engine, node)
             case RemoveDevice(identity=identity):
                 self._remove_device(engine, identity)
+            case ReturnDevice(identity=identity):
+                self._return_device(engine, identity)
             case RemoveServer(node, domain):
                 self._remove_server(engine, node, domain)
             case RemoveClient(node):
@@ -248,6 +251,11 @@ class PowerFlexEngine:
             if self._read().find_device(identity) is None:
                 return
         raise NotYet(f"the data of disk {identity} is moving away")
+
+    def _return_device(self, engine: Reading, identity: str) -> None:
+        device = engine.find_device(identity)
+        if device is not None and (device.get("errorState") or "None") != "None":
+            self._session.act("Device", device["id"], "clearDeviceError")
 
     def _remove_server(self, engine: Reading, node: str, domain: str) -> None:
         server = engine.find_server(node, domain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from artesian.model.drill import DrillKind, DrillWriter, Fault, WriterMode
 from artesian.model.engine import ManagerPlace
 from artesian.model.topology import ManagerRole
 
@@ -49,6 +50,8 @@ class Assignment:
     revision: int = 0  # of the node's volumes: an assignment that says the same as an older one is another
     stop: bool = False  # everything is to be let go of and ended, in good order
     discard: bool = False  # volumes that are not assigned are let go of at once, whatever is not written yet
+    faults: tuple[Fault, ...] = ()  # of drills
+    drill_writer: DrillWriter | None = None
 
 
 def assignment_from_json(document: dict[str, Any]) -> Assignment:
@@ -62,9 +65,18 @@ def assignment_from_json(document: dict[str, Any]) -> Assignment:
     values["volumes"] = tuple(AssignedVolume(**_known(AssignedVolume, one)) for one in values["volumes"])
     values["manager_addresses"] = tuple(values.get("manager_addresses", ()))
     values["domains"] = tuple(values.get("domains", ()))
+    values["faults"] = tuple(
+        Fault(**{**_known(Fault, one), "kind": DrillKind(one["kind"])})
+        for one in values.get("faults", ())
+        if one["kind"] in set(DrillKind)
+    )
+    writer = values.get("drill_writer")
+    if writer is not None:
+        mode = WriterMode(writer["mode"])
+        values["drill_writer"] = DrillWriter(**{**_known(DrillWriter, writer), "mode": mode})
     return Assignment(**values)
 
 
-def _known(kind: type[Assignment] | type[AssignedVolume], document: dict[str, Any]) -> dict[str, Any]:
+def _known(kind: type[Any], document: dict[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in dict(document).items() if name in names}

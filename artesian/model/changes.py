@@ -121,6 +121,14 @@ class RemoveDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnDevice:
+    """A disk that had failed is well again: it is used, after what it has missed was brought to it."""
+
+    node: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveServer:
     """A node is a server of a domain no longer."""
 
@@ -213,6 +221,7 @@ EngineChange = (
     | AddDevice
     | AddClient
     | RemoveDevice
+    | ReturnDevice
     | RemoveServer
     | RemoveClient
     | EnterMaintenance

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artesian.model.disk import Disk
+from artesian.model.drill import SeenFault, SeenWriter
 from artesian.model.observation import SeenAttachment, SeenProcess
 
 
@@ -23,3 +24,5 @@ class AgentReport:
     attachments: tuple[SeenAttachment, ...] = ()
     problems: tuple[str, ...] = ()
     certificate: str | None = None
+    faults: tuple[SeenFault, ...] = ()  # of drills
+    drill_writer: SeenWriter | None = None

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from artesian.model.disk import Disk, Media, PoolName
+from artesian.model.drill import DrillSchedule
 from artesian.model.engine import ExistingEngine
 from artesian.model.node import Node
 from artesian.model.provider_spec import ProviderSpec
@@ -113,3 +114,4 @@ class Spec:
     providers: tuple[ProviderSpec, ...] = ()
     budget: Budget = field(default_factory=Budget)
     notify: tuple[Notification, ...] = ()
+    drills: tuple[DrillSchedule, ...] = ()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from artesian.model.disk import Claim, Tombstone
+from artesian.model.drill import Drill
 from artesian.model.engine import ExistingEngine, ManagerPlace
 from artesian.model.names import client_guid
 from artesian.model.remedy import Remedy
@@ -89,6 +90,7 @@ class FrameworkState:
     volumes: Mapping[str, VolumeWish] = field(default_factory=lambda: MappingProxyType({}))
     approval: Approval | None = None
     remedies: Mapping[str, Remedy] = field(default_factory=lambda: MappingProxyType({}))
+    drills: Mapping[str, Drill] = field(default_factory=lambda: MappingProxyType({}))
 
     def guid_of(self, node: str) -> str:
         """The guid of a node's client; empty as long as there is no engine."""

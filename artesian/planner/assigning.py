@@ -8,6 +8,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from artesian.model.assignment import AssignedVolume, Assignment
+from artesian.model.drill import faults_on, writer_on
 from artesian.model.names import digest
 from artesian.model.state import FrameworkState, Stopping
 from artesian.model.topology import ManagerRole
@@ -16,6 +17,7 @@ from artesian.model.topology import ManagerRole
 def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
     """The assignment of one node."""
     engine, record = state.engine, state.node(node)
+    drills = state.drills if state.stopping is Stopping.NO else {}
     if engine is None:
         return Assignment(node, address)
     own = [place for place in engine.managers if place.node == node]
@@ -37,6 +39,8 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         volumes=_volumes(state, node) if state.stopping is Stopping.NO else (),
         stop=state.stopping is Stopping.ALL,
         discard=state.stopping is Stopping.DISCARD,
+        faults=faults_on(drills, node),
+        drill_writer=writer_on(drills, node),
     )
 
 

@@ -23,6 +23,7 @@ from artesian.planner.deploying import (
     plan_servers,
     plan_structure,
 )
+from artesian.planner.drilled import plan_drilled
 from artesian.planner.facts import Facts, Steps
 from artesian.planner.guard import guard
 from artesian.planner.managing import plan_managers
@@ -105,6 +106,7 @@ def make_plan(facts: Facts) -> Plan:
     plan_structure(facts, steps, created)
     plan_servers(facts, steps, created)
     plan_devices(facts, steps)
+    plan_drilled(facts, steps)
     plan_clients(facts, steps, created)
     plan_maintenance(facts, steps)
     plan_removals(facts, steps)

@@ -28,6 +28,7 @@ from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler.acting import Actor
 from artesian.scheduler.assignments import Assignments
 from artesian.scheduler.connecting import EngineConnection
+from artesian.scheduler.drilling import Driller
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.observing import observe
 from artesian.scheduler.providing import Providers
@@ -69,6 +70,7 @@ class Scheduler:
         self._connection = EngineConnection(folder, self.memory.secrets)
         self.providers = Providers(self.memory, substrate, self._last_topology)
         self.remediator = Remediator(self.memory, self.providers, self.wake)
+        self.driller = Driller(self.memory, self.reports, substrate, self.providers, self.wake)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._spec: tuple[str, Spec] = ("", read_whole_spec(""))
@@ -101,6 +103,7 @@ class Scheduler:
                 self._ended.wait(_DEBOUNCE_S)
             self._connection.close()
             self.remediator.close()
+            self.driller.close()
         finally:
             self.has_ended = True
 
@@ -145,6 +148,7 @@ class Scheduler:
         taken = self._actor.act(ready, self._engine(), new, self._addresses)
         if state.stopping is Stopping.NO:
             self.remediator.look(self.spec, seen, decision.topology)
+        self.driller.look(self.spec, seen, decision, self.remediator.last)
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
 

@@ -13,6 +13,7 @@ from email.message import EmailMessage
 import httpx
 import structlog
 
+from artesian.model.drill import Drill
 from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.rule import Notification, NotificationKind, RemedyKind
 
@@ -45,6 +46,20 @@ class Notifier:
             "because": because,
             "saw": dict(remedy.saw),
         }
+        self._send(targets, document, because)
+
+    def tell_of_drill(self, targets: tuple[Notification, ...], drill: Drill) -> None:
+        """Send how a drill has ended to all targets."""
+        document = {
+            "drill": drill.id,
+            "kind": str(drill.kind),
+            "thing": drill.thing,
+            "state": str(drill.state),
+            "because": drill.verdict,
+        }
+        self._send(targets, document, drill.verdict)
+
+    def _send(self, targets: tuple[Notification, ...], document: Mapping[str, object], because: str) -> None:
         for target in targets:
             self._executor.submit(_deliver, target, document, because)
 
@@ -76,7 +91,10 @@ def _mail(address: str, document: Mapping[str, object], because: str) -> None:
     message = EmailMessage()
     message["Subject"] = f"Artesian: {document['kind']} of {document['thing']}: {document['state']}"
     message["From"] = message["To"] = address
-    message.set_content(f"{because}\n\nartesian remedies show {document['remedy']}\n")
+    shown = (
+        f"remedies show {document['remedy']}" if "remedy" in document else f"drill show {document['drill']}"
+    )
+    message.set_content(f"{because}\n\nartesian {shown}\n")
     with smtplib.SMTP("localhost", timeout=_TIMEOUT_S) as server:
         server.send_message(message)
 

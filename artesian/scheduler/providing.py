@@ -18,6 +18,7 @@ from artesian.providers.file import FileProvider
 from artesian.providers.port import DiskProvider, ProviderRefused
 from artesian.providers.spare import SpareDisk, SpareProvider
 from artesian.scheduler.memory import Memory
+from artesian.scheduler.stalling import Stalls
 
 
 class Providers:
@@ -31,6 +32,7 @@ class Providers:
         self._substrate = substrate
         self._topology = topology
         self._made: dict[str, tuple[ProviderSpec, DiskProvider]] = {}
+        self.stalls = Stalls()
 
     def __call__(self, spec: Spec, name: str) -> DiskProvider:
         """Raises ProviderRefused for one that is not in the spec, or cannot be used here."""
@@ -40,7 +42,7 @@ class Providers:
         made = self._made.get(name)
         if made is None or made[0] != wanted:
             made = self._made[name] = (wanted, self._make(wanted))
-        return made[1]
+        return self.stalls.before(name, made[1])
 
     def check(self, spec: Spec) -> None:
         """Raises NotPossible for a provider that cannot be used here, SpecError for one that never can."""

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from artesian.model.disk import Claim, Tombstone
+from artesian.model.drill import Drill
 from artesian.model.remedy import Remedy
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.wishes import VolumeWish
@@ -22,6 +23,7 @@ _MANY: dict[str, TypeAdapter[Any]] = {
     "tombstones": TypeAdapter(Tombstone),
     "volumes": TypeAdapter(VolumeWish),
     "remedies": TypeAdapter(Remedy),
+    "drills": TypeAdapter(Drill),
 }
 _ONE: dict[str, TypeAdapter[Any]] = {
     "spec_text": TypeAdapter(str),

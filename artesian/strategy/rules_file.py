@@ -186,6 +186,14 @@ def _parameters(place: Place, node: yaml.Node | None, kind: RemedyKind) -> Mappi
 
 def _quiet_hours(place: Place, node: yaml.Node) -> tuple[QuietHours, ...]:
     """Times of the day, UTC; something of the day has to be left."""
+    found = times_of_day(place, node)
+    if all(any(hours.contain(minute) for hours in found) for minute in range(_DAY_MINUTES)):
+        raise place.wrong(node, "these cover the whole day, and nothing would ever be done")
+    return found
+
+
+def times_of_day(place: Place, node: yaml.Node) -> tuple[QuietHours, ...]:
+    """Such as 22:00-06:00, in UTC."""
     found = []
     for written in texts(place, node):
         match = _HOURS.fullmatch(written)
@@ -196,8 +204,6 @@ def _quiet_hours(place: Place, node: yaml.Node) -> tuple[QuietHours, ...]:
         if begin == end or end > _DAY_MINUTES:
             raise place.wrong(node, f"{written} is no time of the day: it has to end before it begins again")
         found.append(QuietHours(begin, end))
-    if all(any(hours.contain(minute) for hours in found) for minute in range(_DAY_MINUTES)):
-        raise place.wrong(node, "these cover the whole day, and nothing would ever be done")
     return tuple(found)
 
 

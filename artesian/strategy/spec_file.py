@@ -26,7 +26,7 @@ notify:                              # when a remedy asks, has failed, or is the
   - email: ops@example.org
   - command: /usr/local/bin/page --urgent
 
-`rules`, `providers` and `budget` are in `rules_file` and `providers_file`.
+`rules`, `providers`, `budget` and `drills` are in `rules_file`, `providers_file` and `drills_file`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from artesian.model.spec import (
     Survives,
     Taking,
 )
+from artesian.strategy.drills_file import drills
 from artesian.strategy.providers_file import providers
 from artesian.strategy.rules_file import RuleCheck, budget, check_together, rules
 from artesian.strategy.yaml_reading import (
@@ -103,6 +104,7 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         providers=values.get("providers", ()),
         budget=values.get("budget", Budget()),
         notify=values.get("notify", ()),
+        drills=values.get("drills", ()),
     )
     check_together(place, spec, written, found["budget"][1] if "budget" in found else None, check_rule)
     return spec
@@ -251,4 +253,5 @@ _SPEC: dict[str, Reader] = {
     "default_rules": boolean,
     "providers": providers,
     "budget": budget,
+    "drills": drills,
 }

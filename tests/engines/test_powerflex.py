@@ -39,6 +39,7 @@ from artesian.model.changes import (
     RemoveDevice,
     RemoveServer,
     RenameVolume,
+    ReturnDevice,
     SetSpare,
     UnmapVolume,
 )
@@ -251,6 +252,21 @@ def test_a_server_and_its_disk_come_and_go(running: Running, tmp_path: Path) -> 
         assert [one.name for one in seen.servers if one.in_maintenance] == [name]
         seen = running.twice(ExitMaintenance("worker", "third"))
         assert not any(one.in_maintenance for one in seen.servers)
+        assert not any(one.failed for one in running.twice(ReturnDevice("worker", "serial:1")).devices)
+    disk.rename(tmp_path / "taken")
+    with running.process("sds", name=name, port=running.port):
+        running.until(lambda seen: any(one.failed for one in seen.devices if one.pool == pool))
+        (tmp_path / "taken").rename(disk)
+
+        def is_used(seen: EngineSeen) -> bool:
+            engine.carry_out(ReturnDevice("worker", "serial:1"))
+            return not any(one.failed for one in seen.devices)
+
+        for _ in range(3):  # it is said to have failed again until its server has found it
+            running.until(is_used)
+            time.sleep(1.2)
+        assert not any(one.failed for one in engine.observe().devices)
+        engine.carry_out(ReturnDevice("worker", "serial:none"))
         with pytest.raises(NotYet, match="still has 1 disks"):
             engine.carry_out(RemoveServer("worker", "third"))
         running.until_done(RemoveDevice("worker", "serial:1", pool))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from artesian.model.drill import Drill, DrillKind, DrillState
 from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.rule import Notification, NotificationKind, RemedyKind
 from artesian.scheduler.notifying import Notifier, is_for_somebody
@@ -85,3 +86,15 @@ def test_what_cannot_be_delivered_stops_nothing(target: Notification, tmp_path: 
 def test_only_what_needs_somebody_is_told(kind: RemedyKind, state: RemedyState, told: bool) -> None:
     remedy = Remedy("1", "r", kind, "d/p", "because", state, 1.0, 1.0)
     assert is_for_somebody(remedy) is told
+
+
+def test_a_drill_is_told_of_in_the_same_ways(tmp_path: Path) -> None:
+    drill = Drill(
+        "d1", DrillKind.KILL_SERVER, DrillState.FAILED, 1.0, 2.0, "node n2", verdict="nothing healed"
+    )
+    target = Notification(NotificationKind.COMMAND, f"tee {tmp_path / 'told'}")
+    with ThreadPoolExecutor(1) as executor:
+        Notifier(executor).tell_of_drill((target,), drill)
+    told = json.loads((tmp_path / "told").read_text())
+    assert (told["drill"], told["kind"], told["state"]) == ("d1", "kill-server", "failed")
+    assert told["because"] == "nothing healed"
