@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import signal
 import threading
 import time
 from pathlib import Path
@@ -111,7 +112,7 @@ def fills_up(story: Story, cluster: Cluster, load: Load, folder: Path) -> Filler
     story.show(cluster.text("pool", "show", pool["name"]))
     story.check("nothing is done before the rule says so", not _remedies(cluster, "expand-pool"))
     pool = _pool(cluster)
-    missing = WANTED + 0.01 - pool["used_share"]
+    missing = WANTED + 0.013 - pool["used_share"]
     filler.goal_bytes = filler.written_bytes + int(missing * pool["capacity_bytes"] / 2)  # in one burst
     reached, remedy = _watch(cluster, "expand-pool")
     story.check(f"the pool was {reached:.1%} full, and grew by itself: {remedy['because']}",
@@ -127,10 +128,15 @@ def fills_up(story: Story, cluster: Cluster, load: Load, folder: Path) -> Filler
 
 def disk_dies(story: Story, cluster: Cluster, load: Load, filler: Filler) -> None:
     """A disk loses everything while all write, and is replaced."""
-    device = next(one for one in cluster.run("disk", "list") if one["node"] == "node-2" and one["pool"])
-    story.chapter(f"A disk of node-2 dies: {Path(device['path']).name} is empty from one moment to the next")
+    disk = cluster.dev("node-2") / "sdb"
+    story.chapter(f"A disk of node-2 dies: {disk.name} has lost everything when its server starts again")
     before = {one["id"] for one in _remedies(cluster, "replace-device")}
-    os.truncate(device["path"], 0)
+    size_bytes = disk.stat().st_size
+    os.truncate(disk, 0)
+    os.truncate(disk, size_bytes)
+    server = cluster.process_id("node-2", "sds")
+    if server is not None:
+        os.kill(server, signal.SIGKILL)
     filler.goal_bytes += 64 * MIB
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
@@ -163,7 +169,7 @@ def _pool(cluster: Cluster) -> Any:
 
 
 def _remedies(cluster: Cluster, kind: str) -> list[Any]:
-    return [one for one in cluster.run("remedies", "list") if one["kind"] == kind]
+    return [one for one in cluster.run("remedies", "list", "--all") if one["kind"] == kind]
 
 
 def _write_until(filler: Filler, cluster: Cluster, share: float) -> None:
