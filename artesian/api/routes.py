@@ -147,7 +147,7 @@ def act_on_disk(
     verdict: TheVerdict,
     disk: Annotated[str, Body(embed=True)],
 ) -> Document:
-    """`remove` a disk from its pool, or `return` one that was removed."""
+    """`remove` a disk from its pool, or `return` one that was removed, or whose device has failed."""
     seen = verdict.seen
     actions = {
         "remove": lambda state: node_requests.remove_disk(state, seen, node, disk),

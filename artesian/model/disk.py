@@ -85,6 +85,7 @@ class Claim:
     pool: PoolName
     size_bytes: int
     because: str
+    try_again: bool = False  # its device has failed, and somebody wants it to be used again
 
 
 @dataclass(frozen=True, slots=True)

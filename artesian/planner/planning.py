@@ -23,11 +23,11 @@ from artesian.planner.deploying import (
     plan_servers,
     plan_structure,
 )
-from artesian.planner.drilled import plan_drilled
 from artesian.planner.facts import Facts, Steps
 from artesian.planner.guard import guard
 from artesian.planner.managing import plan_managers
 from artesian.planner.removing import plan_maintenance, plan_removals
+from artesian.planner.returning import plan_returns
 from artesian.planner.volumes import plan_volumes
 from artesian.strategy.deriver import Deriver
 from artesian.strategy.verdicts import Memory
@@ -106,7 +106,7 @@ def make_plan(facts: Facts) -> Plan:
     plan_structure(facts, steps, created)
     plan_servers(facts, steps, created)
     plan_devices(facts, steps)
-    plan_drilled(facts, steps)
+    plan_returns(facts, steps)
     plan_clients(facts, steps, created)
     plan_maintenance(facts, steps)
     plan_removals(facts, steps)

@@ -25,6 +25,7 @@ from artesian.model.changes import (
     RemoveDevice,
     RemoveManager,
     RemoveServer,
+    ReturnDevice,
 )
 from artesian.model.disk import Claim
 from artesian.model.engine import EngineSeen
@@ -117,6 +118,9 @@ def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
                 draft.change_node(place.node, without_manager=False)
             case RemoveDevice(_, identity, _):
                 draft.claims.pop(identity, None)
+            case ReturnDevice(_, identity):
+                if identity in draft.claims:
+                    draft.claims[identity] = replace(draft.claims[identity], try_again=False)
             case RemoveServer(node, domain):
                 domains = tuple(one for one in draft.node(node).domains if one != domain)
                 draft.change_node(node, domains=domains)

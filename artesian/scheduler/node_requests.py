@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from artesian.model.disk import Tombstone
 from artesian.model.errors import Conflict, NotPossible, NotThere
-from artesian.model.names import server_name
+from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState, with_item
@@ -96,14 +96,22 @@ def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) 
 
 
 def return_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:
-    """Let a disk that was removed be taken again, if it is free."""
+    """Let a disk be taken again that was removed, if it is free, or be used again whose device has failed."""
     identity = find_disk(state, seen, node, disk)
+    claim = state.claims.get(identity)
     if identity not in state.tombstones:
-        raise Conflict(f"{disk} of node {node} has not been removed")
-    if identity in state.claims:
+        if claim is None or not _has_failed(seen, identity):
+            raise Conflict(f"{disk} of node {node} has neither been removed nor failed")
+        return replace(state, claims=with_item(state.claims, identity, replace(claim, try_again=True)))
+    if claim is not None:
         raise Conflict(f"{disk} of node {node} is still being removed")
     left = {key: value for key, value in state.tombstones.items() if key != identity}
     return replace(state, tombstones=MappingProxyType(left))
+
+
+def _has_failed(seen: Observation, identity: str) -> bool:
+    devices = seen.engine.devices if seen.engine is not None else ()
+    return any(one.failed and one.name == device_name(identity) for one in devices)
 
 
 def find_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> str:

@@ -86,7 +86,7 @@ def bare_decision() -> Decision:
         (lambda s: remove_disk(s, SEEN, "n9", "sdb"), NotThere, "node n9 has no disk sdb"),
         (lambda s: remove_disk(s, SEEN, "n3", ""), NotThere, "has no disk"),
         (lambda s: remove_disk(s, SEEN, "n3", "db"), NotThere, "has no disk db"),
-        (lambda s: return_disk(s, SEEN, "n3", "sdb"), Conflict, "has not been removed"),
+        (lambda s: return_disk(s, SEEN, "n3", "sdb"), Conflict, "has neither been removed nor failed"),
         (lambda s: maintain_node(s, SEEN, "n2", in_maintenance=True), Conflict, "is on node n2"),
         (lambda s: return_disk(s, SEEN, "n3", "sdz"), NotThere, "has no disk"),
         (create(""), NotPossible, "no name for a volume"),

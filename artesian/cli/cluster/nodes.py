@@ -138,9 +138,9 @@ def return_disk(
     folder: options.Folder = options.DEFAULT_FOLDER,
     as_json: common.Json = False,
 ) -> None:
-    """Let a disk that was removed be taken again, if it is free."""
+    """Let a disk be taken again that was removed, or be used again that has failed and is well now."""
     document = Api(folder).post(f"/nodes/{name}/disks/return", {"disk": which})
-    Output(as_json).result(document, f"Disk {which} of node {name} may be taken again.")
+    Output(as_json).result(document, f"Disk {which} of node {name} may be used again.")
 
 
 @local.command("add")
