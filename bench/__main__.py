@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import data_path, events, footprint, framework, mounted_path, planning
+from bench import data_path, drills, events, footprint, framework, mounted_path, planning
 from bench.figures import Figure
 
 SUITES: dict[str, Callable[[bool], list[Figure]]] = {
@@ -25,6 +25,7 @@ SUITES: dict[str, Callable[[bool], list[Figure]]] = {
     "footprint": footprint.measure,
     "framework": framework.measure,
     "planning": planning.measure,
+    "drills": drills.measure,
 }
 
 
