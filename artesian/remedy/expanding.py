@@ -33,11 +33,13 @@ def typical_disk_bytes(engine: EngineSeen, pool: PoolName) -> int:
     return sizes[len(sizes) // 2] if sizes else 0
 
 
-def disks_needed(pool: SeenPool, disk_bytes: int, target_share: float) -> int:
-    """How many disks of this size bring a pool down to a share of what it may hold."""
+def disks_needed(pool: SeenPool, disk_bytes: int, target_share: float, growth_bytes: float = 0.0) -> int:
+    """How many disks of this size bring a pool down to a share of what it may hold, or give it room for what
+    it is to grow by, all copies counted; but for growth alone a pool is not more than doubled at once."""
     usable_share = (100 - pool.spare_percentage) / 100
-    wanted_bytes = pool.used_bytes / target_share / usable_share
-    missing_bytes = max(0.0, wanted_bytes - pool.size_bytes)
+    held_bytes = pool.used_bytes / target_share / usable_share - pool.size_bytes
+    grown_bytes = (pool.used_bytes + growth_bytes) / usable_share - pool.size_bytes
+    missing_bytes = max(0.0, held_bytes, min(grown_bytes, pool.size_bytes) if growth_bytes else 0.0)
     return max(FEWEST_DISKS, math.ceil(missing_bytes / disk_bytes))
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from artesian.model.disk import Claim, Disk, PoolName
+from artesian.model.engine import SeenPool
 from artesian.model.names import device_name
 from artesian.model.provided import DiskRequest, ProvidedDisk, ProvidedState, Quote
 from artesian.model.remedy import Part, PartState, Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState, with_item
 from artesian.model.topology import VerdictKind
+from artesian.remedy.capacity import capacities
 from artesian.remedy.expanding import (
     DEFAULT_TARGET_SHARE,
     FEWEST_DISKS,
@@ -28,6 +30,7 @@ from artesian.remedy.expanding import (
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import over_budget
 
+FORESIGHT_S = 4 * 3600.0  # for so long a pool that grows is given room
 ATTEMPTS = 3  # for each disk that is needed
 PROVIDER_AWAY_S = 600.0  # for so long a provider that does not answer is asked again, before somebody is told
 NOT_SEEN_S = 300.0  # an attached disk that its node does not report, or may not take, for so long is given up
@@ -63,7 +66,16 @@ def disks_wanted(remedy: Remedy, facts: RemedyFacts) -> int:
     if asked is not None:
         return int(asked)
     share = float(remedy.parameters.get("target_share", DEFAULT_TARGET_SHARE))
-    return disks_needed(pool, disk_bytes(remedy, facts), share)
+    return disks_needed(pool, disk_bytes(remedy, facts), share, _growth_bytes(remedy, pool, facts))
+
+
+def _growth_bytes(remedy: Remedy, pool: SeenPool, facts: RemedyFacts) -> float:
+    """By how much the pool is to grow in the next hours at the rate at which it did when its rule fired."""
+    full_in_s = remedy.saw.get("time_to_full_s", 0.0)
+    if full_in_s <= 0 or facts.seen.engine is None:
+        return 0.0
+    room_bytes = capacities(facts.seen.engine)[pool.name] - pool.used_bytes
+    return max(0, room_bytes) / full_in_s * FORESIGHT_S
 
 
 def disk_bytes(remedy: Remedy, facts: RemedyFacts) -> int:
