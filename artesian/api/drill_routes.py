@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from artesian.api import drill_views
-from artesian.api.access import TheScheduler, TheVerdict, require_user
+from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.api.remedy_routes import Word
 from artesian.drill.choosing import choose
 from artesian.model.drill import DrillKind, DrillWish
 from artesian.scheduler.drilling import find_drill, open_drill
 
 Document = dict[str, Any]
-routes = APIRouter(prefix="/v1/drills", tags=["drills"], dependencies=[Depends(require_user)])
+routes = APIRouter(prefix="/v1/drills", tags=["drills"], dependencies=USER_ONLY)
 
 
 class NewDrill(BaseModel):

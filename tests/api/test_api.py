@@ -216,7 +216,7 @@ def test_what_is_no_json_is_malformed(api: Access) -> None:
     explained(answer, 400, "malformed")
 
 
-@pytest.mark.parametrize("path", ["/v1/volumes", "/v1/remedies/r1/reject"])
+@pytest.mark.parametrize("path", ["/v1/volumes", "/v1/remedies/r1/reject", "/v1/drills"])
 def test_half_a_character_is_malformed(api: Access, path: str) -> None:
     headers = {
         "Authorization": f"Bearer {api.scheduler.memory.secrets.api_token}",

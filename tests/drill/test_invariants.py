@@ -179,7 +179,7 @@ def test_nothing_is_left_of_any_drill(seed: int) -> None:
     for _ in range(150):
         for agent_move in (World.an_agent_hears, World.an_agent_acts, World.an_agent_speaks) * 4:
             agent_move(world)
-        world.now_s += 1.0
+        world.now_s += 3.0  # longer in all than a drill may take
         world.a_pass()
         world.check()
     assert all(not one.state.is_open for one in world.state.drills.values())
