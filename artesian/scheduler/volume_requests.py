@@ -12,6 +12,7 @@ from posixpath import normpath
 from types import MappingProxyType
 
 from artesian.model.disk import PoolName
+from artesian.model.drill import DrillState
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState
@@ -62,7 +63,7 @@ def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> Framewo
 
 def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes: int) -> FrameworkState:
     """Make a volume larger. It never becomes smaller; a wish that has not come true can be taken back."""
-    wish = find_volume(state, name)
+    wish = _volume_of_a_user(state, name)
     _check_size(size_bytes)
     volume = seen.engine.volume_with_id(wish.engine_id) if seen.engine is not None else None
     has_bytes = volume.size_bytes if volume is not None else wish.size_bytes
@@ -75,7 +76,7 @@ def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes:
 
 def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name: str) -> FrameworkState:
     """Give a volume another name; whoever uses it is not disturbed."""
-    wish = find_volume(state, name)
+    wish = _volume_of_a_user(state, name, also_undone=True)
     if wish.engine_id is None:
         raise Conflict(f"volume {name} is still being made")
     if new_name in state.volumes:
@@ -91,7 +92,7 @@ def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name:
 
 def delete_volume(state: FrameworkState, name: str) -> FrameworkState:
     """Delete a volume that nobody uses, and all that is in it."""
-    wish = find_volume(state, name)
+    wish = _volume_of_a_user(state, name)
     if wish.node is not None:
         raise Conflict(f"volume {name} is on node {wish.node}: detach it first")
     return state.with_volume(replace(wish, deleted=True))
@@ -108,7 +109,7 @@ def attach_volume(
     force: bool,
 ) -> FrameworkState:
     """Bring a volume to a node; away from where it is. `force` cuts a node off that does not let go."""
-    wish = find_volume(state, name)
+    wish = _volume_of_a_user(state, name)
     _attachable(state, seen, node)
     forced_from = _holder(state, seen, wish, node) if force else wish.forced_from
     if wish.node == node and mount_path is None:
@@ -126,7 +127,7 @@ def attach_volume(
 
 def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force: bool) -> FrameworkState:
     """Let a volume be nowhere."""
-    wish = find_volume(state, name)
+    wish = _volume_of_a_user(state, name)
     forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
     return state.with_volume(replace(wish, node=None, mount_path=None, forced_from=forced_from))
 
@@ -148,6 +149,18 @@ def find_volume(state: FrameworkState, name: str) -> VolumeWish:
     if wish is None or wish.deleted:
         known = ", ".join(sorted(one for one, it in state.volumes.items() if not it.deleted)) or "none"
         raise NotThere(f"there is no volume {name}; there are {known}")
+    return wish
+
+
+def _volume_of_a_user(state: FrameworkState, name: str, *, also_undone: bool = False) -> VolumeWish:
+    """Not that of a drill, which it takes away itself, by its name; while that is done, people may help.
+
+    Raises NotThere or Conflict.
+    """
+    wish = find_volume(state, name)
+    drill = next((one for one in state.drills.values() if one.volume == name and one.state.is_open), None)
+    if drill is not None and (also_undone or drill.state is not DrillState.UNDOING):
+        raise Conflict(f"volume {name} is that of a drill, and goes with it: artesian drill abort ends it")
     return wish
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from artesian.model.disk import PoolName
+from artesian.model.drill import DrillState
 from artesian.model.engine import EngineSeen, SeenPool
 from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere, SpecError
 from artesian.model.observation import Observation
@@ -36,6 +37,7 @@ from artesian.scheduler.volume_requests import (
     rename_volume,
 )
 from artesian.store.codec import changed_documents
+from tests.drill.cases import a_drill, with_drills
 from tests.scheduler.cases import GIB, POOL, SEEN, STATE, MemoryStore, a_node
 
 Request = Callable[[FrameworkState], FrameworkState]
@@ -309,3 +311,16 @@ def test_the_only_pool_is_the_default() -> None:
     two = EngineSeen("abc", pools=(SeenPool("1", POOL), SeenPool("2", PoolName("b", "c"))))
     with pytest.raises(Conflict, match="say which pool: default/default, b/c"):
         default_pool(Observation(engine=two))
+
+
+def test_the_volume_of_a_drill_goes_with_the_drill() -> None:
+    drill = a_drill()
+    wish = replace(STATE.volumes["data"], name=drill.volume)
+    during = with_drills(STATE.with_volume(wish), drill)
+    undoing = with_drills(during, replace(drill, state=DrillState.UNDOING))
+    for one in (during, undoing):
+        with pytest.raises(Conflict, match="that of a drill"):
+            rename_volume(one, SEEN, drill.volume, "mine")
+    with pytest.raises(Conflict, match="that of a drill"):
+        detach_volume(during, SEEN, drill.volume, force=False)
+    assert detach_volume(undoing, SEEN, drill.volume, force=True).volumes[drill.volume].node is None
