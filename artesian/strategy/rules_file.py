@@ -261,6 +261,21 @@ def check_together(
             raise place.within("budget").wrong(budget_node, problem)
 
 
+def check_disk_sizes(place: Place, spec: Spec, providers: yaml.Node) -> None:
+    """Disks that would be made, paid, and then not taken. Raises SpecError."""
+    for provider, node in zip(spec.providers, providers.value, strict=True):
+        problem = _too_small(provider.disk_size_bytes, spec)
+        if problem is not None:
+            raise place.within("providers").wrong(node, f"disk_size of {provider.name} {problem}")
+
+
+def _too_small(size_bytes: float | None, spec: Spec) -> str | None:
+    if size_bytes is None or size_bytes >= spec.minimum_disk_bytes:
+        return None
+    least = format_size(spec.minimum_disk_bytes)
+    return f"is {format_size(size_bytes)}, and disks below minimum_disk, {least}, are not taken"
+
+
 def _check_provider(place: Place, spec: Spec, one: WrittenRule) -> None:
     rule = one.rule
     names = {provider.name: provider for provider in spec.providers}
@@ -268,6 +283,10 @@ def _check_provider(place: Place, spec: Spec, one: WrittenRule) -> None:
     if provider is not None and provider not in names:
         hint = nearest(str(provider), names) if names else "; there are no providers"
         raise one.wrong(place, "parameters", f"there is no provider {provider}{hint}")
+    asked = rule.parameters.get("disk_size_bytes")
+    problem = _too_small(float(asked) if asked is not None else None, spec)
+    if problem is not None:
+        raise one.wrong(place, "parameters", f"disk_size {problem}")
     if rule.remedy is RemedyKind.EXPAND_POOL and not names:
         raise one.wrong(place, "remedy", f"{rule.remedy} needs new disks, and there are no providers")
 

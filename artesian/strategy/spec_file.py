@@ -32,6 +32,7 @@ notify:                              # when a remedy asks, has failed, or is the
 from __future__ import annotations
 
 import re
+import shlex
 
 import yaml
 
@@ -52,7 +53,7 @@ from artesian.model.spec import (
 )
 from artesian.strategy.drills_file import drills
 from artesian.strategy.providers_file import providers
-from artesian.strategy.rules_file import RuleCheck, budget, check_together, rules
+from artesian.strategy.rules_file import RuleCheck, budget, check_disk_sizes, check_together, rules
 from artesian.strategy.yaml_reading import (
     Place,
     Reader,
@@ -106,6 +107,8 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         notify=values.get("notify", ()),
         drills=values.get("drills", ()),
     )
+    if "providers" in found:
+        check_disk_sizes(place, spec, found["providers"][1])
     check_together(place, spec, written, found["budget"][1] if "budget" in found else None, check_rule)
     return spec
 
@@ -210,9 +213,19 @@ def _notification(place: Place, node: yaml.Node) -> Notification:
     ((kind, target),) = found.items()
     if kind == NotificationKind.WEBHOOK and not target.startswith(("http://", "https://")):
         raise place.wrong(node, f"a webhook is a URL, not {target!r}")
+    if kind == NotificationKind.COMMAND and not _words(target):
+        raise place.wrong(node, f"{target!r} is no command: a quotation mark may be missing")
     if kind == NotificationKind.EMAIL and "@" not in target:
         raise place.wrong(node, f"an e-mail goes to an address, not {target!r}")
     return Notification(NotificationKind(kind), target)
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command; none if it has none, or cannot be read."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 def _notifications(place: Place, node: yaml.Node) -> tuple[Notification, ...]:

@@ -258,3 +258,22 @@ def test_whatever_is_written_is_read_or_refused(pairs: list[tuple[str, str]]) ->
         read_spec(text)
     except SpecError as error:
         assert str(error).startswith("spec, line ")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "providers: [{kind: file, disk_size: 512MiB}]",
+            "disk_size of file is 512 MiB, and disks below minimum_disk, 1.0 GiB, are not taken",
+        ),
+        (
+            "minimum_disk: 10GiB\n" + expansion(EBS, more="  parameters: {disk_size: 2GiB}"),
+            "parameters: disk_size is 2.0 GiB, and disks below minimum_disk, 10.0 GiB, are not taken",
+        ),
+    ],
+)
+def test_disks_that_would_not_be_taken_are_not_to_be_had(text: str, problem: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_spec(text)
+    assert problem in str(caught.value)

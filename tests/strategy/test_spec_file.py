@@ -83,6 +83,7 @@ def test_nothing_said_is_the_global_pool() -> None:
         ("pools:\n- usable: 1TiB", "line 2: pools: a pool needs a name"),
         ("pools:\n- name: a\n- name: default/a", "pool default/a is there twice"),
         ("pools: {name: a}", "line 1: pools: a list is expected here"),
+        ('notify: [{command: "sh -c \'echo"}]', "is no command: a quotation mark may be missing"),
         ("minimum_disk: big", "'big' is not a size"),
         ("minimum_disk: 0", "a size is more than nothing"),
         ("global_pool: a/b/c", "a pool is named pool, or domain/pool"),
