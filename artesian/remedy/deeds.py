@@ -95,7 +95,10 @@ def _replacing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
     if engine is None:
         return "the engine does not answer"
     if any(device.name == remedy.thing for device in engine.devices):
-        return f"what is left on device {remedy.thing} moves away"
+        pool = engine.pool(remedy.pool) if remedy.pool is not None else None
+        moving = format_size(pool.moving_bytes) if pool is not None and pool.moving_bytes else ""
+        # With what is left, so that one that is large is not taken for one that stands still.
+        return f"what is left on device {remedy.thing} moves away" + (f": {moving} to go" if moving else "")
     if not facts.spec.providers:
         return None  # there is nowhere to get another one from; the pool is smaller now
     return _disks_missing(remedy, facts)

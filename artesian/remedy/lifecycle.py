@@ -117,6 +117,9 @@ def _acting(remedy: Remedy, facts: RemedyFacts) -> Remedy:
         return moved(remedy, RemedyState.CHECKING, facts.now_s)
     if remedy.detail != missing:
         return replace(remedy, detail=missing, changed_s=facts.now_s)
+    if facts.state.paused:  # whatever it waits for is held back
+        is_old = facts.now_s - remedy.changed_s > STALLED_S / 2  # not stored at every pass
+        return replace(remedy, changed_s=facts.now_s) if is_old else remedy
     if facts.now_s - remedy.changed_s > STALLED_S:
         return moved(remedy, RemedyState.FAILED, facts.now_s, f"nothing has moved for an hour: {missing}")
     return remedy

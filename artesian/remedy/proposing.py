@@ -18,22 +18,30 @@ NOT_NEEDED_S = 60.0  # after nothing was done: long enough for a condition that 
 def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
     """Remedies for what fires and has none yet, by rule and thing."""
     found = []
-    taken = {(one.kind, one.thing) for one in facts.state.remedies.values() if one.state.is_open}
+    taken = {
+        _about(one.kind, one.thing, one.rule) for one in facts.state.remedies.values() if one.state.is_open
+    }
     for (name, thing), firing in sorted(facts.firings.items()):
         rule = facts.rule(name)
-        if rule is None or (rule.remedy, thing) in taken or _is_too_soon(facts, rule, firing):
+        if rule is None or _about(rule.remedy, thing, name) in taken or _is_too_soon(facts, rule, firing):
             continue
-        taken.add((rule.remedy, thing))
+        taken.add(_about(rule.remedy, thing, name))
         found.append(_remedy(facts, rule, firing))
     return tuple(found)
 
 
+def _about(kind: RemedyKind, thing: str, rule: str) -> tuple[str, ...]:
+    """What two remedies would do twice. What one rule has told says nothing of what another has to tell."""
+    return (kind, thing, rule) if kind is RemedyKind.NOTIFY else (kind, thing)
+
+
 def _past(facts: RemedyFacts, rule: Rule, thing: str) -> list[Remedy]:
-    """Closed remedies of the kind for the thing, the last one first."""
+    """Closed remedies that did the same for the thing, the last one first."""
+    same = _about(rule.remedy, thing, rule.name)
     closed = [
         one
         for one in facts.state.remedies.values()
-        if (one.kind, one.thing) == (rule.remedy, thing) and not one.state.is_open
+        if _about(one.kind, one.thing, one.rule) == same and not one.state.is_open
     ]
     return sorted(closed, key=lambda one: (-one.changed_s, one.id))
 

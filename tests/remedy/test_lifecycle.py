@@ -346,6 +346,49 @@ def test_a_remedy_on_which_nothing_moves_for_an_hour_has_failed() -> None:
     assert "nothing has moved for an hour" in clinic.remedy.detail
 
 
+def test_a_remedy_does_not_fail_because_everything_was_paused_for_long() -> None:
+    clinic = Clinic()
+    clinic.state_of_new = ProvidedState.ATTACHING
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    clinic.world.state = replace(clinic.world.state, paused=True)
+    clinic.passes(10, STALLED_S)
+    assert clinic.remedy.state is RemedyState.ACTING
+    clinic.world.state = replace(clinic.world.state, paused=False)
+    clinic.pass_(STALLED_S / 4)
+    assert clinic.remedy.state is RemedyState.ACTING
+    clinic.pass_(STALLED_S + 1)
+    assert clinic.remedy.state is RemedyState.FAILED
+
+
+def test_a_large_disk_that_takes_hours_to_move_away_has_not_failed() -> None:
+    clinic = Clinic()
+    engine = clinic.world.engine
+    assert engine is not None
+    device = engine.devices[0]
+    clinic.fire(REPLACE, device.name)
+    clinic.look()
+    assert clinic.remedy.state is RemedyState.ACTING
+    for left in (9, 8, 7, 6):
+        clinic.world.engine = replace(engine, pools=(replace(engine.pools[0], moving_bytes=left * GIB),))
+        clinic.now_s += STALLED_S * 0.9
+        clinic.look()
+        assert clinic.remedy.state is RemedyState.ACTING
+    clinic.now_s += STALLED_S + 1
+    clinic.look()
+    assert clinic.remedy.state is RemedyState.FAILED
+
+
+def test_what_one_rule_has_told_does_not_keep_another_from_telling() -> None:
+    graver = replace(TELL, name="the graver one", when="failed_bytes > 0")
+    clinic = Clinic(rules=(TELL, graver))
+    clinic.fire(TELL, POOL_NAME, since_s=clinic.now_s)
+    clinic.fire(graver, POOL_NAME, since_s=clinic.now_s)
+    clinic.passes(4)
+    assert {one.rule for one in clinic.remedies} == {TELL.name, graver.name}
+    assert len(clinic.remedies) == 2
+
+
 def test_a_remedy_that_is_over_gives_up_the_disks_that_it_still_waits_for() -> None:
     clinic = Clinic()
     clinic.state_of_new = ProvidedState.ATTACHING
