@@ -21,7 +21,7 @@ def objection(remedy: Remedy, facts: RemedyFacts) -> str | None:
         return None
     return (
         half_a_picture(facts)
-        or _quiet(facts.rule(remedy.rule), facts.now_s)
+        or ("these are quiet hours" if is_quiet(facts.rule(remedy.rule), facts.now_s) else None)
         or _lane(remedy, facts)
         or _storm(remedy, facts)
     )
@@ -38,12 +38,11 @@ def half_a_picture(facts: RemedyFacts) -> str | None:
     return None
 
 
-def _quiet(rule: Rule | None, now_s: float) -> str | None:
+def is_quiet(rule: Rule | None, now_s: float) -> bool:
+    """Whether a rule begins nothing at this time (Unix time)."""
     now = datetime.fromtimestamp(now_s, UTC)
     minute = now.hour * 60 + now.minute
-    if rule is not None and any(hours.contain(minute) for hours in rule.quiet_hours):
-        return "these are quiet hours"
-    return None
+    return rule is not None and any(hours.contain(minute) for hours in rule.quiet_hours)
 
 
 def _lane(remedy: Remedy, facts: RemedyFacts) -> str | None:

@@ -62,7 +62,7 @@ class Driller:
         self._scheduler = _name_of_this_process()
         executor = ThreadPoolExecutor(2, thread_name_prefix="drill")
         self._calls = Calls(executor, wake)
-        self._notifier = Notifier(executor)
+        self._notifier = Notifier()
         self._stall: tuple[str, Stall] | None = None  # of which drill
         self._last_pass_s: float | None = None
         self._pass_gap_s = 0.0
@@ -73,6 +73,7 @@ class Driller:
         """Let go of whatever is stalled, and wait for nobody."""
         self._providers.stalls.end_all()
         self._calls.close()
+        self._notifier.close()
 
     # --- in the loop
 

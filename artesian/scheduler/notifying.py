@@ -6,8 +6,9 @@ import json
 import shlex
 import smtplib
 import subprocess
+import threading
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from email.message import EmailMessage
 
 import httpx
@@ -18,6 +19,7 @@ from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.rule import Notification, NotificationKind, RemedyKind
 
 _TIMEOUT_S = 15.0
+_AGAIN_AFTER_S = (2.0, 20.0, 120.0)  # whoever is to be told may be away for a moment
 
 log = structlog.get_logger()
 
@@ -30,10 +32,19 @@ def is_for_somebody(remedy: Remedy) -> bool:
 
 
 class Notifier:
-    """Nobody waits for a delivery."""
+    """Nobody waits for a delivery, and no delivery for anybody else: providers that hang do not delay it."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(
+        self, executor: Executor | None = None, again_after_s: tuple[float, ...] = _AGAIN_AFTER_S
+    ) -> None:
+        self._executor = executor or ThreadPoolExecutor(4, thread_name_prefix="notify")
+        self._again_after_s = again_after_s
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        self._closed.set()
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def tell(self, targets: tuple[Notification, ...], remedy: Remedy, because: str) -> None:
         """Send what has become of a remedy to all targets."""
@@ -61,14 +72,35 @@ class Notifier:
 
     def _send(self, targets: tuple[Notification, ...], document: Mapping[str, object], because: str) -> None:
         for target in targets:
-            self._executor.submit(_deliver, target, document, because)
+            self._executor.submit(self._deliver, target, document, because)
+
+    def _deliver(self, target: Notification, document: Mapping[str, object], because: str) -> None:
+        for pause_s in (*self._again_after_s, None):
+            try:
+                _SENDING[target.kind](target.target, document, because)
+                return
+            except (
+                httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, subprocess.SubprocessError,
+            ) as error:  # fmt: skip
+                reason, is_last = _reason(error), isinstance(error, subprocess.TimeoutExpired)
+            if pause_s is None or is_last:  # a command that hangs may well have told somebody
+                break
+            log.warning("somebody is told again in a while", by=str(target.kind), reason=reason)
+            if self._closed.wait(pause_s):
+                break
+        log.error("nobody could be told", by=str(target.kind), reason=reason, because=because)
 
 
-def _deliver(target: Notification, document: Mapping[str, object], because: str) -> None:
-    try:
-        _SENDING[target.kind](target.target, document, because)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, subprocess.SubprocessError) as error:
-        log.error("nobody could be told", by=str(target.kind), reason=str(error), because=because)
+def _reason(error: Exception) -> str:
+    """Without the URL or the command: they often carry what lets anybody tell the same people anything."""
+    match error:
+        case httpx.HTTPStatusError():
+            return f"it answers with {error.response.status_code}"
+        case subprocess.CalledProcessError():
+            return f"the command has ended with {error.returncode}"
+        case subprocess.TimeoutExpired():
+            return f"the command takes longer than {_TIMEOUT_S:g} s"
+    return str(error)
 
 
 def _post(url: str, document: Mapping[str, object], _because: str) -> None:

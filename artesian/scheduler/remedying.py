@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 
@@ -41,7 +42,7 @@ from artesian.remedy.parts import (
 )
 from artesian.scheduler.calls import Calls
 from artesian.scheduler.memory import Memory
-from artesian.scheduler.notifying import Notifier, is_for_somebody
+from artesian.scheduler.telling import Teller
 
 _RELEASE_EVERY_S = 5.0
 _GIVEN_BACK = "it is given back to its provider"  # of tombstones
@@ -67,12 +68,14 @@ class Remediator:
         self._clock = clock
         executor = executor or ThreadPoolExecutor(8, thread_name_prefix="provider")
         self._calls = Calls(executor, wake)
-        self._notifier = Notifier(executor)
+        self._teller = Teller(memory, clock)
         self._released_s = 0.0
+        self._stuck: dict[str, str] = {}  # why disks that were given up are still there, as it was told
 
     def close(self) -> None:
         """Ask nobody any more."""
         self._calls.close()
+        self._teller.close()
 
     def look(self, spec: Spec, seen: Observation, topology: Topology) -> None:
         """One pass. Raises StoreUnusable."""
@@ -87,7 +90,9 @@ class Remediator:
             device_health=device_health(seen),
         )
         facts = self.facts(spec, seen, topology)
+        self._teller.catch_up(spec)
         self._advance(facts)
+        self._teller.tell_of_waiting(spec)
         if not any(
             one.parts or one.state is RemedyState.ACTING for one in self._memory.state.remedies.values()
         ):
@@ -126,6 +131,8 @@ class Remediator:
             return Quote(refused=str(error), for_now=True)
         except ProviderRefused as error:
             return Quote(refused=str(error))
+        except Exception as error:  # noqa: BLE001  one provider's mistake must not end the pass for all
+            return Quote(refused=_mistake(name, error), for_now=True)
 
     def _advance(self, facts: RemedyFacts) -> None:
         told: list[Event] = []
@@ -138,13 +145,8 @@ class Remediator:
         if advance(facts).state != facts.state:
             self._memory.change(change, told)
             for event in told:
-                self._tell(facts.spec, event)
-
-    def _tell(self, spec: Spec, event: Event) -> None:
-        log.info("remedy", id=event.subject, because=event.because)
-        remedy = self._memory.state.remedies.get(event.subject)
-        if remedy is not None and is_for_somebody(remedy):
-            self._notifier.tell(spec.notify, remedy, event.because)
+                log.info("remedy", id=event.subject, because=event.because)
+            self._teller.tell(facts.spec, told)
 
     # --- getting disks
 
@@ -174,7 +176,7 @@ class Remediator:
             failed = moved(remedy, RemedyState.FAILED, facts.now_s, choice.detail)
             event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {choice.detail}")
             self._change(remedy.id, lambda _: failed, event)
-            self._notifier.tell(facts.spec.notify, failed, event.because)
+            self._teller.tell(facts.spec, [event])
             return
         before = remedy.parts
         if choice.enough:
@@ -230,17 +232,31 @@ class Remediator:
         self._released_s = facts.now_s
         for name in sorted(names):
             done = self._calls.ask(("list", name), lambda name=name: self._provider(facts.spec, name).disks())  # type: ignore[misc]
-            if done is None or done.exception() is not None:
+            if done is None:
+                continue
+            self._note_stuck(name, done, f"what provider {name} has made and was given up cannot be found")
+            if done.exception() is not None:
                 continue
             disks: tuple[ProvidedDisk, ...] = done.result()
             self._note_released(name, {disk.token for disk in disks}, facts)
             for disk in disks:
                 if may_be_released(disk, facts.state, facts) is None:
                     self._let_go(name, disk, facts)
-                    self._calls.ask(
+                    released = self._calls.ask(
                         ("release", disk.id),
                         lambda name=name, disk=disk: self._provider(facts.spec, name).release(disk.id),  # type: ignore[misc]
                     )
+                    self._note_stuck(disk.token, released, f"disk {disk.id} of {name} cannot be released")
+
+    def _note_stuck(self, subject: str, done: Future[Any] | None, what: str) -> None:
+        """Disks that stay may cost money: it is told once, until the reason is another one."""
+        error = done.exception() if done is not None else None
+        reason = f"{what}: {error}" if error is not None else ""
+        if done is not None and self._stuck.get(subject, "") != reason:
+            self._stuck[subject] = reason
+            if reason:
+                log.warning("a disk that was given up stays", reason=reason)
+                self._memory.tell("remedy", subject, reason)
 
     def _let_go(self, provider: str, disk: ProvidedDisk, facts: RemedyFacts) -> None:
         """Nobody takes a disk that is about to go; one that its node had anyway is only free again."""
@@ -330,3 +346,10 @@ def _answered(
         return replace(given_up(part, str(error), facts.now_s), refused=not part.disk_id), None
     except ProviderUnreachable as error:
         return replace(part, detail=str(error)), None
+    except Exception as error:  # noqa: BLE001  it may have made the disk: it is asked again, as if it were away
+        return replace(part, detail=_mistake(part.provider, error)), None
+
+
+def _mistake(provider: str, error: Exception) -> str:
+    log.error("a mistake in a provider", provider=provider, exc_info=error)
+    return f"a mistake in provider {provider}: {type(error).__name__}; the scheduler's log has it"

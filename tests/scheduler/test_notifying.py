@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import structlog
 
 from artesian.model.drill import Drill, DrillKind, DrillState
 from artesian.model.remedy import Remedy, RemedyState
@@ -30,7 +31,7 @@ REMEDY = Remedy(
 
 def tell(*targets: Notification) -> None:
     with ThreadPoolExecutor(1) as executor:
-        Notifier(executor).tell(targets, REMEDY, "pool d/p is full")
+        Notifier(executor, (0.0,)).tell(targets, REMEDY, "pool d/p is full")
 
 
 def test_a_command_gets_everything_on_its_standard_input(tmp_path: Path) -> None:
@@ -71,6 +72,23 @@ def test_a_webhook_gets_it_as_json() -> None:
 def test_what_cannot_be_delivered_stops_nothing(target: Notification, tmp_path: Path) -> None:
     tell(target, Notification(NotificationKind.COMMAND, f"tee {tmp_path / 'told'}"))
     assert (tmp_path / "told").exists()
+
+
+def test_whoever_is_away_for_a_moment_is_told_all_the_same(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    tell(
+        Notification(
+            NotificationKind.COMMAND,
+            f"sh -c 'test -e {there} || {{ touch {there}; exit 1; }}; cat > {there}'",
+        )
+    )
+    assert json.loads(there.read_text())["remedy"] == "4f"
+
+
+def test_the_log_does_not_show_what_lets_others_tell_the_same_people(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logged:
+        tell(Notification(NotificationKind.COMMAND, "sh -c 'exit 3' s3cret"))
+    assert "s3cret" not in str(logged) and "ended with 3" in str(logged)
 
 
 @pytest.mark.parametrize(
