@@ -68,8 +68,12 @@ class Api:
         return self._request("DELETE", path, params=parameters)
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
+        if {".", ".."} & set(path.split("/")) or set("?#") & set(path):
+            raise NotThere(f"{path}: no name has this form, and what it would lead to is not what was meant")
         try:
             response = self._client.request(method, path, **options)
+        except (ValueError, httpx.InvalidURL) as error:  # half of a character, or a number that is none
+            raise NotPossible(f"this cannot be asked for: {error}") from None
         except httpx.TransportError as error:
             raise NotRunning(
                 f"the scheduler of {self._folder} does not answer ({error}); start it with: artesian up"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,9 +37,12 @@ def _duration(text: str) -> float:
 
 def _share(text: str) -> float:
     try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a share like 85%") from None
+        share = math.nan
+    if not math.isfinite(share):
+        raise typer.BadParameter(f"{text!r} is not a share like 85%")
+    return share
 
 
 Kind = Annotated[DrillKind, typer.Argument(metavar="NAME", help="As `artesian drill list` shows them.")]
