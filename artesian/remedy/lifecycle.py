@@ -80,6 +80,10 @@ def _event(remedy: Remedy) -> Event:
 
 def _step(remedy: Remedy, facts: RemedyFacts) -> tuple[FrameworkState, list[Event]]:
     state = facts.state
+    if remedy.changed_s > facts.now_s:  # the clock was wrong then, and nobody waits until it is that late
+        remedy = replace(remedy, changed_s=facts.now_s)
+        state = with_remedy(state, remedy)
+        facts = replace(facts, state=state)
     after = remedy
     match remedy.state:
         case RemedyState.ASKING | RemedyState.HELD:

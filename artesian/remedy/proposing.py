@@ -51,26 +51,29 @@ def _past(facts: RemedyFacts, rule: Rule, thing: str) -> list[Remedy]:
         for one in facts.state.remedies.values()
         if _about(one.kind, one.thing, one.rule) == same and not one.state.is_open
     ]
-    return sorted(closed, key=lambda one: (-one.changed_s, one.id))
+    # One that is still to come was closed by a clock that was wrong: it is no newer than all others.
+    return sorted(closed, key=lambda one: (one.changed_s > facts.now_s, -one.changed_s, one.id))
 
 
 def _is_too_soon(facts: RemedyFacts, rule: Rule, firing: Firing) -> bool:
     past = _past(facts, rule, firing.thing)
     if not past:
         return False
-    if rule.remedy is RemedyKind.NOTIFY and past[0].created_s >= firing.since_s:
+    if rule.remedy is RemedyKind.NOTIFY and firing.since_s <= past[0].created_s <= facts.now_s:
         return True  # it was told already, and has not been well since
     pause_s = rule.cooldown_s
     if past[0].state is RemedyState.REJECTED:
         pause_s = max(pause_s, REJECTED_S)
     if past[0].state is RemedyState.NOT_NEEDED:
         pause_s = min(pause_s, NOT_NEEDED_S)
-    return facts.now_s - past[0].changed_s < pause_s
+    return abs(facts.now_s - past[0].changed_s) < pause_s
 
 
 def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:
     past = _past(facts, rule, firing.thing)
-    failed = bool(past) and past[0].state is RemedyState.FAILED
+    # One that was rejected, or not needed in the end, has shown nothing.
+    tried = (one.state for one in past if one.state in (RemedyState.FAILED, RemedyState.HELPED))
+    failed = next(tried, None) is RemedyState.FAILED
     ask = rule.approval is Approval.ASK or (failed and rule.remedy is not RemedyKind.NOTIFY)
     because = firing.because
     if failed:

@@ -12,10 +12,12 @@ from artesian.model.remedy import PartState, RemedyState
 from artesian.model.rule import Approval, Budget, QuietHours
 from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
-from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance
+from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance, with_remedy
 from artesian.remedy.proposing import NOT_NEEDED_S
 from tests.planner.situations import POOL
 from tests.remedy.cases import EXPAND, GIB, MANAGER, MOVE, POOL_NAME, REMOVE, REPLACE, RULES, TELL, Clinic
+
+YEAR_S = 365 * 86_400.0
 
 
 def test_a_full_pool_is_expanded_in_several_units_and_nobody_is_asked_about_the_disks() -> None:
@@ -121,6 +123,51 @@ def test_a_remedy_that_did_not_help_is_not_repeated_blindly() -> None:
     again = clinic.remedies[-1]
     assert again.state is RemedyState.ASKING
     assert "the last remedy did not help" in again.because
+
+
+def test_what_has_failed_is_not_done_again_unasked_because_it_was_not_needed_for_a_moment() -> None:
+    clinic = Clinic()
+    clinic.refused = lambda _request: "there are none"
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    failed = replace(clinic.remedy, state=RemedyState.FAILED)
+    clinic.world.state = with_remedy(clinic.world.state, failed)
+    clinic.pass_(EXPAND.cooldown_s + 1)
+    assert clinic.remedies[-1].state is RemedyState.ASKING
+    clinic.calm()
+    clinic.pass_()
+    assert clinic.remedies[-1].state is RemedyState.NOT_NEEDED
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(3, NOT_NEEDED_S)
+    assert len(clinic.remedies) == 3
+    assert clinic.remedies[-1].state is RemedyState.ASKING
+
+
+def test_a_clock_that_was_ahead_silences_nobody_for_long() -> None:
+    clinic = Clinic()
+    clinic.now_s += YEAR_S
+    clinic.fire(TELL, POOL_NAME, since_s=clinic.now_s)
+    clinic.passes(4)
+    clinic.now_s -= YEAR_S
+    clinic.calm()
+    clinic.pass_()
+    clinic.fire(TELL, POOL_NAME, since_s=clinic.now_s)
+    clinic.passes(4)
+    assert [one.state for one in clinic.remedies] == [RemedyState.HELPED] * 2
+    clinic.passes(4)
+    assert len(clinic.remedies) == 2
+
+
+def test_a_clock_that_was_ahead_keeps_no_remedy_open() -> None:
+    clinic = Clinic()
+    clinic.state_of_new = ProvidedState.ATTACHING
+    clinic.now_s += YEAR_S
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(4)
+    clinic.now_s -= YEAR_S
+    clinic.pass_()
+    clinic.pass_(STALLED_S + 1)
+    assert clinic.remedy.state is RemedyState.FAILED
 
 
 def test_there_is_a_pause_after_each_remedy() -> None:
