@@ -16,6 +16,7 @@ from artesian.remedy.forecast import Forecast
 from artesian.remedy.measuring import Absences, Known, Measured, measure, note_absences
 from artesian.remedy.metrics import metrics_of
 from artesian.remedy.stopwatch import LONGEST_STEP_S, Stopwatch
+from tests.drill.cases import a_drill
 from tests.remedy.observed import (
     GIB,
     NAMES,
@@ -207,3 +208,10 @@ def test_the_order_of_what_is_seen_makes_no_difference() -> None:
         assert measure(shuffled, state(), Known()) == straight
     assert straight[0].scope is Scope.CLUSTER
     assert len([one for one in straight if one.scope is Scope.NODE]) == len(NAMES)
+
+
+def test_nothing_is_measured_of_a_drills_own_volume() -> None:
+    drill = a_drill()
+    wish = replace(state().volumes["data"], name=drill.volume)
+    during = replace(state(volumes={drill.volume: wish}), drills={drill.id: drill})
+    assert not [scope for scope, _ in measured(seen(), during) if scope == "volume"]
