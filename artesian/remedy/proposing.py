@@ -17,25 +17,17 @@ NOT_NEEDED_S = 60.0  # after nothing was done: long enough for a condition that 
 
 def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
     """Remedies for what fires and has none yet, by rule and thing."""
-    found: list[Remedy] = []
-    open_ones = [one for one in facts.state.remedies.values() if one.state.is_open]
-    for (name, _), firing in sorted(facts.firings.items()):
+    found = []
+    taken = {
+        _about(one.kind, one.thing, one.rule) for one in facts.state.remedies.values() if one.state.is_open
+    }
+    for (name, thing), firing in sorted(facts.firings.items()):
         rule = facts.rule(name)
-        if rule is None or _is_too_soon(facts, rule, firing):
+        if rule is None or _about(rule.remedy, thing, name) in taken or _is_too_soon(facts, rule, firing):
             continue
-        remedy = _remedy(facts, rule, firing)
-        if not any(_stands_for(one, remedy) for one in (*open_ones, *found)):
-            found.append(remedy)
+        taken.add(_about(rule.remedy, thing, name))
+        found.append(_remedy(facts, rule, firing))
     return tuple(found)
-
-
-def _stands_for(other: Remedy, remedy: Remedy) -> bool:
-    """Whether another open remedy makes one superfluous. One that waits for somebody's agreement, who may be
-    asleep, keeps no other rule from acting by itself."""
-    if _about(other.kind, other.thing, other.rule) != _about(remedy.kind, remedy.thing, remedy.rule):
-        return False
-    waits = other.state is RemedyState.ASKING and not other.approved_by
-    return other.rule == remedy.rule or not waits or remedy.state is RemedyState.ASKING
 
 
 def _about(kind: RemedyKind, thing: str, rule: str) -> tuple[str, ...]:

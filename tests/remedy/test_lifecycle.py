@@ -55,29 +55,6 @@ def test_nothing_is_done_before_somebody_agrees_where_the_rule_asks() -> None:
     assert clinic.made
 
 
-def test_a_rule_that_asks_does_not_keep_a_graver_one_from_acting() -> None:
-    asks = replace(EXPAND, name="a-warning", when="used_share > 70%", approval=Approval.ASK)
-    clinic = Clinic(rules=(asks, EXPAND))
-    clinic.fire(asks, POOL_NAME)
-    clinic.passes(2)
-    clinic.fire(EXPAND, POOL_NAME)
-    clinic.passes(6)
-    by_rule = {one.rule: one.state for one in clinic.remedies}
-    assert by_rule == {asks.name: RemedyState.ASKING, EXPAND.name: RemedyState.CHECKING}
-    clinic.calm()
-    clinic.pass_()
-    assert {one.state for one in clinic.remedies} == {RemedyState.NOT_NEEDED, RemedyState.HELPED}
-
-
-def test_two_rules_that_ask_for_the_same_ask_once() -> None:
-    rules = tuple(replace(EXPAND, name=name, approval=Approval.ASK) for name in ("one", "two"))
-    clinic = Clinic(rules=rules)
-    for rule in rules:
-        clinic.fire(rule, POOL_NAME)
-    clinic.passes(4)
-    assert len(clinic.remedies) == 1
-
-
 def test_what_goes_away_by_itself_needs_no_remedy() -> None:
     clinic = Clinic(rules=(replace(EXPAND, approval=Approval.ASK),))
     clinic.fire(EXPAND, POOL_NAME)
