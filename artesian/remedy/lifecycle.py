@@ -48,7 +48,11 @@ def advance(facts: RemedyFacts) -> Outcome:
     state, events = facts.state, []
     for remedy in propose(facts):
         state = with_remedy(state, remedy)
-        events.append(_event(remedy))
+        if remedy.approved_by:
+            sentence = f"{remedy.approved_by} has agreed to {remedy.kind} of {remedy.thing}: {remedy.because}"
+            events.append(Event("remedy", remedy.id, sentence))
+        else:
+            events.append(_event(remedy))
     for key in sorted(state.remedies):
         remedy = state.remedies[key]
         if remedy.state.is_open:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from artesian.model.disk import PoolName
 from artesian.model.names import digest
@@ -16,18 +17,49 @@ NOT_NEEDED_S = 60.0  # after nothing was done: long enough for a condition that 
 
 
 def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
-    """Remedies for what fires and has none yet, by rule and thing."""
+    """Remedies for what fires and has none yet, by rule and thing; and those that wait for somebody although
+    another rule may act by itself by now, with its agreement."""
     found = []
     taken = {
-        _about(one.kind, one.thing, one.rule) for one in facts.state.remedies.values() if one.state.is_open
+        _about(one.kind, one.thing, one.rule): one
+        for _, one in sorted(facts.state.remedies.items())
+        if one.state.is_open
     }
     for (name, thing), firing in sorted(facts.firings.items()):
         rule = facts.rule(name)
-        if rule is None or _about(rule.remedy, thing, name) in taken or _is_too_soon(facts, rule, firing):
+        if rule is None:
             continue
-        taken.add(_about(rule.remedy, thing, name))
-        found.append(_remedy(facts, rule, firing))
+        about = _about(rule.remedy, thing, name)
+        if about in taken:
+            if _may_act(facts, rule, taken[about]):
+                because = f"{taken[about].because}; rule {name} needs nobody's agreement: {firing.because}"
+                taken[about] = replace(taken[about], approved_by=f"rule {name}", because=because)
+                found.append(taken[about])
+        elif not _is_too_soon(facts, rule, firing):
+            taken[about] = _remedy(facts, rule, firing)
+            found.append(taken[about])
     return tuple(found)
+
+
+def _may_act(facts: RemedyFacts, rule: Rule, asking: Remedy) -> bool:
+    """Whether a remedy asks only as its own rule does, and this one does not; not after one that failed."""
+    own = facts.rule(asking.rule)
+    return (
+        rule.approval is Approval.AUTOMATIC
+        and asking.state is RemedyState.ASKING
+        and asking.id in facts.state.remedies
+        and not asking.approved_by
+        and not asking.detail
+        and own is not None
+        and own.approval is Approval.ASK
+        and not _has_failed(_past(facts, rule, asking.thing))
+    )
+
+
+def _has_failed(past: list[Remedy]) -> bool:
+    """Whether the last one did not help. One that was rejected, or not needed then, has shown nothing."""
+    tried = (one.state for one in past if one.state in (RemedyState.FAILED, RemedyState.HELPED))
+    return next(tried, None) is RemedyState.FAILED
 
 
 def _about(kind: RemedyKind, thing: str, rule: str) -> tuple[str, ...]:
@@ -54,7 +86,8 @@ def _is_too_soon(facts: RemedyFacts, rule: Rule, firing: Firing) -> bool:
     if rule.remedy is RemedyKind.NOTIFY and firing.since_s <= past[0].created_s <= facts.now_s:
         return True  # it was told already, and has not been well since
     pause_s = rule.cooldown_s
-    if past[0].state is RemedyState.REJECTED:
+    same_voice = past[0].rule == rule.name or rule.approval is Approval.ASK
+    if past[0].state is RemedyState.REJECTED and same_voice:
         pause_s = max(pause_s, REJECTED_S)
     if past[0].state is RemedyState.NOT_NEEDED:
         pause_s = min(pause_s, NOT_NEEDED_S)
@@ -63,9 +96,7 @@ def _is_too_soon(facts: RemedyFacts, rule: Rule, firing: Firing) -> bool:
 
 def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:
     past = _past(facts, rule, firing.thing)
-    # One that was rejected, or not needed in the end, has shown nothing.
-    tried = (one.state for one in past if one.state in (RemedyState.FAILED, RemedyState.HELPED))
-    failed = next(tried, None) is RemedyState.FAILED
+    failed = _has_failed(past)
     ask = rule.approval is Approval.ASK or (failed and rule.remedy is not RemedyKind.NOTIFY)
     because = firing.because
     if failed:
