@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from artesian.api import agent_routes, drill_routes, remedy_routes, routes, volume_routes
+from artesian.api import agent_routes, drill_routes, pause_routes, remedy_routes, routes, volume_routes
 from artesian.api.agent_file import AgentFiles
 from artesian.api.changed import Changed
 from artesian.api.metrics import SchedulerCollector
@@ -40,6 +40,7 @@ def make_application(scheduler: Scheduler) -> FastAPI:
     application.include_router(volume_routes.routes)
     application.include_router(remedy_routes.routes)
     application.include_router(drill_routes.routes)
+    application.include_router(pause_routes.routes)
     agent_files = AgentFiles(scheduler.folder)
     registry = CollectorRegistry()
     registry.register(SchedulerCollector(scheduler))

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from artesian.model.node import NodeState
+from artesian.model.pause import EVERYTHING, Pause
 from artesian.model.rule import Scope
 from artesian.remedy.measuring import Measured
 from artesian.remedy.metrics import labels_of, metrics_of
@@ -26,6 +27,7 @@ class SchedulerCollector(Collector):
         scheduler, verdict = self._scheduler, self._scheduler.verdict
         yield CounterMetricFamily("artesian_passes", "Passes of the loop.", value=scheduler.passes)
         yield _gauge("artesian_pass_duration_seconds", "How long the last pass took.", scheduler.pass_seconds)
+        yield self._pauses()
         if verdict is None:
             return
         guarded = verdict.decision.guarded
@@ -45,6 +47,15 @@ class SchedulerCollector(Collector):
         yield _gauge("artesian_engine_up", "1 if the engine answers.", verdict.seen.engine is not None)
         yield from self._measured()
         yield from self._remedies()
+
+    def _pauses(self) -> Metric:
+        family = GaugeMetricFamily("artesian_paused", "1 for what is paused.", labels=["scope"])
+        for scope in sorted({EVERYTHING} | {one.scope for one in self._in_force()}):
+            family.add_metric([scope], float(any(one.scope == scope for one in self._in_force())))
+        return family
+
+    def _in_force(self) -> tuple[Pause, ...]:
+        return self._scheduler.memory.state.pauses_in_force()
 
     def _measured(self) -> Iterator[Metric]:
         """Everything that rules look at, by the names that they use."""

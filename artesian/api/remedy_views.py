@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from artesian.model import pause
 from artesian.model.names import device_name
 from artesian.model.node import NodeState
 from artesian.model.remedy import Remedy
@@ -127,6 +128,7 @@ def _reasons(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tup
         if thing in (remedy.thing, remedy.id, remedy.rule, str(remedy.pool)):
             detail = f" ({remedy.detail})" if remedy.detail else ""
             yield f"remedy {remedy.id}", f"{remedy.kind} is {remedy.state}{detail}: {remedy.because}"
+    yield from _of_pauses(state, thing)
     yield from _of_rules(scheduler, thing)
 
 
@@ -142,6 +144,20 @@ def _of_node(state: FrameworkState, verdict: Verdict, thing: str) -> Iterator[tu
     yield "node", f"node {thing} is {', '.join(words)}"
     if node.state is NodeState.SILENT:
         yield "node", "its agent does not report, and nothing that is known of it is trusted meanwhile"
+
+
+def _of_pauses(state: FrameworkState, thing: str) -> Iterator[tuple[str, str]]:
+    """Those that hold the thing, or something that is done for it."""
+    scopes = {pause.of_node(thing), f"pool:{thing}", pause.of_rule(thing), pause.of_kind(thing), thing}
+    wish = state.volumes.get(thing)
+    if wish is not None:
+        scopes |= {pause.of_pool(wish.pool)} | ({pause.of_node(wish.node)} if wish.node else set())
+    claims = [one for one in state.claims.values() if thing in (one.identity, device_name(one.identity))]
+    for claim in claims:
+        scopes |= {pause.of_pool(claim.pool), pause.of_node(claim.node)}
+    for one in state.pauses_in_force():
+        if one.scope == pause.EVERYTHING or one.scope in scopes:
+            yield "pause", one.sentence
 
 
 def _of_rules(scheduler: Scheduler, thing: str) -> Iterator[tuple[str, str]]:

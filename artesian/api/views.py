@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from artesian.api.pause_views import pauses_view
 from artesian.api.pool_views import pools_view
 from artesian.model.changes import EnterMaintenance
 from artesian.model.engine import SeenDevice
@@ -58,6 +59,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "verdict": verdict.sentence,
         "healthy": verdict.healthy,
         "paused": state.paused,
+        "pauses": pauses_view(state),
         "stopping": state.stopping,
         "plan_id": verdict.decision.plan.id,
         "notes": list(verdict.decision.plan.notes),

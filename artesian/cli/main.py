@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from artesian.cli import lifecycle, node_commands, volume_commands
-from artesian.cli.cluster import drills, nodes, plans, pools, remedies, volumes
+from artesian.cli.cluster import drills, nodes, pauses, plans, pools, remedies, volumes
 from artesian.cli.cluster import lifecycle as cluster_lifecycle
 from artesian.cli.outcome import ExitCode, code_of, sentence
 from artesian.embedded.local.layout import Role
@@ -67,8 +67,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     plans.plan,
     plans.apply,
     plans.events,
-    plans.pause,
-    plans.resume,
+    pauses.pause,
+    pauses.resume,
     remedies.rules,
     remedies.why,
     remedies.audit,

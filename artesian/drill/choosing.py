@@ -12,6 +12,7 @@ from artesian.drill import filling
 from artesian.drill.expecting import expected_rules, resting
 from artesian.drill.facts import DrillFacts
 from artesian.drill.health import unhealthy
+from artesian.drill.pausing import paused
 from artesian.model.disk import Claim
 from artesian.model.drill import Drill, DrillKind, DrillState, DrillWish
 from artesian.model.engine import EngineSeen, SeenManager
@@ -71,6 +72,9 @@ def choose(wish: DrillWish, facts: DrillFacts) -> Drill:
     if objection is not None:
         raise Conflict(f"no drill while something is wrong: {objection}")
     drill = choose_target(wish, facts)
+    in_the_way = paused(drill, facts)
+    if in_the_way is not None:
+        raise Conflict(f"no drill while something is paused that it needs: {in_the_way}")
     if wish.kind is DrillKind.KILL_SCHEDULER and not wish.restarts_scheduler:
         raise Conflict("nobody has said to start the scheduler again: artesian drill run kill-scheduler does")
     return drill

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from artesian.drill.facts import DrillFacts
+from artesian.drill.pausing import paused
 from artesian.model.drill import Drill, DrillKind, Moment
 from artesian.model.engine import EngineSeen
 from artesian.model.node import NodeState
@@ -54,8 +55,8 @@ def asked_to_rest(facts: DrillFacts) -> Iterator[str]:
     """What people have asked for, and a drill contradicts."""
     if facts.state.stopping is not Stopping.NO:
         yield "everything is being stopped"
-    if facts.state.paused:
-        yield "everything is paused"
+    if (because := facts.state.paused_because()) is not None:
+        yield because
 
 
 def _nodes(facts: DrillFacts) -> Iterator[str]:
@@ -131,6 +132,8 @@ def _hit(drill: Drill) -> str:
 
 def _troubles(drill: Drill, facts: DrillFacts) -> Iterator[str]:
     yield from asked_to_rest(facts)
+    if (because := paused(drill, facts)) is not None:
+        yield because
     hit = _hit(drill)
     for node in facts.seen.nodes:
         if node.state is not NodeState.ALIVE and node.name != hit and node.name not in facts.seen.unheard:

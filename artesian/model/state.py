@@ -12,6 +12,7 @@ from artesian.model.disk import Claim, Tombstone
 from artesian.model.drill import Drill
 from artesian.model.engine import ExistingEngine, ManagerPlace
 from artesian.model.names import client_guid
+from artesian.model.pause import EVERYTHING, Pause
 from artesian.model.remedy import Remedy
 from artesian.model.wishes import VolumeWish
 
@@ -77,7 +78,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class FrameworkState:
-    """Everything that is stored. `engine_seen_once`: it has answered, so it is never made anew."""
+    """Everything that is stored. `engine_seen_once`: it has answered, so it is never made anew.
+
+    `paused`: everything is. `pauses` are by what they are of; that of everything says who, why and how long.
+    """
 
     spec_text: str = ""
     engine: EngineIdentity | None = None
@@ -91,6 +95,7 @@ class FrameworkState:
     approval: Approval | None = None
     remedies: Mapping[str, Remedy] = field(default_factory=lambda: MappingProxyType({}))
     drills: Mapping[str, Drill] = field(default_factory=lambda: MappingProxyType({}))
+    pauses: Mapping[str, Pause] = field(default_factory=lambda: MappingProxyType({}))
 
     def guid_of(self, node: str) -> str:
         """The guid of a node's client; empty as long as there is no engine."""
@@ -99,6 +104,18 @@ class FrameworkState:
     def node(self, name: str) -> NodeRecord:
         """What was decided about a node; nothing if it is not known."""
         return self.nodes.get(name, _NOTHING_DECIDED)
+
+    def pauses_in_force(self) -> tuple[Pause, ...]:
+        """Every pause, that of everything first."""
+        whole = (self.pauses.get(EVERYTHING, Pause(EVERYTHING)),) if self.paused else ()
+        return (*whole, *(one for key, one in sorted(self.pauses.items()) if key != EVERYTHING))
+
+    def paused_because(self, *scopes: str) -> str | None:
+        """Which pause holds one of these, or everything; None if none does."""
+        if not (self.paused or self.pauses):
+            return None
+        wanted = {EVERYTHING, *scopes}
+        return next((one.sentence for one in self.pauses_in_force() if one.scope in wanted), None)
 
     def with_node(self, name: str, **values: object) -> FrameworkState:
         """The state with other values of a node's record."""

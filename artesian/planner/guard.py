@@ -29,6 +29,7 @@ from artesian.model.observation import SeenAttachment
 from artesian.model.plan import Consent, GuardedPlan, HeldStep, Plan, Step
 from artesian.model.topology import VerdictKind
 from artesian.planner.facts import Facts
+from artesian.planner.pausing import paused
 from artesian.strategy.managers import DEFAULT_MANAGERS
 
 
@@ -69,8 +70,8 @@ class _Guard:
 
     def objection(self, step: Step, approved: set[str], plan_id: str) -> str | None:
         """Why a step is not taken now; None when nothing speaks against it."""
-        if self._facts.state.paused:
-            return "everything is paused"
+        if (because := paused(step.change, self._facts)) is not None:
+            return because
         rule = _RULES.get(type(step.change))
         if rule is not None and (because := rule(self, step.change)) is not None:
             return because

@@ -34,7 +34,7 @@ class RemedyFacts:
 
     def claim_of(self, device: str) -> Claim | None:
         """The claim of the disk that a device, by its name, is made of."""
-        return next((one for one in self.state.claims.values() if device_name(one.identity) == device), None)
+        return claim_of_device(self.state, device)
 
     def usable_nodes(self) -> tuple[Node, ...]:
         """Nodes on which something new may be put, by name."""
@@ -49,3 +49,8 @@ class RemedyFacts:
             ):
                 found.append(node)
         return tuple(found)
+
+
+def claim_of_device(state: FrameworkState, device: str) -> Claim | None:
+    """The claim of the disk that a device, by its name, is made of."""
+    return next((one for one in state.claims.values() if device_name(one.identity) == device), None)

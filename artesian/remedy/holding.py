@@ -8,6 +8,7 @@ from artesian.model.node import NodeState
 from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.rule import Budget, RemedyKind, Rule
 from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.pausing import paused
 
 DAY_S = 86_400.0
 MOVING_KINDS = (RemedyKind.REPLACE_DEVICE, RemedyKind.REMOVE_NODE)
@@ -18,9 +19,10 @@ SUSPICIOUS_REPEATS = 3  # of the same remedy for the same thing within a day
 def objection(remedy: Remedy, facts: RemedyFacts) -> str | None:
     """Why a remedy must not begin now; None when nothing speaks against it."""
     if remedy.kind is RemedyKind.NOTIFY:
-        return None
+        return paused(remedy, facts.state)
     return (
-        half_a_picture(facts)
+        paused(remedy, facts.state)
+        or half_a_picture(facts)
         or ("these are quiet hours" if is_quiet(facts.rule(remedy.rule), facts.now_s) else None)
         or _lane(remedy, facts)
         or _storm(remedy, facts)
@@ -30,7 +32,7 @@ def objection(remedy: Remedy, facts: RemedyFacts) -> str | None:
 def half_a_picture(facts: RemedyFacts) -> str | None:
     """Why nothing may be begun or chosen now, whatever it is; None if everything is in sight."""
     if facts.state.paused:
-        return "everything is paused"
+        return facts.state.paused_because()
     if facts.seen.engine is None:
         return f"the engine does not answer: {facts.seen.engine_problem}"
     if facts.seen.unheard:

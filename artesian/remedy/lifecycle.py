@@ -17,6 +17,7 @@ from artesian.remedy.deeds import DEEDS
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import objection, too_often
 from artesian.remedy.parts import given_up
+from artesian.remedy.pausing import paused
 from artesian.remedy.proposing import propose
 
 CHECKING_S = 600.0  # how long after everything is done the reason may still be there
@@ -125,9 +126,8 @@ def _acting(remedy: Remedy, facts: RemedyFacts) -> Remedy:
         return moved(remedy, RemedyState.CHECKING, facts.now_s)
     if remedy.detail != missing:
         return replace(remedy, detail=missing, changed_s=facts.now_s)
-    if facts.state.paused:  # whatever it waits for is held back
-        is_old = facts.now_s - remedy.changed_s > STALLED_S / 2  # not stored at every pass
-        return replace(remedy, changed_s=facts.now_s) if is_old else remedy
+    if paused(remedy, facts.state) is not None:  # what is held does not stall
+        return _kept_fresh(remedy, facts.now_s, STALLED_S)
     if facts.now_s - remedy.changed_s > STALLED_S:
         return moved(remedy, RemedyState.FAILED, facts.now_s, f"nothing has moved for an hour: {missing}")
     return remedy
@@ -139,11 +139,15 @@ def _checking(remedy: Remedy, facts: RemedyFacts) -> Remedy:
     if remedy.kind is RemedyKind.NOTIFY or not _may_be_wrong(remedy, facts):
         return moved(remedy, RemedyState.HELPED, facts.now_s)
     if _moves(remedy, facts):  # the time for seeing whether it helps begins when that is over
-        is_old = facts.now_s - remedy.changed_s > CHECKING_S / 2  # not stored at every pass
-        return replace(remedy, changed_s=facts.now_s) if is_old else remedy
+        return _kept_fresh(remedy, facts.now_s, CHECKING_S)
     if facts.now_s - remedy.changed_s > CHECKING_S:
         return moved(remedy, RemedyState.FAILED, facts.now_s, "everything was done, and it did not help")
     return remedy
+
+
+def _kept_fresh(remedy: Remedy, now_s: float, limit_s: float) -> Remedy:
+    """The time within which something has to come of it begins anew; not stored at every pass."""
+    return replace(remedy, changed_s=now_s) if now_s - remedy.changed_s > limit_s / 2 else remedy
 
 
 def _moves(remedy: Remedy, facts: RemedyFacts) -> bool:

@@ -29,6 +29,7 @@ from artesian.remedy.expanding import (
 )
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import over_budget
+from artesian.remedy.pausing import paused
 
 FORESIGHT_S = 4 * 3600.0  # for so long a pool that grows is given room
 ATTEMPTS = 3  # for each disk that is needed
@@ -287,13 +288,16 @@ def may_be_released(disk: ProvidedDisk, state: FrameworkState, facts: RemedyFact
 
     A disk of which the store knows nothing is never released: the store may be the wrong one.
     """
-    part = next((one for it in state.remedies.values() for one in it.parts if one.token == disk.token), None)
-    if part is None:
+    remedy, part = next(
+        ((it, one) for it in state.remedies.values() for one in it.parts if one.token == disk.token),
+        (None, None),
+    )
+    if remedy is None or part is None:
         return "no remedy that is remembered has asked for it"
     if part.state is not PartState.GIVEN_UP:
         return f"it is {part.state}"
-    if state.paused:
-        return "everything is paused"
+    if (because := paused(remedy, state)) is not None:
+        return because
     if facts.seen.unheard:
         return f"node {min(facts.seen.unheard)} has not reported yet, and may have it"
     names = identities_of(disk, part, facts)

@@ -31,6 +31,7 @@ from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.drilling import Driller
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.observing import observe
+from artesian.scheduler.pausing import end_those_that_are_over
 from artesian.scheduler.providing import Providers
 from artesian.scheduler.remedying import Remediator
 from artesian.scheduler.reports import Reports
@@ -139,6 +140,7 @@ class Scheduler:
         if self.memory.state.stopping is not Stopping.ALL:
             self._ensure_agents([node.name for node in nodes if not node.gone])
         seen = observe(nodes, self.reports, self._engine(), self._generation_of)
+        end_those_that_are_over(self.memory, time.time())
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
         state = self.memory.state

@@ -40,6 +40,7 @@ from artesian.remedy.parts import (
     settled,
     with_part,
 )
+from artesian.remedy.pausing import paused
 from artesian.scheduler.calls import Calls
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.telling import Teller
@@ -151,7 +152,8 @@ class Remediator:
     # --- getting disks
 
     def _get_disks(self, remedy: Remedy, facts: RemedyFacts) -> None:
-        whole = half_a_picture(facts) is None
+        held = paused(remedy, facts.state) is not None
+        whole = not held and half_a_picture(facts) is None
         if not remedy.disks and whole:
             wanted = disks_wanted(remedy, facts)
             self._change(remedy.id, lambda one: replace(one, disks=wanted))
@@ -159,7 +161,7 @@ class Remediator:
         if _alive(remedy) < remedy.disks and whole:
             self._choose(remedy, facts)
             remedy = self._memory.state.remedies[remedy.id]
-        if facts.state.paused or remedy.state is not RemedyState.ACTING:
+        if held or remedy.state is not RemedyState.ACTING:
             return
         for part in remedy.parts:
             if part.state is PartState.ASKED:

@@ -7,8 +7,10 @@ nothing has changed.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
 from artesian.model.errors import Conflict
+from artesian.model.pause import EVERYTHING
 from artesian.model.plan import Consent
 from artesian.model.state import Approval, FrameworkState, Stopping
 from artesian.planner.planning import Decision
@@ -48,8 +50,9 @@ def set_spec(state: FrameworkState, text: str) -> FrameworkState:
 
 
 def pause(state: FrameworkState, *, paused: bool) -> FrameworkState:
-    """Hold every step back, or no longer."""
-    return replace(state, paused=paused)
+    """Hold every step back, or no longer; what else is paused stays so."""
+    left = {key: one for key, one in state.pauses.items() if key != EVERYTHING}
+    return replace(state, paused=paused, pauses=MappingProxyType(left))
 
 
 def stop_everything(state: FrameworkState, stopping: Stopping, *, force: bool = False) -> FrameworkState:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from artesian.model.disk import Claim, Tombstone
 from artesian.model.drill import Drill
+from artesian.model.pause import Pause
 from artesian.model.remedy import Remedy
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.wishes import VolumeWish
@@ -24,6 +25,7 @@ _MANY: dict[str, TypeAdapter[Any]] = {
     "volumes": TypeAdapter(VolumeWish),
     "remedies": TypeAdapter(Remedy),
     "drills": TypeAdapter(Drill),
+    "pauses": TypeAdapter(Pause),
 }
 _ONE: dict[str, TypeAdapter[Any]] = {
     "spec_text": TypeAdapter(str),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from artesian.model.disk import Claim, PoolName, Tombstone
 from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.pause import Pause
 from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
@@ -96,6 +97,11 @@ states = st.builds(
             generation=st.integers(0, 1 << 40),
         ),
         max_size=3,
+    ),
+    pauses=st.dictionaries(
+        names.map(lambda name: f"pool:{name}/{name}"),
+        st.builds(Pause, texts, floats, st.none() | floats, texts, texts),
+        max_size=2,
     ),
     approval=st.none() | st.builds(Approval, texts, st.lists(texts, max_size=3).map(tuple), texts),
 )

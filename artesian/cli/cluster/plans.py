@@ -1,4 +1,4 @@
-"""`artesian plan`, `apply`, `events`, `pause`, `resume`."""
+"""`artesian plan`, `apply`, `events`."""
 
 from __future__ import annotations
 
@@ -82,16 +82,6 @@ def events(
             return
         time.sleep(_FOLLOW_S)
         found = api.get("/events", after=after)
-
-
-def pause(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
-    """Hold every step back until `resume`. What runs goes on."""
-    Output(as_json).result(Api(folder).put("/paused", {"paused": True}), "Everything is paused.")
-
-
-def resume(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
-    """Let steps be taken again."""
-    Output(as_json).result(Api(folder).put("/paused", {"paused": False}), "Steps are taken again.")
 
 
 def give_spec(api: Api, path: Path) -> None:

@@ -18,7 +18,7 @@ remedies = typer.Typer(no_args_is_help=True, help="What the cluster does about w
 
 Id = Annotated[str, typer.Argument(metavar="REMEDY", help="A remedy's id, or its beginning.")]
 Document = dict[str, Any]
-_AUDITED = {"remedy", "approved", "rejected", "step", "done", "refused", "drill"}
+_AUDITED = {"remedy", "approved", "rejected", "step", "done", "refused", "drill", "paused", "resumed"}
 
 
 @remedies.command("list")

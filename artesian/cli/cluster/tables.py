@@ -18,6 +18,7 @@ def status_tables(status: Document) -> RenderableType:
     """Everything of `status`."""
     style = "green" if status["healthy"] else "yellow"
     parts: list[RenderableType] = [Text(status["verdict"], style=style)]
+    parts += [Text(f"pause: {one['sentence']}", style="yellow") for one in status["pauses"]]
     parts += [Text(f"note: {note}", style="yellow") for note in status["notes"]]
     if status["managers"]:
         rows = [(one["node"], one["role"], _manager_state(one)) for one in status["managers"]]
