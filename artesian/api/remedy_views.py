@@ -10,8 +10,10 @@ from artesian.model import pause
 from artesian.model.names import device_name
 from artesian.model.node import NodeState
 from artesian.model.remedy import Remedy
+from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState
 from artesian.remedy.holding import objection
+from artesian.remedy.machines import cannot_add, described, wanted_machine
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
 
@@ -48,14 +50,15 @@ def dry_run_view(scheduler: Scheduler, verdict: Verdict, remedy: Remedy) -> Docu
     """What it would do now; nothing is asked for."""
     facts = scheduler.remediator.facts(scheduler.spec, verdict.seen, verdict.decision.topology)
     choice = scheduler.remediator.would_choose(remedy, facts)
+    adds = remedy.kind is RemedyKind.ADD_NODE
     return {
         "id": remedy.id,
         "kind": str(remedy.kind),
         "thing": remedy.thing,
-        "held": objection(remedy, facts),
+        "held": objection(remedy, facts) or (cannot_add(remedy, facts) if adds else None),
         "disks": [asdict(part) | {"state": str(part.state)} for part in choice.parts],
         "cost_per_month": sum(part.cost_per_month for part in choice.parts),
-        "detail": choice.detail,
+        "detail": described(wanted_machine(remedy, facts)) if adds else choice.detail,
     }
 
 

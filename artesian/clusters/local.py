@@ -25,7 +25,7 @@ from typing import Any
 
 from artesian.attach import attaching
 from artesian.attach.errors import AttachError
-from artesian.clusters.port import AgentCredentials, SubstrateNode, SubstrateUnusable
+from artesian.clusters.port import AgentCredentials, NodeRefused, SubstrateNode, SubstrateUnusable
 from artesian.embedded.errors import EngineError
 from artesian.embedded.local.addresses import network_for
 from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
@@ -131,6 +131,15 @@ class LocalCluster:
             address = f"{self._description()['network']}.{host}"
             write_durably(folder / "node.json", json.dumps({"address": address}) + "\n", 0o644)
         return True
+
+    def make_node(self, name: str, disk_bytes: Sequence[int]) -> None:
+        """Another machine with raw disks, unless there is one of this name."""
+        try:
+            self.add_node(name, [(None, size_bytes) for size_bytes in disk_bytes])
+        except NotPossible as error:
+            raise NodeRefused(str(error)) from None
+        except OSError as error:
+            raise SubstrateUnusable(f"{self.folder}: {error.strerror or error}") from None
 
     def add_disk(self, name: str, size_bytes: int, disk: str | None = None) -> Path:
         """A new raw disk in a node: a sparse file. Raises NotPossible."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from artesian.model.errors import ArtesianError
 
 
 class SubstrateUnusable(ArtesianError):
     """The substrate does not answer, or cannot be read: nothing new is known of its nodes."""
+
+
+class NodeRefused(ArtesianError):
+    """The substrate makes no such machine, has made nothing, and would say the same if asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,12 @@ class Substrate(Protocol):
 
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on. Whether it ran."""
+
+
+@runtime_checkable
+class NodeMaker(Protocol):
+    """What a substrate can do that gets machines by itself; not every one does."""
+
+    def make_node(self, name: str, disk_bytes: Sequence[int]) -> None:
+        """A bare machine of this name with raw disks of these sizes; nothing if there is one: the name is
+        what keeps a repeated question from making two. Raises NodeRefused, SubstrateUnusable."""

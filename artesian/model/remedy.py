@@ -71,6 +71,25 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """A node that a remedy gets. `name` is what the substrate knows it by; `made_s` 0: it may not be there
+    yet. `refused`: the substrate said no, and made nothing."""
+
+    name: str
+    disks: int
+    disk_bytes: int
+    asked_s: float
+    made_s: float = 0.0
+    detail: str = ""
+    refused: bool = False
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the substrate says that it is there."""
+        return self.made_s > 0
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """One remedy. Times are Unix time. `saw` are the metrics at that moment; `thing` is what it is for."""
 
@@ -89,3 +108,4 @@ class Remedy:
     pool: PoolName | None = None
     approved_by: str = ""
     detail: str = ""
+    machine: Machine | None = None

@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
 
 class RemedyKind(StrEnum):
-    """What can be done about something. Each is for things of one scope."""
+    """What can be done about something. Each is for things of one scope, or of those of `OTHER_SCOPES`."""
 
     EXPAND_POOL = "expand-pool"
     REPLACE_DEVICE = "replace-device"
@@ -34,6 +34,7 @@ class RemedyKind(StrEnum):
     REMOVE_NODE = "remove-node"  # one that is gone for good, when everything it held has been rebuilt
     GROW_VOLUME = "grow-volume"
     MOVE_VOLUMES = "move-volumes"  # away from a node
+    ADD_NODE = "add-node"  # another machine, from the substrate
     NOTIFY = "notify"
 
 
@@ -45,8 +46,12 @@ REMEDY_SCOPES: Mapping[RemedyKind, Scope | None] = MappingProxyType(
         RemedyKind.REMOVE_NODE: Scope.NODE,
         RemedyKind.GROW_VOLUME: Scope.VOLUME,
         RemedyKind.MOVE_VOLUMES: Scope.NODE,
+        RemedyKind.ADD_NODE: Scope.POOL,
         RemedyKind.NOTIFY: None,  # anything
     }
+)
+OTHER_SCOPES: Mapping[RemedyKind, tuple[Scope, ...]] = MappingProxyType(
+    {RemedyKind.ADD_NODE: (Scope.CLUSTER,)}
 )
 
 
@@ -75,7 +80,8 @@ class Approval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What remedies may spend, in a day and altogether; None: as much as it takes."""
+    """What remedies may spend, in a day and altogether; None: as much as it takes, but for nodes: where the
+    spec's own budget says nothing of them, few may be added (see remedy.machines)."""
 
     bytes_per_day: int | None = None
     disks_per_day: int | None = None
@@ -83,6 +89,8 @@ class Budget:
     bytes_total: int | None = None
     disks_total: int | None = None
     cost_total: float | None = None
+    nodes_per_day: int | None = None
+    nodes_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

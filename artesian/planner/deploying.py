@@ -25,6 +25,7 @@ from artesian.model.plan import Consent
 from artesian.model.spec import Taking
 from artesian.model.topology import WantedDevice, WantedServer
 from artesian.planner.facts import Facts, Steps
+from artesian.planner.welcoming import Welcomed
 from artesian.strategy.capacity import spare_percentage
 
 DEFAULT_SPARE_PERCENTAGE = 10
@@ -33,9 +34,11 @@ NewEngine = CreateEngine | AdoptEngine
 
 def plan_joining(facts: Facts, steps: Steps) -> None:
     """Nodes that are there and are not used yet."""
-    consent = Consent.NEEDED if facts.spec.new_nodes is Taking.ASK else Consent.NONE
+    ask = facts.spec.new_nodes is Taking.ASK
+    welcomed = Welcomed(facts.state)
     for node in sorted(facts.seen.nodes, key=lambda one: one.name):
         if _is_new(facts, node):
+            consent = Consent.NEEDED if ask and not welcomed.joins(node.name) else Consent.NONE
             steps.add(JoinNode(node.name), f"node {node.name} is there, and is not used yet", consent=consent)
 
 
@@ -176,6 +179,7 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
     missing = [one for one in facts.topology.devices if device_name(one.identity) not in known]
     servers = {(server.node, server.domain): server for server in facts.topology.servers}
     spares = _spare_percentages(facts) if missing else {}
+    welcomed = Welcomed(facts.state)
     for device in missing:
         claimed = device.identity in facts.state.claims
         if not claimed and facts.spec.new_disks is Taking.NEVER:
@@ -184,7 +188,7 @@ def plan_devices(facts: Facts, steps: Steps) -> None:
         change = _device_change(facts, device)
         wanted_server = servers.get((device.node, device.pool.domain))
         server = _server_change(facts, wanted_server) if wanted_server is not None else None
-        ask = facts.spec.new_disks is Taking.ASK and not claimed
+        ask = facts.spec.new_disks is Taking.ASK and not claimed and not welcomed.gives(device)
         steps.add(
             change,
             device.because,

@@ -16,13 +16,14 @@ from artesian.model.state import FrameworkState, with_item
 from artesian.remedy.deeds import DEEDS
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import objection, too_often
+from artesian.remedy.machines import begun
 from artesian.remedy.parts import given_up
 from artesian.remedy.pausing import paused
 from artesian.remedy.proposing import propose
 
 CHECKING_S = 600.0  # how long after everything is done the reason may still be there
 STALLED_S = 3_600.0  # a remedy at work on which nothing has moved for so long is stuck
-KEPT_CLOSED = 500  # without disks of their own: those are kept for the sake of the budgets
+KEPT_CLOSED = 500  # without disks or nodes of their own: those are kept for the sake of the budgets
 
 _WORDS = {
     RemedyState.ASKING: "waits for somebody's agreement",
@@ -94,6 +95,7 @@ def _step(remedy: Remedy, facts: RemedyFacts) -> tuple[FrameworkState, list[Even
         case RemedyState.ASKING | RemedyState.HELD:
             after = _waiting(remedy, facts)
             if after.state is RemedyState.ACTING:
+                after = begun(after, facts)
                 state = DEEDS[remedy.kind].begin(after, facts)
         case RemedyState.ACTING:
             after = _acting(remedy, facts)
@@ -167,7 +169,9 @@ def _pruned(state: FrameworkState) -> FrameworkState:
     closed = [
         one
         for one in state.remedies.values()
-        if not one.state.is_open and all(part.is_released for part in one.parts)
+        if not one.state.is_open
+        and all(part.is_released for part in one.parts)
+        and (one.machine is None or one.machine.refused)
     ]
     if len(closed) <= KEPT_CLOSED:
         return state

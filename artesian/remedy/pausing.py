@@ -28,6 +28,8 @@ def _touched(remedy: Remedy, state: FrameworkState) -> Iterator[str]:
     """The pool and the node that a remedy changes something of, or brings something to."""
     if remedy.pool is not None:
         yield pause.of_pool(remedy.pool)
+    if remedy.machine is not None:
+        yield pause.of_node(remedy.machine.name)
     match remedy.kind:
         case RemedyKind.REPLACE_DEVICE:
             claim = claim_of_device(state, remedy.thing)

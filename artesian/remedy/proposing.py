@@ -11,6 +11,7 @@ from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.rule import Approval, RemedyKind, Rule
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.firing import Firing
+from artesian.remedy.measuring import CLUSTER
 
 REJECTED_S = 86_400.0  # what somebody has rejected is not proposed again for so long
 NOT_NEEDED_S = 60.0  # after nothing was done: long enough for a condition that comes and goes to be quiet
@@ -118,7 +119,7 @@ def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:
 
 def _pool(facts: RemedyFacts, kind: RemedyKind, thing: str) -> PoolName | None:
     """The pool that a remedy is for, whether the engine answers now or not."""
-    if kind is RemedyKind.EXPAND_POOL:
+    if kind is RemedyKind.EXPAND_POOL or (kind is RemedyKind.ADD_NODE and thing != CLUSTER):
         domain, _, pool = thing.partition("/")
         return PoolName(domain, pool)
     if kind is not RemedyKind.REPLACE_DEVICE:

@@ -30,6 +30,7 @@ from artesian.scheduler.assignments import Assignments
 from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.drilling import Driller
 from artesian.scheduler.memory import Memory
+from artesian.scheduler.node_making import NodeMaking
 from artesian.scheduler.observing import observe
 from artesian.scheduler.pausing import end_those_that_are_over
 from artesian.scheduler.providing import Providers
@@ -71,6 +72,7 @@ class Scheduler:
         self._connection = EngineConnection(folder, self.memory.secrets)
         self.providers = Providers(self.memory, substrate, self._last_topology)
         self.remediator = Remediator(self.memory, self.providers, self.wake)
+        self._node_making = NodeMaking(self.memory, substrate, self.wake)
         self.driller = Driller(self.memory, self.reports, substrate, self.providers, self.wake)
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -104,6 +106,7 @@ class Scheduler:
                 self._ended.wait(_DEBOUNCE_S)
             self._connection.close()
             self.remediator.close()
+            self._node_making.close()
             self.driller.close()
         finally:
             self.has_ended = True
@@ -150,6 +153,7 @@ class Scheduler:
         taken = self._actor.act(ready, self._engine(), new, self._addresses)
         if state.stopping is Stopping.NO:
             self.remediator.look(self.spec, seen, decision.topology)
+            self._node_making.look(self.spec)
         self.driller.look(self.spec, seen, decision, self.remediator.last)
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)

@@ -18,6 +18,7 @@ from artesian.providers.file import FileProvider
 from artesian.providers.port import DiskProvider, ProviderRefused
 from artesian.providers.spare import SpareDisk, SpareProvider
 from artesian.scheduler.memory import Memory
+from artesian.scheduler.node_making import check_makes_nodes
 from artesian.scheduler.stalling import Stalls
 
 
@@ -45,7 +46,9 @@ class Providers:
         return self.stalls.before(name, made[1])
 
     def check(self, spec: Spec) -> None:
-        """Raises NotPossible for a provider that cannot be used here, SpecError for one that never can."""
+        """Raises NotPossible for a provider, or a remedy, that cannot be used here, SpecError for one that
+        never can."""
+        check_makes_nodes(spec, self._substrate)
         for one in spec.providers:
             if isinstance(one.settings, FileSpec) and not isinstance(self._substrate, LocalCluster):
                 raise NotPossible(f"provider {one.name} makes files, and these nodes are no folders")

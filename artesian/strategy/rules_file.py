@@ -28,6 +28,7 @@ import yaml
 
 from artesian.model.errors import ArtesianError, SpecError
 from artesian.model.rule import (
+    OTHER_SCOPES,
     REMEDY_SCOPES,
     Approval,
     Budget,
@@ -38,7 +39,7 @@ from artesian.model.rule import (
     Severity,
 )
 from artesian.model.sizes import format_size
-from artesian.model.spec import Spec
+from artesian.model.spec import Spec, Taking
 from artesian.strategy.yaml_reading import (
     Place,
     Reader,
@@ -157,8 +158,10 @@ def _scope(place: Place, kind: RemedyKind, given: tuple[Scope, yaml.Node] | None
         if own is None:
             raise place.wrong(rule, f"scope is missing: {kind} is for things of any, {', '.join(Scope)}")
         return own
-    if own is not None and given[0] is not own:
-        raise place.within("scope").wrong(given[1], f"{kind} is for a {own}, not for a {given[0]}")
+    others = OTHER_SCOPES.get(kind, ())
+    if own is not None and given[0] is not own and given[0] not in others:
+        what = " or a ".join((own, *others))
+        raise place.within("scope").wrong(given[1], f"{kind} is for a {what}, not for a {given[0]}")
     return given[0]
 
 
@@ -170,6 +173,7 @@ _PARAMETERS: Mapping[RemedyKind, Mapping[str, tuple[str, Reader]]] = {  # key â†
         "provider": ("provider", text),
     },
     RemedyKind.REPLACE_DEVICE: {"disk_size": ("disk_size_bytes", size), "provider": ("provider", text)},
+    RemedyKind.ADD_NODE: {"disks": ("disks", count(1, 24)), "disk_size": ("disk_size_bytes", size)},
     RemedyKind.GROW_VOLUME: {"by": ("by_share", share(0.01, 10)), "at_most": ("at_most_bytes", size)},
 }
 
@@ -214,6 +218,8 @@ _BUDGET: Mapping[str, Reader] = {
     "bytes_total": size,
     "disks_total": count(1),
     "cost_total": amount,
+    "nodes_per_day": count(1),
+    "nodes_total": count(1),
 }
 
 
@@ -224,6 +230,7 @@ def budget(place: Place, node: yaml.Node) -> Budget:
         ("bytes", found.bytes_per_day, found.bytes_total),
         ("disks", found.disks_per_day, found.disks_total),
         ("cost", found.cost_per_day, found.cost_total),
+        ("nodes", found.nodes_per_day, found.nodes_total),
     ):
         if of_day is not None and total is not None and of_day > total:
             raise place.wrong(node, f"{name}_per_day is more than {name}_total")
@@ -246,6 +253,8 @@ def check_together(
     """
     for one in written:
         _check_provider(place.within("rules"), spec, one)
+        if one.rule.remedy is RemedyKind.ADD_NODE:
+            _check_new_nodes(place.within("rules"), spec, one)
         if one.rule.remedy in _GETTING_DISKS:
             problem = _budget_problem(spec, one.rule.budget, one.rule)
             if problem is not None:
@@ -289,6 +298,17 @@ def _check_provider(place: Place, spec: Spec, one: WrittenRule) -> None:
         raise one.wrong(place, "parameters", f"disk_size {problem}")
     if rule.remedy is RemedyKind.EXPAND_POOL and not names:
         raise one.wrong(place, "remedy", f"{rule.remedy} needs new disks, and there are no providers")
+
+
+def _check_new_nodes(place: Place, spec: Spec, one: WrittenRule) -> None:
+    """A node that would never be used, or whose disks would not, helps nobody."""
+    for key, policy in (("new_nodes", spec.new_nodes), ("new_disks", spec.new_disks)):
+        if policy is Taking.NEVER:
+            raise one.wrong(place, "remedy", f"{key} is never, so that nothing new would be used")
+    size_bytes = one.rule.parameters.get("disk_size_bytes")
+    if size_bytes is not None and int(size_bytes) < spec.minimum_disk_bytes:
+        least = format_size(spec.minimum_disk_bytes)
+        raise one.wrong(place, "parameters", f"disk_size is less than {least}, the least that is taken")
 
 
 def _budget_problem(spec: Spec, limits: Budget, rule: Rule | None) -> str | None:

@@ -20,7 +20,7 @@ import pytest
 from artesian.agent.__main__ import EXIT_OFF, EXIT_RUNS_ALREADY
 from artesian.clusters import local
 from artesian.clusters.local import MAX_NODES, LocalCluster
-from artesian.clusters.port import SubstrateUnusable
+from artesian.clusters.port import NodeMaker, NodeRefused, SubstrateUnusable
 from artesian.host import processes
 from artesian.host.files import try_lock
 from artesian.model.errors import NotPossible
@@ -454,3 +454,19 @@ def test_nothing_an_agent_starts_holds_its_lock(cluster: LocalCluster) -> None:
                 words = (folder / "fdinfo" / one.name).read_text().split()
                 flags = int(words[words.index("flags:") + 1], 8)
     assert flags & os.O_CLOEXEC
+
+
+def test_a_machine_is_made_by_its_name_and_only_once(cluster: LocalCluster) -> None:
+    assert isinstance(cluster, NodeMaker)
+    for _ in range(2):
+        cluster.make_node("node-a1", [GIB, 2 * GIB])
+    assert [one.name for one in cluster.nodes()] == ["node-a1"]
+    assert sorted(one.stat().st_size for one in cluster.dev("node-a1").iterdir()) == [GIB, 2 * GIB]
+
+
+def test_a_machine_that_cannot_be_is_refused(cluster: LocalCluster) -> None:
+    with pytest.raises(NodeRefused, match="is no name for a node"):
+        cluster.make_node("No Name", [GIB])
+    with pytest.raises(NodeRefused):
+        cluster.make_node("small", [1])
+    assert cluster.nodes() == ()

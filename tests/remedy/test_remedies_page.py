@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from artesian.model.rule import REMEDY_SCOPES, Approval, Rule, Scope
+from artesian.model.rule import OTHER_SCOPES, REMEDY_SCOPES, Approval, Rule, Scope
 from artesian.remedy.checking import read_whole_spec
 from artesian.remedy.defaults import default_rules
 from artesian.remedy.metrics import CATALOGUE, Metric
@@ -64,8 +64,12 @@ def test_the_default_rules_are_those_that_hold() -> None:
 
 def test_the_remedies_are_those_that_there_are() -> None:
     table = PAGE.partition("## What can be done")[2].partition("\n## ")[0]
-    found = re.findall(r"^\| `([a-z-]+)` \| ([a-z]+) \|", table, re.MULTILINE)
-    assert found == [(str(kind), str(scope or "any")) for kind, scope in REMEDY_SCOPES.items()]
+    found = re.findall(r"^\| `([a-z-]+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
+    scopes = {
+        kind: ", ".join((scope or "any", *OTHER_SCOPES.get(kind, ())))
+        for kind, scope in REMEDY_SCOPES.items()
+    }
+    assert found == [(str(kind), scope) for kind, scope in scopes.items()]
 
 
 def test_the_examples_can_be_read() -> None:

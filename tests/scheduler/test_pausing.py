@@ -108,10 +108,10 @@ def test_that_is_stored_and_told_once() -> None:
     store = MemoryStore()
     memory = Memory(store)
     memory.change(lambda state: begin(state, THERE, [], NOW_S, for_s=60.0))
-    assert Memory(store).state.pauses_in_force()[0].until_s == NOW_S + 60.0
+    assert state_from_documents(store.documents).pauses_in_force()[0].until_s == NOW_S + 60.0
     for _ in range(3):
         pausing.end_those_that_are_over(memory, NOW_S + 61.0)
-    assert not Memory(store).state.paused
+    assert state_from_documents(store.documents) == NOTHING
     assert [one.kind for one in memory.last_events(10)] == ["resumed"]
 
 

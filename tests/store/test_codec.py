@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from artesian.model.disk import Claim, PoolName, Tombstone
 from artesian.model.engine import ExistingEngine, ManagerPlace
 from artesian.model.pause import Pause
-from artesian.model.remedy import Part, PartState, Remedy, RemedyState
+from artesian.model.remedy import Machine, Part, PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.topology import ManagerRole
@@ -47,6 +47,7 @@ remedies = st.builds(
     parts=st.lists(parts, max_size=2).map(tuple),
     pool=st.none() | pools,
     detail=texts,
+    machine=st.none() | st.builds(Machine, texts, sizes, sizes, floats, floats, texts, st.booleans()),
 )
 states = st.builds(
     FrameworkState,

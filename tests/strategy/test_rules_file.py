@@ -277,3 +277,40 @@ def test_disks_that_would_not_be_taken_are_not_to_be_had(text: str, problem: str
     with pytest.raises(SpecError) as caught:
         read_spec(text)
     assert problem in str(caught.value)
+
+
+# --- rules that add nodes
+
+ADDING = """
+budget: {nodes_per_day: 2, nodes_total: 4}
+rules:
+  - {name: more, when: used_share > 80%, remedy: add-node, parameters: {disks: 2, disk_size: 4GiB}}
+  - {name: wider, scope: cluster, when: nodes < 4, remedy: add-node}
+"""
+
+
+def test_nodes_are_added_for_a_pool_or_for_the_cluster() -> None:
+    spec = read_spec(ADDING)
+    assert [rule.scope for rule in spec.rules] == [Scope.POOL, Scope.CLUSTER]
+    assert spec.rules[0].parameters == {"disks": 2, "disk_size_bytes": 4 * GIB}
+    assert (spec.budget.nodes_per_day, spec.budget.nodes_total) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            ADDING.replace("scope: cluster", "scope: node"),
+            "add-node is for a pool or a cluster, not for a node",
+        ),
+        ("new_nodes: never\n" + ADDING, "new_nodes is never"),
+        ("new_disks: never\n" + ADDING, "new_disks is never"),
+        (ADDING.replace("nodes_total: 4", "nodes_total: 1"), "nodes_per_day is more than nodes_total"),
+        (ADDING.replace("disks: 2", "disks: 0"), "disks"),
+        (ADDING.replace("4GiB", "1MiB"), "the least that is taken"),
+        (ADDING.replace("disks: 2", "provider: x"), "provider"),
+    ],
+)
+def test_a_rule_that_cannot_add_nodes_is_refused(text: str, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        read_spec(text)
