@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from artesian.model.disk import PoolName
 from artesian.model.names import digest
+from artesian.model.pause import of_rule
 from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.rule import Approval, RemedyKind, Rule
 from artesian.remedy.facts import RemedyFacts
@@ -47,6 +48,7 @@ def _may_act(facts: RemedyFacts, rule: Rule, asking: Remedy) -> bool:
     own = facts.rule(asking.rule)
     return (
         rule.approval is Approval.AUTOMATIC
+        and facts.state.paused_because(of_rule(rule.name)) is None
         and asking.state is RemedyState.ASKING
         and asking.id in facts.state.remedies
         and not asking.approved_by

@@ -305,10 +305,6 @@ def _check_new_nodes(place: Place, spec: Spec, one: WrittenRule) -> None:
     for key, policy in (("new_nodes", spec.new_nodes), ("new_disks", spec.new_disks)):
         if policy is Taking.NEVER:
             raise one.wrong(place, "remedy", f"{key} is never, so that nothing new would be used")
-    size_bytes = one.rule.parameters.get("disk_size_bytes")
-    if size_bytes is not None and int(size_bytes) < spec.minimum_disk_bytes:
-        least = format_size(spec.minimum_disk_bytes)
-        raise one.wrong(place, "parameters", f"disk_size is less than {least}, the least that is taken")
 
 
 def _budget_problem(spec: Spec, limits: Budget, rule: Rule | None) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from artesian.model.names import device_name
 from artesian.model.pause import Pause
 from artesian.model.remedy import RemedyState
-from artesian.model.rule import Rule
+from artesian.model.rule import Approval, Rule
 from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
 from tests.planner.situations import POOL
@@ -94,6 +94,20 @@ def test_somebody_who_agrees_does_not_end_a_pause() -> None:
     clinic.world.state = replace(clinic.world.state, remedies={key: agreed})
     clinic.pass_()
     assert (clinic.remedy.state, clinic.remedy.detail) == (RemedyState.HELD, "all remedies are paused")
+
+
+def test_a_paused_rule_does_not_agree_to_what_another_asks() -> None:
+    asking = replace(EXPAND, name="asking", approval=Approval.ASK)
+    clinic = Clinic(rules=(asking, EXPAND))
+    clinic.fire(asking, POOL_NAME)
+    clinic.pass_()
+    pause_this(clinic, "rule:expand")
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(2)
+    assert clinic.remedy.state is RemedyState.ASKING
+    resume_all(clinic)
+    clinic.passes(2)
+    assert clinic.remedy.approved_by == "rule expand"
 
 
 def test_a_remedy_at_work_does_not_stall_while_it_is_paused() -> None:

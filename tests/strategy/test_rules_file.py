@@ -307,7 +307,7 @@ def test_nodes_are_added_for_a_pool_or_for_the_cluster() -> None:
         ("new_disks: never\n" + ADDING, "new_disks is never"),
         (ADDING.replace("nodes_total: 4", "nodes_total: 1"), "nodes_per_day is more than nodes_total"),
         (ADDING.replace("disks: 2", "disks: 0"), "disks"),
-        (ADDING.replace("4GiB", "1MiB"), "the least that is taken"),
+        (ADDING.replace("4GiB", "1MiB"), "are not taken"),
         (ADDING.replace("disks: 2", "provider: x"), "provider"),
     ],
 )
