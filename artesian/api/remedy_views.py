@@ -12,8 +12,10 @@ from artesian.model.node import NodeState
 from artesian.model.remedy import Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState
+from artesian.remedy.deeds import DEEDS
 from artesian.remedy.holding import objection
 from artesian.remedy.machines import cannot_add, described, wanted_machine
+from artesian.remedy.proposing import what_becomes_of
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
 
@@ -55,7 +57,8 @@ def dry_run_view(scheduler: Scheduler, verdict: Verdict, remedy: Remedy) -> Docu
         "id": remedy.id,
         "kind": str(remedy.kind),
         "thing": remedy.thing,
-        "held": objection(remedy, facts) or (cannot_add(remedy, facts) if adds else None),
+        "held": objection(remedy, facts)
+        or (cannot_add(remedy, facts) if adds else DEEDS[remedy.kind].cannot(remedy, facts)),
         "disks": [asdict(part) | {"state": str(part.state)} for part in choice.parts],
         "cost_per_month": sum(part.cost_per_month for part in choice.parts),
         "detail": described(wanted_machine(remedy, facts)) if adds else choice.detail,
@@ -132,7 +135,7 @@ def _reasons(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tup
             detail = f" ({remedy.detail})" if remedy.detail else ""
             yield f"remedy {remedy.id}", f"{remedy.kind} is {remedy.state}{detail}: {remedy.because}"
     yield from _of_pauses(state, thing)
-    yield from _of_rules(scheduler, thing)
+    yield from _of_rules(scheduler, verdict, thing)
 
 
 def _of_node(state: FrameworkState, verdict: Verdict, thing: str) -> Iterator[tuple[str, str]]:
@@ -163,13 +166,18 @@ def _of_pauses(state: FrameworkState, thing: str) -> Iterator[tuple[str, str]]:
             yield "pause", one.sentence
 
 
-def _of_rules(scheduler: Scheduler, thing: str) -> Iterator[tuple[str, str]]:
+def _of_rules(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tuple[str, str]]:
     last = scheduler.remediator.last
+    facts = scheduler.remediator.facts(scheduler.spec, verdict.seen, verdict.decision.topology)
+    own = next((one for one in scheduler.spec.rules if one.name == thing), None)
+    if own is not None and all(rule != thing for rule, _ in last.memory.watched):
+        yield f"rule {thing}", f"it fires for no {own.scope}, as this is not so for any: {own.when}"
     for (rule, of), watched in sorted(last.memory.watched.items()):
         if thing not in (of, rule):
             continue
         if watched.firing is not None:
             yield f"rule {rule}", f"it fires: {watched.firing.because}"
+            yield f"rule {rule}", what_becomes_of(facts, watched.firing)
         elif watched.missing:
             yield f"rule {rule}", f"it cannot be judged: {', '.join(watched.missing)} of {of} is not known"
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from artesian.api.pause_views import pauses_view
 from artesian.api.pool_views import pools_view
+from artesian.api.remedy_views import remedies_view
 from artesian.model.changes import EnterMaintenance
 from artesian.model.engine import SeenDevice
 from artesian.model.names import device_name, server_name
@@ -60,6 +61,8 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "healthy": verdict.healthy,
         "paused": state.paused,
         "pauses": pauses_view(state),
+        "remedies": [one for one in remedies_view(state) if one["open"]],
+        "drills": sorted(key for key, one in state.drills.items() if one.state.is_open),
         "stopping": state.stopping,
         "plan_id": verdict.decision.plan.id,
         "notes": list(verdict.decision.plan.notes),

@@ -138,6 +138,8 @@ def _acting(remedy: Remedy, facts: RemedyFacts) -> Remedy:
 def _checking(remedy: Remedy, facts: RemedyFacts) -> Remedy:
     if facts.seen.engine is None:
         return remedy
+    if remedy.kind is not RemedyKind.NOTIFY and facts.rule(remedy.rule) is None:
+        return moved(remedy, RemedyState.NOT_NEEDED, facts.now_s, f"there is no rule {remedy.rule} any more")
     if remedy.kind is RemedyKind.NOTIFY or not _may_be_wrong(remedy, facts):
         return moved(remedy, RemedyState.HELPED, facts.now_s)
     if _moves(remedy, facts):  # the time for seeing whether it helps begins when that is over

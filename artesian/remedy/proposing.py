@@ -13,6 +13,7 @@ from artesian.model.rule import Approval, RemedyKind, Rule
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.firing import Firing
 from artesian.remedy.measuring import CLUSTER
+from artesian.remedy.words import rough_duration
 
 REJECTED_S = 86_400.0  # what somebody has rejected is not proposed again for so long
 NOT_NEEDED_S = 60.0  # after nothing was done: long enough for a condition that comes and goes to be quiet
@@ -88,13 +89,37 @@ def _is_too_soon(facts: RemedyFacts, rule: Rule, firing: Firing) -> bool:
         return False
     if rule.remedy is RemedyKind.NOTIFY and firing.since_s <= past[0].created_s <= facts.now_s:
         return True  # it was told already, and has not been well since
-    pause_s = rule.cooldown_s
-    same_voice = past[0].rule == rule.name or rule.approval is Approval.ASK
-    if past[0].state is RemedyState.REJECTED and same_voice:
-        pause_s = max(pause_s, REJECTED_S)
-    if past[0].state is RemedyState.NOT_NEEDED:
-        pause_s = min(pause_s, NOT_NEEDED_S)
-    return abs(facts.now_s - past[0].changed_s) < pause_s
+    return abs(facts.now_s - past[0].changed_s) < _pause_s(rule, past[0])
+
+
+def _pause_s(rule: Rule, last: Remedy) -> float:
+    """How long after this remedy the rule raises no other one."""
+    same_voice = last.rule == rule.name or rule.approval is Approval.ASK
+    if last.state is RemedyState.REJECTED and same_voice:
+        return max(rule.cooldown_s, REJECTED_S)
+    if last.state is RemedyState.NOT_NEEDED:
+        return min(rule.cooldown_s, NOT_NEEDED_S)
+    return rule.cooldown_s
+
+
+def what_becomes_of(facts: RemedyFacts, firing: Firing) -> str:
+    """Which remedy a rule that fires has, or why it raises none, in one sentence."""
+    rule = facts.rule(firing.rule)
+    if rule is None:
+        return f"there is no rule {firing.rule} any more"
+    about = _about(rule.remedy, firing.thing, rule.name)
+    for key, one in sorted(facts.state.remedies.items()):
+        if one.state.is_open and _about(one.kind, one.thing, one.rule) == about:
+            return f"remedy {key} is {one.state}"
+    if not _is_too_soon(facts, rule, firing):
+        return f"it raises {rule.remedy} at the next look"
+    last = _past(facts, rule, firing.thing)[0]
+    how = f"remedy {last.id} is {last.state}" + (f" ({last.detail})" if last.detail else "")
+    if rule.remedy is RemedyKind.NOTIFY:
+        return f"{how}, and it is told once until it was well in between"
+    pause_s = _pause_s(rule, last)
+    left_s = max(0.0, pause_s - abs(facts.now_s - last.changed_s))
+    return f"{how}, and {rule.remedy} is not raised again for {rough_duration(left_s)}"
 
 
 def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:

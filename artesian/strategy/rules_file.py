@@ -167,7 +167,7 @@ def _scope(place: Place, kind: RemedyKind, given: tuple[Scope, yaml.Node] | None
 
 _PARAMETERS: Mapping[RemedyKind, Mapping[str, tuple[str, Reader]]] = {  # key → its name in the model, reader
     RemedyKind.EXPAND_POOL: {
-        "disks": ("disks", count(1, 1000)),
+        "disks": ("disks", count(2, 1000)),  # one alone has no room for a second copy
         "disk_size": ("disk_size_bytes", size),
         "target_share": ("target_share", share(0.05, 0.95)),
         "provider": ("provider", text),

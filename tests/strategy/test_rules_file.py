@@ -199,7 +199,7 @@ def test_what_does_not_fit_together_is_said_with_its_line(text: str, complaint: 
 @pytest.mark.parametrize(
     "text",
     [
-        expansion(more="  parameters: {disks: 1}\n  budget: {disks_per_day: 1}"),
+        expansion(more="  parameters: {disks: 2}\n  budget: {disks_per_day: 2}"),
         expansion(EBS, "{disks_per_day: 1, cost_per_day: 10}"),
         expansion(EBS, "{bytes_total: 100GiB}", "  budget: {bytes_total: 200GiB}"),
         expansion("[{kind: ebs, disk_size: 1TiB}, {kind: spare}]", "{bytes_total: 1GiB}"),

@@ -36,6 +36,7 @@ def plan(
         with _naming(spec):
             document = api.post("/plan", {"text": _read(spec)})
     else:
+        api.post("/passes")  # what was plugged in just now is seen
         document = api.get("/plan")
     Output(as_json).result(document, lambda: _table(document))
 
@@ -57,8 +58,11 @@ def apply(
         wait_until_done(api, timeout_s, say)
     status = api.get("/status")
     output.result(status, str(status["verdict"]))
-    if any(step["state"] == "refused" for step in api.get("/plan")["steps"]):
+    steps = api.get("/plan")["steps"]
+    if any(step["state"] == "refused" for step in steps):
         raise typer.Exit(ExitCode.REFUSED)
+    if status["paused"] and steps:
+        raise typer.Exit(ExitCode.IN_THE_WAY)
 
 
 def events(

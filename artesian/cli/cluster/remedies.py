@@ -18,7 +18,6 @@ remedies = typer.Typer(no_args_is_help=True, help="What the cluster does about w
 
 Id = Annotated[str, typer.Argument(metavar="REMEDY", help="A remedy's id, or its beginning.")]
 Document = dict[str, Any]
-_AUDITED = {"remedy", "approved", "rejected", "step", "done", "refused", "drill", "paused", "resumed"}
 
 
 @remedies.command("list")
@@ -104,10 +103,7 @@ def audit(
     while more := api.get("/events", after=after, limit=10_000):
         after = more[-1]["number"]
         found += [
-            one
-            for one in more
-            if one["kind"] in _AUDITED
-            and (thing is None or thing in one["subject"] or thing in one["because"])
+            one for one in more if (thing is None or thing in one["subject"] or thing in one["because"])
         ]
     lines = [f"{_at(one['at_s'])}  {one['kind']:<9} {one['subject']}: {one['because']}" for one in found]
     Output(as_json).result(found, "\n".join(lines) or "Nothing has been done yet.")

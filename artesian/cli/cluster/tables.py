@@ -20,6 +20,7 @@ def status_tables(status: Document) -> RenderableType:
     parts: list[RenderableType] = [Text(status["verdict"], style=style)]
     parts += [Text(f"pause: {one['sentence']}", style="yellow") for one in status["pauses"]]
     parts += [Text(f"note: {note}", style="yellow") for note in status["notes"]]
+    parts += [Text(line, style="yellow") for line in _what_goes_on(status)]
     if status["managers"]:
         rows = [(one["node"], one["role"], _manager_state(one)) for one in status["managers"]]
         parts.append(table_of(("manager on", "role", "state"), rows, "Managers"))
@@ -29,6 +30,17 @@ def status_tables(status: Document) -> RenderableType:
     if status["volumes"]:
         parts.append(volume_table(status["volumes"]))
     return Group(*parts)
+
+
+def _what_goes_on(status: Document) -> list[str]:
+    """Remedies and drills, in the order in which somebody should look at them."""
+    lines = [
+        f"remedy {one['id']}: {one['kind']} of {one['thing']} "
+        + ("waits for you: artesian remedies show" if one["state"] == "asking" else f"is {one['state']}")
+        + f" ({one['because']})"
+        for one in sorted(status["remedies"], key=lambda one: str(one["state"]) != "asking")
+    ]
+    return lines + [f"drill {one} goes on: artesian drill show" for one in status["drills"]]
 
 
 def _manager_state(manager: Document) -> str:
@@ -197,7 +209,11 @@ def plan_table(plan: Document) -> RenderableType:
         )
         rows.append((str(number), what, step["because"], step["state"]))
     return Group(
-        table_of(("", "step", "because", "state"), rows, f"Plan {plan['id']}"),
+        table_of(
+            ("", "step", "because", "state"),
+            rows,
+            f"Plan {plan['id']}" if plan["id"] else "What this spec would lead to",
+        ),
         Text("!: writes to a free disk, moves copies away, or deletes.   ?: somebody has to agree to it."),
         *(Text(f"note: {note}", style="yellow") for note in plan["notes"]),
     )
