@@ -45,6 +45,11 @@ def remedy_details(one: Document) -> RenderableType:
     ]
     lines += [one["detail"]] if one["detail"] else []
     lines += [f"agreed to by {one['approved_by']}"] if one["approved_by"] else []
+    machine = one.get("machine")
+    if machine is not None:
+        state = "refused" if machine["refused"] else "made" if machine["made_s"] else "asked for"
+        size = format_size(machine["disk_bytes"])
+        lines.append(f"machine {machine['name']} with {machine['disks']} disks of {size} is {state}")
     parts: list[RenderableType] = [_parts_table(one["parts"])] if one["parts"] else []
     told = [f"{_at(event['at_s'])}  {event['because']}" for event in one["events"]]
     return Group(*map(Text, lines), *parts, *map(Text, told))
