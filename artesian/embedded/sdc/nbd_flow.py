@@ -87,6 +87,11 @@ class NbdFlow(asyncio.BufferedProtocol):
         """Whether it is open, to the export that has this name now."""
         return self.export is not None and not self._ended and self.export.name == name
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._ended
+
     def process(self) -> None:
         """Go on with what has been received."""
         raise NotImplementedError

@@ -49,6 +49,10 @@ class Replies(Protocol):
     answered_weight: int
     will_flush: bool
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody is there any more who could be answered."""
+
     def plan_flush(self) -> None:
         """Send `outgoing` soon; called by whoever finds `will_flush` unset."""
 
@@ -93,6 +97,11 @@ class IoRequest:
 
     def __repr__(self) -> str:
         return f"IoRequest(command={self.command}, flags={self.flags}, {self.offset}+{self.length})"
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether its client has gone away, or has its answer."""
+        return self._connection is None or self._connection.has_ended
 
     def data(self, offset: int, buffer: Buffer) -> None:
         """A piece of what is read; `offset` counts from the start of the export, `buffer` holds bytes.

@@ -30,6 +30,7 @@ from artesian.host.files import try_lock
 
 log = structlog.get_logger()
 
+KIB = 1024
 REPORT_INTERVAL_S = 1.0
 PAYLOAD_SLOTS = 16
 POOL_BYTES = 16 << 20
@@ -82,6 +83,8 @@ class StorageClient:
 
     async def stop(self) -> None:
         """Clean stop: what is under way is finished, then everything is closed."""
+        for engine in self._engines.values():
+            engine.limit(0, 0, self._loop)  # what is under way has no time to wait for its turn
         await self._nbd.stop()
         await self._settle()
         for engine in self._engines.values():
@@ -159,6 +162,7 @@ class StorageClient:
             if engine is None:
                 self._map_volume(document, read_only)
                 continue
+            self._limit(engine, document)
             engine.size_bytes = document["size_bytes"]
             if engine.name != document["name"]:
                 engine.name = document["name"]
@@ -176,8 +180,12 @@ class StorageClient:
         )  # fmt: skip
         engine.mender = Mender(engine, self._managers, self._config.io_timeout_s)
         engine.flusher = Flusher(engine, engine.mender, self._config.io_timeout_s)
+        self._limit(engine, document)
         self._engines[engine.volume_id] = engine
         self._start(open_volume(engine, self._managers))
+
+    def _limit(self, engine: VolumeEngine, document: dict[str, Any]) -> None:
+        engine.limit(document["limit_iops"], document["limit_bandwidth_kbps"] * KIB, self._loop)
 
     def _unmap(self, volume_id: str) -> None:
         engine = self._engines.pop(volume_id)

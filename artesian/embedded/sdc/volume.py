@@ -15,6 +15,7 @@ from artesian.embedded.datalink import LARGE_BYTES
 from artesian.embedded.placement import first_slice
 from artesian.embedded.sdc.block_status import block_status
 from artesian.embedded.sdc.cluster_map import PoolMap, Route
+from artesian.embedded.sdc.limiting import Limiter, Timer
 from artesian.embedded.sdc.nbd import IoRequest
 from artesian.embedded.sdc.nbd_constants import (
     NBD_CMD_BLOCK_STATUS,
@@ -65,6 +66,7 @@ class VolumeEngine:
         self.frozen: set[int] = set()  # chunks whose writes have to wait
         self.is_open = False  # requests wait until the volume has been opened
         self.stopped_with = 0  # an errno once the volume takes no more requests
+        self.limiter: Limiter | None = None  # None: there is no limit
         self._held: list[IoRequest] = []
         self._held_writes: list[WriteOperation] = []
         self._sequence = 0
@@ -81,6 +83,8 @@ class VolumeEngine:
                 request.done(self.stopped_with)
             else:
                 self._held.append(request)
+            return
+        if self.limiter is not None and self.limiter.holds(request):
             return
         command = request.command
         if command == NBD_CMD_READ:
@@ -116,6 +120,14 @@ class VolumeEngine:
         for request in held:
             self.submit(request)
 
+    def limit(self, iops: int, bytes_per_s: int, timer: Timer) -> None:
+        """Begin no more requests in a second than this, and none that carry more; 0: as many as come."""
+        limiter = self.limiter
+        self.limiter = (limiter or Limiter(self.submit, timer)) if iops or bytes_per_s else None
+        limiter = self.limiter or limiter
+        if limiter is not None:
+            limiter.change(iops, bytes_per_s)
+
     def stop(self, error: int = errno.ESHUTDOWN) -> None:
         """Take no more requests; those waiting are answered with the error."""
         self.is_open = False
@@ -123,6 +135,8 @@ class VolumeEngine:
         held, self._held = self._held, []
         for request in held:
             request.done(error)
+        if self.limiter is not None:
+            self.limiter.stop(error)
         writes, self._held_writes = self._held_writes, []
         for operation in writes:
             self.give_up(operation, error)

@@ -104,6 +104,8 @@ class Managers:
 class Request:
     """An NBD request; `errors` holds each answer to it."""
 
+    is_abandoned = False
+
     def __init__(self, command: int, chunk: int = 0, payload: bytes | None = b"x" * 4096) -> None:
         self.command = command
         self.flags = 0
