@@ -235,6 +235,10 @@ def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Do
         "node": wish.node,
         "mount_path": wish.mount_path,
         "fstype": wish.fstype,
+        "limit_iops": wish.limit_iops,
+        "limit_bandwidth_bytes_per_s": wish.limit_bandwidth_bytes_per_s,
+        "iops": seen.iops if seen is not None else None,
+        "bandwidth_bytes_per_s": seen.bandwidth_bytes_per_s if seen is not None else None,
         "deleted": wish.deleted,
         "exists": seen is not None,
         "device": attached.device if attached is not None else None,
@@ -268,6 +272,9 @@ def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) ->
         return "" if not _ours(state, seen.mapped_to) else "it is still mapped to a node"
     if state.guid_of(wish.node) not in seen.mapped_to:
         return f"it is not mapped to node {wish.node} yet"
+    limits = seen.limits_of(state.guid_of(wish.node))
+    if (limits.iops, limits.bandwidth_bytes_per_s) != (wish.limit_iops, wish.limit_bandwidth_bytes_per_s):
+        return "its limits are being set"
     node = verdict.seen.node(wish.node)
     if node is None or node.state is not NodeState.ALIVE:
         return f"node {wish.node} is {node.state if node is not None else 'not there'}"

@@ -35,12 +35,16 @@ class NewVolume(_Request):
     node: str | None = None
     mount_path: str | None = None
     fstype: str | None = Field(default=None, pattern="^(ext4|xfs)$")
+    limit_iops: int = 0
+    limit_bandwidth_bytes_per_s: int = 0
 
 
 class VolumeChange(_Request):
-    """What is to be different."""
+    """What is to be different. Limits are for a second; 0: none."""
 
     size_bytes: int | None = None
+    limit_iops: int | None = None
+    limit_bandwidth_bytes_per_s: int | None = None
     new_name: str | None = None
 
 
@@ -79,6 +83,8 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
         node=wanted.node,
         mount_path=mount_path,
         fstype=wanted.fstype,
+        limit_iops=wanted.limit_iops,
+        limit_bandwidth_bytes_per_s=wanted.limit_bandwidth_bytes_per_s,
     )
     event = Event("volume", wanted.name, f"somebody wants volume {wanted.name}")
     scheduler.memory.change(lambda state: volume_requests.create_volume(state, verdict.seen, wish), [event])
@@ -95,21 +101,27 @@ def adopt(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 
 @routes.patch("/{name}", status_code=202)
 def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
-    """Grow or rename a volume."""
+    """Grow, limit or rename a volume."""
     events = []
     if wanted.size_bytes is not None:
         events.append(Event("grow", name, f"somebody wants volume {name} to be larger"))
+    limits = (wanted.limit_iops, wanted.limit_bandwidth_bytes_per_s)
+    is_limited = any(one is not None for one in limits)
+    if is_limited:
+        events.append(Event("limit", name, f"somebody wants volume {name} to have other limits"))
     if wanted.new_name is not None:
         events.append(Event("rename", name, f"somebody wants volume {name} to be called {wanted.new_name}"))
 
-    def both(state: FrameworkState) -> FrameworkState:
+    def all_of_it(state: FrameworkState) -> FrameworkState:
         if wanted.size_bytes is not None:
             state = volume_requests.grow_volume(state, verdict.seen, name, wanted.size_bytes)
+        if is_limited:
+            state = volume_requests.limit_volume(state, name, *limits)
         if wanted.new_name is not None:
             state = volume_requests.rename_volume(state, verdict.seen, name, wanted.new_name)
         return state
 
-    scheduler.memory.change(both, events)
+    scheduler.memory.change(all_of_it, events)
     return {"name": wanted.new_name or name}
 
 

@@ -10,7 +10,8 @@ import typer
 from artesian.model.sizes import parse_size
 
 
-def _size(text: str) -> int:
+def parsed_size(text: str) -> int:
+    """Bytes of a size like 8GiB. Raises BadParameter."""
     try:
         return parse_size(text)
     except ValueError as error:
@@ -34,6 +35,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Node = Annotated[int, typer.Argument(parser=_node, metavar="NODE", help="A node's number.")]
 NodeOption = Annotated[int, typer.Option("--node", parser=_node, metavar="NODE", help="On which node.")]
 Volume = Annotated[str, typer.Argument(metavar="VOLUME", help="A volume's name or id.")]
-Size = Annotated[int, typer.Argument(parser=_size, metavar="SIZE", help="Such as 8GiB.")]
-SizeOption = Annotated[int, typer.Option(parser=_size, metavar="SIZE")]
-OptionalSize = Annotated[int | None, typer.Option(parser=_size, metavar="SIZE")]
+Size = Annotated[int, typer.Argument(parser=parsed_size, metavar="SIZE", help="Such as 8GiB.")]
+SizeOption = Annotated[int, typer.Option(parser=parsed_size, metavar="SIZE")]
+OptionalSize = Annotated[int | None, typer.Option(parser=parsed_size, metavar="SIZE")]

@@ -16,6 +16,7 @@ from artesian.engines.powerflex_reading import (
     is_connected,
     is_leaving,
     is_writer,
+    limits_of,
     maintenance_of,
     mappings_of,
 )
@@ -43,10 +44,11 @@ from artesian.model.changes import (
     RemoveServer,
     RenameVolume,
     ReturnDevice,
+    SetLimits,
     SetSpare,
     UnmapVolume,
 )
-from artesian.model.engine import EngineSeen
+from artesian.model.engine import EngineSeen, SeenLimits
 from artesian.model.names import MAX_NAME_LENGTH, device_name, digest, server_name
 
 DEFAULT_SERVER_PORT = 7072
@@ -138,6 +140,8 @@ class PowerFlexEngine:
                 self._rename_volume(engine, old_name, name)
             case MapVolume(name, node):
                 self._map_volume(engine, name, node)
+            case SetLimits():
+                self._set_limits(engine, change)
             case UnmapVolume(name, node):
                 self._unmap_volume(engine, name, node)
             case DeleteVolume(name):
@@ -344,6 +348,21 @@ class PowerFlexEngine:
         beside = "true" if mappings_of(volume) else "false"
         wanted = {"guid": client["sdcGuid"], "accessMode": READ_WRITE, "allowMultipleMappings": beside}
         self._session.act("Volume", volume["id"], "addMappedSdc", wanted)
+
+    def _set_limits(self, engine: Reading, change: SetLimits) -> None:
+        volume, client = self._volume(engine, change.volume), engine.client(change.node)
+        mapping = self._mapping(volume, client)
+        if mapping is None:
+            raise NotYet(f"volume {change.volume} is not mapped to {change.node} yet")
+        limits = SeenLimits(change.iops, change.bandwidth_bytes_per_s)
+        if limits_of(mapping) == limits:
+            return
+        wanted = {
+            "sdcId": client["id"],
+            "iopsLimit": str(limits.iops),
+            "bandwidthLimitInKbps": str(limits.bandwidth_bytes_per_s // KIB),
+        }
+        self._session.act("Volume", volume["id"], "setMappedSdcLimits", wanted)
 
     def _unmap_volume(self, engine: Reading, name: str, node: str) -> None:
         volume, client = engine.find("Volume", name), engine.find_client(node)

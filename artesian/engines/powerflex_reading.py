@@ -10,9 +10,11 @@ from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.engines.powerflex_session import GatewaySession, Json
 from artesian.model.disk import PoolName
 from artesian.model.engine import (
+    NO_LIMITS,
     EngineSeen,
     SeenClient,
     SeenDevice,
+    SeenLimits,
     SeenManager,
     SeenPool,
     SeenServer,
@@ -22,6 +24,7 @@ from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.topology import ManagerRole
 
 KIB = 1024
+MIB = 1 << 20
 READ_WRITE = "ReadWrite"
 
 _SIZE, _USED, _FREE = "capacityLimitInKb", "capacityInUseInKb", "capacityAvailableForVolumeAllocationInKb"
@@ -35,7 +38,9 @@ _MOVING, _TO_MOVE = "activeMovingCapacityInKb", "pendingMovingCapacityInKb"
 _ERRORS = "backgroundScanReadErrorCount"
 _READ_LATENCY, _WRITE_LATENCY = "avgReadLatencyInMicrosec", "avgWriteLatencyInMicrosec"
 _ROOM = "unusedCapacityInKb"
-_OF_DEVICES = [_ERRORS, _READ_LATENCY, _WRITE_LATENCY, _USED, _ROOM]
+_DEVICE_RATES = ["totalReadBwc", "totalWriteBwc"]
+_RATES = ["userDataReadBwc", "userDataWriteBwc"]  # of volumes, and of pools
+_OF_DEVICES = [_ERRORS, _READ_LATENCY, _WRITE_LATENCY, _USED, _ROOM, *_DEVICE_RATES]
 _FIGURES = [_SIZE, _USED, _FREE, _SINGLE, _HEALING, _LOST, _FAILED, _MOVING, _TO_MOVE]
 
 _LIST_NAMES = {
@@ -80,6 +85,11 @@ def is_writer(mapping: Json) -> bool:
     return bool(mapping.get("accessMode", READ_WRITE) == READ_WRITE)
 
 
+def limits_of(mapping: Json) -> SeenLimits:
+    """What its client may do in a second."""
+    return SeenLimits(int(mapping.get("limitIops") or 0), int(mapping.get("limitBwInMbps") or 0) * MIB)
+
+
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
@@ -91,6 +101,20 @@ def _bytes(kilobytes: object) -> int | None:
 def _latency_s(microseconds: object) -> float | None:
     """A disk that has had nothing to do takes no time at all."""
     return microseconds / 1e6 if isinstance(microseconds, int | float) and microseconds > 0 else None
+
+
+def _rates(figures: Json, names: list[str]) -> tuple[float | None, float | None]:
+    """Requests and bytes a second, by rates that the engine has taken over some seconds; three digits are
+    enough to decide by, and things that are alike are judged but once. None: there is no rate yet."""
+    requests = kilobytes = 0.0
+    for name in names:
+        rate = figures.get(name)
+        seconds = rate.get("numSeconds") if isinstance(rate, dict) else None
+        if not isinstance(rate, dict) or not isinstance(seconds, int | float) or seconds <= 0:
+            return None, None
+        requests += float(rate.get("numOccured") or 0) / seconds
+        kilobytes += float(rate.get("totalWeightInKb") or 0) / seconds
+    return float(f"{requests:.2e}"), float(f"{kilobytes * KIB:.2e}")
 
 
 class Reading:
@@ -202,7 +226,7 @@ class Reading:
             )
 
     def _pools(self, names: dict[str, PoolName]) -> Iterator[SeenPool]:
-        figures = self._session.statistics("StoragePool", _FIGURES) if names else {}
+        figures = self._session.statistics("StoragePool", [*_FIGURES, *_RATES]) if names else {}
         for one in self.all_of("StoragePool"):
             if one["id"] not in figures:
                 continue  # it went between two requests
@@ -218,6 +242,7 @@ class Reading:
                 degraded_bytes=max(size[_SINGLE] + size[_HEALING], size[_LOST]),
                 failed_bytes=size[_FAILED],
                 moving_bytes=size[_MOVING] + size[_TO_MOVE],
+                iops=_rates(figures[one["id"]], _RATES)[0],
             )
 
     def _servers(self, domains: dict[str, str]) -> Iterator[SeenServer]:
@@ -236,7 +261,7 @@ class Reading:
     def _devices(self, pools: dict[str, PoolName]) -> Iterator[SeenDevice]:
         """Those in acceleration pools are none of the framework's."""
         servers = {one["id"]: name_of(one) for one in self.all_of("Sds")}
-        known = self._figures_of_devices()
+        known = self._figures("Device", _OF_DEVICES)
         for one in self.all_of("Device"):
             figures = known.get(one["id"], {})
             pool = pools.get(one.get("storagePoolId") or "")
@@ -257,18 +282,19 @@ class Reading:
                 media_failing=True if one.get("mediaFailing") is True else None,
                 used_bytes=_bytes(figures.get(_USED)),
                 room_bytes=_bytes(figures.get(_ROOM)),
+                iops=_rates(figures, _DEVICE_RATES)[0],
             )
 
-    def _figures_of_devices(self) -> dict[str, Json]:
-        """Figures by device. A gateway refuses names that it does not know, in one way or another, and for
+    def _figures(self, kind: str, names: list[str]) -> dict[str, Json]:
+        """Figures by object. A gateway refuses names that it does not know, in one way or another, and for
         the want of these figures alone an engine does not count as unreachable."""
-        if not self.all_of("Device"):
+        if not self.all_of(kind):
             return {}
         try:
-            found = self._session.statistics("Device", _OF_DEVICES)
+            found = self._session.statistics(kind, names)
         except (ChangeRefused, NotYet, EngineUnreachable):
             return {}
-        return {device: figures for device, figures in found.items() if isinstance(figures, dict)}
+        return {one: figures for one, figures in found.items() if isinstance(figures, dict)}
 
     def _clients(self) -> Iterator[SeenClient]:
         for one in self.all_of("Sdc"):
@@ -277,11 +303,15 @@ class Reading:
 
     def _volumes(self, pools: dict[str, PoolName]) -> Iterator[SeenVolume]:
         guids = {one.id: one.guid for one in self._clients()}
+        known = self._figures("Volume", _RATES)
         for one in self.all_of("Volume"):
             pool = pools.get(one["storagePoolId"])
             if pool is None:
                 continue
-            mapped = [(guids.get(item["sdcId"]), is_writer(item)) for item in mappings_of(one)]
+            mappings = [(guids.get(item["sdcId"]), item) for item in mappings_of(one)]
+            mapped = [(guid, is_writer(item)) for guid, item in mappings]
+            limits = [(guid, limits_of(item)) for guid, item in mappings if guid]
+            iops, bandwidth = _rates(known.get(one["id"], {}), _RATES)
             yield SeenVolume(
                 id=one["id"],
                 name=name_of(one),
@@ -290,4 +320,7 @@ class Reading:
                 thick=one.get("volumeType") == "ThickProvisioned",
                 mapped_to=tuple(guid for guid, writes in mapped if guid and writes),
                 mapped_read_only=tuple(guid for guid, writes in mapped if guid and not writes),
+                limits=tuple((guid, found) for guid, found in limits if found != NO_LIMITS),
+                iops=iops,
+                bandwidth_bytes_per_s=bandwidth,
             )

@@ -194,6 +194,16 @@ class MapVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class SetLimits:
+    """Limit what a node does with a volume in a second; 0: no limit."""
+
+    volume: str
+    node: str
+    iops: int
+    bandwidth_bytes_per_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnmapVolume:
     """End a node's right to a volume: its client is refused everywhere from then on."""
 
@@ -230,6 +240,7 @@ EngineChange = (
     | GrowVolume
     | RenameVolume
     | MapVolume
+    | SetLimits
     | UnmapVolume
     | DeleteVolume
 )

@@ -62,6 +62,7 @@ class SeenPool:
     degraded_bytes: int = 0
     failed_bytes: int = 0
     moving_bytes: int = 0
+    iops: float | None = None  # of its volumes' clients at present, if that is known
 
     @property
     def is_whole(self) -> bool:
@@ -93,7 +94,8 @@ class SeenDevice:
 
     `error_count` of reading and writing, as far as the engine counts; `read_latency_s` and `write_latency_s`:
     what a request takes on average at present; `media_failing`: the engine knows that the disk will fail.
-    `used_bytes` is what is written to it, `room_bytes` what applications may still write. None: not known.
+    `used_bytes` is what is written to it, `room_bytes` what applications may still write; `iops`: what it
+    reads and writes in a second at present. None: not known.
     """
 
     id: str
@@ -110,6 +112,7 @@ class SeenDevice:
     media_failing: bool | None = None
     used_bytes: int | None = None
     room_bytes: int | None = None
+    iops: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,22 @@ class SeenClient:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenLimits:
+    """What a client may do with a volume in a second; 0: no limit."""
+
+    iops: int = 0
+    bandwidth_bytes_per_s: int = 0
+
+
+NO_LIMITS = SeenLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class SeenVolume:
-    """A volume; `mapped_to` are the guids of its clients that may write."""
+    """A volume; `mapped_to` are the guids of its clients that may write, `limits` of those that have some.
+
+    `iops` and `bandwidth_bytes_per_s` are what its clients read and write at present; None: not known.
+    """
 
     id: str
     name: str
@@ -133,6 +150,13 @@ class SeenVolume:
     thick: bool = False
     mapped_to: tuple[str, ...] = ()
     mapped_read_only: tuple[str, ...] = ()
+    limits: tuple[tuple[str, SeenLimits], ...] = ()
+    iops: float | None = None
+    bandwidth_bytes_per_s: float | None = None
+
+    def limits_of(self, guid: str) -> SeenLimits:
+        """Those of a client."""
+        return next((limits for one, limits in self.limits if one == guid), NO_LIMITS)
 
 
 @dataclass(frozen=True, slots=True)

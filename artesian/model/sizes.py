@@ -53,6 +53,13 @@ def format_size(size_bytes: float | None) -> str:
     return f"{size:.1f} PiB"
 
 
+def format_limits(iops: int, bandwidth_bytes_per_s: int) -> str:
+    """`"500 requests and 10.0 MiB a second"`; empty without limits."""
+    parts = [f"{iops} requests"] if iops else []
+    parts += [format_size(bandwidth_bytes_per_s)] if bandwidth_bytes_per_s else []
+    return f"{' and '.join(parts)} a second" if parts else ""
+
+
 def format_duration(seconds: float | None) -> str:
     """`"8 s"`, `"3 min 20 s"`, `"2 h 5 min"`."""
     if seconds is None:

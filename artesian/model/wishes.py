@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
 
+FEWEST_IOPS = 11  # that engines like PowerFlex can limit something to
+MOST_IOPS = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeWish:
@@ -15,7 +18,8 @@ class VolumeWish:
     there; None: it is a bare block device. `forced_from`: a node that may be cut off from it although it has
     not let go of it; what it had not flushed is lost. `engine_id` is the volume's in the engine, once known;
     it survives a new name. `generation` grows whenever `node` changes: what a node has kept of an earlier one
-    is no attachment of this one, even if it is on the same node.
+    is no attachment of this one, even if it is on the same node. `limit_iops` and
+    `limit_bandwidth_bytes_per_s`: what may be done with it in a second, on whatever node; 0: no limit.
     """
 
     name: str
@@ -30,3 +34,5 @@ class VolumeWish:
     begun: bool = False  # its making has been set out on: a volume of this name that appears is ours
     deleted: bool = False
     generation: int = 0
+    limit_iops: int = 0
+    limit_bandwidth_bytes_per_s: int = 0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from artesian.model.changes import (
     AddClient,
+    Change,
     CreateVolume,
     DeleteVolume,
     GrowVolume,
     MapVolume,
     RenameVolume,
+    SetLimits,
     UnmapVolume,
 )
-from artesian.model.engine import SeenVolume
+from artesian.model.engine import NO_LIMITS, SeenLimits, SeenVolume
 from artesian.model.plan import Consent
+from artesian.model.sizes import format_limits
 from artesian.model.wishes import VolumeWish
 from artesian.planner.facts import Facts, Steps
 
@@ -81,8 +84,27 @@ def _plan_mapping(
         return
     if wish.node is not None and (seen is None or wanted not in seen.mapped_to):
         because = f"volume {wish.name} is to be on node {wish.node}"
-        client = AddClient(wish.node)
-        steps.add(MapVolume(wish.name, wish.node), because, earlier, client, *unmapped)
+        client, mapped = AddClient(wish.node), MapVolume(wish.name, wish.node)
+        steps.add(mapped, because, earlier, client, *unmapped)
+        _plan_limits(steps, wish, wish.node, NO_LIMITS, mapped)
+    elif wish.node is not None and seen is not None:
+        _plan_limits(steps, wish, wish.node, seen.limits_of(facts.guid(wish.node)), earlier)
+
+
+def _plan_limits(steps: Steps, wish: VolumeWish, node: str, seen: SeenLimits, earlier: Change | None) -> None:
+    """Limits are a mapping's: wherever the volume goes, they are set anew."""
+    wanted = SeenLimits(wish.limit_iops, wish.limit_bandwidth_bytes_per_s)
+    if seen == wanted:
+        return
+    change = SetLimits(wish.name, node, wanted.iops, wanted.bandwidth_bytes_per_s)
+    because = f"volume {wish.name} on node {node} may do {_words(wanted)}, and not {_words(seen)} any more"
+    if seen == NO_LIMITS:
+        because = f"volume {wish.name} on node {node} may do {_words(wanted)}"
+    steps.add(change, because, earlier)
+
+
+def _words(limits: SeenLimits) -> str:
+    return format_limits(limits.iops, limits.bandwidth_bytes_per_s) or "as much as it can"
 
 
 def _is_used_by_others(facts: Facts, seen: SeenVolume | None) -> bool:

@@ -16,11 +16,12 @@ from artesian.model.drill import DrillState
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState
-from artesian.model.wishes import VolumeWish
+from artesian.model.wishes import FEWEST_IOPS, MOST_IOPS, VolumeWish
 from artesian.scheduler.node_requests import known_node
 
 _VOLUME_NAME = re.compile(r"(?![0-9a-f]{16}$)[A-Za-z0-9][A-Za-z0-9._-]{0,30}")  # and no id
 _GIB = 1 << 30
+_MIB = 1 << 20
 _MOST_BYTES = 1 << 50
 
 
@@ -39,6 +40,7 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
         known = ", ".join(str(pool.name) for pool in seen.engine.pools) or "none"
         raise NotThere(f"there is no pool {wish.pool}; there are {known}")
     _check_size(wish.size_bytes)
+    _check_limits(wish)
     if wish.node is not None:
         _attachable(state, seen, wish.node)
     _check_mount_path(state, wish)
@@ -72,6 +74,22 @@ def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes:
             f"volume {name} has {has_bytes // _GIB} GiB, and volumes do not shrink: data would be lost"
         )
     return state.with_volume(replace(wish, size_bytes=size_bytes))
+
+
+def limit_volume(
+    state: FrameworkState, name: str, iops: int | None, bandwidth_bytes_per_s: int | None
+) -> FrameworkState:
+    """Limit what may be done with a volume in a second; 0: no limit, None: as it was."""
+    wish = find_volume(state, name)
+    wanted = replace(
+        wish,
+        limit_iops=wish.limit_iops if iops is None else iops,
+        limit_bandwidth_bytes_per_s=(
+            wish.limit_bandwidth_bytes_per_s if bandwidth_bytes_per_s is None else bandwidth_bytes_per_s
+        ),
+    )
+    _check_limits(wanted)
+    return state.with_volume(wanted)
 
 
 def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name: str) -> FrameworkState:
@@ -180,6 +198,15 @@ def _check_size(size_bytes: int) -> None:
     if size_bytes <= 0 or size_bytes % _GIB:
         above = max(1, -(-size_bytes // _GIB))
         raise NotPossible(f"the size of a volume is a multiple of 1 GiB; the next one is {above}GiB")
+
+
+def _check_limits(wish: VolumeWish) -> None:
+    iops, bandwidth = wish.limit_iops, wish.limit_bandwidth_bytes_per_s
+    if iops and not FEWEST_IOPS <= iops <= MOST_IOPS:
+        raise NotPossible(f"a limit is from {FEWEST_IOPS} to {MOST_IOPS} requests a second, or 0 for none")
+    if not 0 <= bandwidth <= _MOST_BYTES or bandwidth % _MIB:
+        above = min(max(1, -(-bandwidth // _MIB)), _MOST_BYTES // _MIB)
+        raise NotPossible(f"a limit of bandwidth is a multiple of 1 MiB a second; the next one is {above}MiB")
 
 
 def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:

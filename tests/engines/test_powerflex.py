@@ -40,17 +40,20 @@ from artesian.model.changes import (
     RemoveServer,
     RenameVolume,
     ReturnDevice,
+    SetLimits,
     SetSpare,
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen
+from artesian.model.engine import EngineSeen, SeenLimits
 from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.topology import ManagerRole
+from tests.embedded.sdc.nbd_rate import nbd_rate
 
 pytestmark = pytest.mark.slow
 
 GIB = 1 << 30
+MIB = 1 << 20
 MAIN_POOL = PoolName("default", "default")
 
 
@@ -217,6 +220,44 @@ def test_a_client_comes_maps_and_goes(running: Running, tmp_path: Path) -> None:
     running.engine.carry_out(RemoveClient("worker"))
     assert all(one.guid != guid for one in engine.observe().clients)
     engine.carry_out(DeleteVolume("data"))
+
+
+def _shows_work(seen: EngineSeen) -> bool:
+    """Rates are means of some seconds; work is first seen of volumes and devices, at different moments."""
+    pool, volume = seen.pool(MAIN_POOL), seen.volume("limited")
+    devices = any(device.iops for device in seen.devices)
+    return bool(pool is not None and pool.iops and volume is not None and volume.iops and devices)
+
+
+def test_limits_are_those_of_a_mapping(running: Running) -> None:
+    engine = running.engine
+    guid = client_guid(engine.observe().system_id, "limited")
+    engine.carry_out(CreateVolume("limited", MAIN_POOL, GIB, thick=False))
+    nbd_socket, state_dir = str(running.folder / "limited.sock"), str(running.folder / "limited")
+    with running.process("sdc", name="limited", guid=guid, nbd_socket=nbd_socket, state_dir=state_dir):
+        running.until_done(AddClient("limited"))
+        with pytest.raises(NotYet, match="not mapped to limited yet"):
+            engine.carry_out(SetLimits("limited", "limited", 100, 0))
+        engine.carry_out(MapVolume("limited", "limited"))
+        for iops, bandwidth in ((100, 0), (0, 3 * MIB), (200, MIB), (0, 0)):
+            seen = running.twice(SetLimits("limited", "limited", iops, bandwidth)).volume("limited")
+            assert seen is not None and seen.limits_of(guid) == SeenLimits(iops, bandwidth)
+        assert seen is not None and seen.limits == ()
+        with pytest.raises(ChangeRefused, match="iopsLimit"):
+            engine.carry_out(SetLimits("limited", "limited", 5, 0))
+        engine.carry_out(SetLimits("limited", "limited", 100, 0))
+        assert nbd_rate(Path(nbd_socket), "limited", 2.0) == pytest.approx(100, rel=0.25)
+        seen_at_work = running.until(_shows_work)
+        volume = seen_at_work.volume("limited")
+        assert volume is not None and volume.iops is not None
+        assert volume.iops <= 125
+        assert volume.bandwidth_bytes_per_s == pytest.approx(4096 * volume.iops, rel=0.1)
+        engine.carry_out(UnmapVolume("limited", "limited"))
+        engine.carry_out(MapVolume("limited", "limited"))
+        seen = engine.observe().volume("limited")
+        assert seen is not None and seen.limits == ()
+        engine.carry_out(UnmapVolume("limited", "limited"))
+    engine.carry_out(DeleteVolume("limited"))
 
 
 def test_a_server_and_its_disk_come_and_go(running: Running, tmp_path: Path) -> None:

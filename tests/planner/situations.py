@@ -11,6 +11,7 @@ from artesian.model.engine import (
     ManagerPlace,
     SeenClient,
     SeenDevice,
+    SeenLimits,
     SeenManager,
     SeenPool,
     SeenServer,
@@ -176,8 +177,11 @@ def _with_volume(engine: EngineSeen, change: c.Change) -> EngineSeen:
             return _change_volume(engine, old, name=new)
         case c.MapVolume(name, where):
             return _change_volume(engine, name, mapped_to=(client_guid(engine.system_id, where),))
+        case c.SetLimits(name, where, iops, bandwidth):
+            limits = ((client_guid(engine.system_id, where), SeenLimits(iops, bandwidth)),)
+            return _change_volume(engine, name, limits=limits)
         case c.UnmapVolume(name, _):
-            return _change_volume(engine, name, mapped_to=())
+            return _change_volume(engine, name, mapped_to=(), limits=())
     return engine
 
 

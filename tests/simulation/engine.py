@@ -29,11 +29,12 @@ from artesian.model.changes import (
     RemoveManager,
     RemoveServer,
     RenameVolume,
+    SetLimits,
     SetSpare,
     UnmapVolume,
 )
 from artesian.model.disk import EngineLabel
-from artesian.model.engine import EngineSeen
+from artesian.model.engine import EngineSeen, SeenLimits
 from artesian.model.names import client_guid, server_name
 from artesian.model.state import EngineIdentity
 from tests.simulation.store import SchedulerKilled
@@ -257,10 +258,18 @@ class SimulatedEngine:
             raise ChangeRefused(f"volume {change.volume} is mapped to {volume.writers} already")
         volume.writers.append(guid)
 
+    def _limit(self, change: SetLimits) -> None:
+        volume, guid = self._volume(change.volume), self._guid(change.node)
+        self._need(guid in volume.writers, f"mapping of {change.volume}")
+        volume.limits.pop(guid, None)
+        if change.iops or change.bandwidth_bytes_per_s:
+            volume.limits[guid] = SeenLimits(change.iops, change.bandwidth_bytes_per_s)
+
     def _unmap(self, change: UnmapVolume) -> None:
         volume, guid = self._find(change.volume), self._guid(change.node)
         if volume is not None and guid in volume.writers:
             volume.writers.remove(guid)
+            volume.limits.pop(guid, None)
 
     def _delete(self, change: DeleteVolume) -> None:
         volume = self._find(change.volume)
@@ -309,6 +318,7 @@ _EFFECTS: dict[type, Callable[[SimulatedEngine, EngineChange], None]] = {
     GrowVolume: SimulatedEngine._grow,
     RenameVolume: SimulatedEngine._rename,
     MapVolume: SimulatedEngine._map,
+    SetLimits: SimulatedEngine._limit,
     UnmapVolume: SimulatedEngine._unmap,
     DeleteVolume: SimulatedEngine._delete,
 }

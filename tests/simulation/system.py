@@ -12,6 +12,7 @@ from artesian.model.engine import (
     ManagerPlace,
     SeenClient,
     SeenDevice,
+    SeenLimits,
     SeenManager,
     SeenPool,
     SeenServer,
@@ -71,6 +72,7 @@ class Volume:
     size_bytes: int
     thick: bool
     writers: list[str] = field(default_factory=list)
+    limits: dict[str, SeenLimits] = field(default_factory=dict)  # of each writer that has some
 
 
 @dataclass
@@ -221,7 +223,15 @@ class System:
                 for guid, name in self.clients.items()
             ),
             volumes=tuple(
-                SeenVolume(one.id, one.name, one.pool, one.size_bytes, one.thick, tuple(one.writers))
+                SeenVolume(
+                    one.id,
+                    one.name,
+                    one.pool,
+                    one.size_bytes,
+                    one.thick,
+                    tuple(one.writers),
+                    limits=tuple(one.limits.items()),
+                )
                 for one in self.volumes.values()
             ),
         )

@@ -21,6 +21,7 @@ from artesian.scheduler.volume_requests import (
     create_volume,
     delete_volume,
     grow_volume,
+    limit_volume,
     rename_volume,
 )
 from tests.simulation.drill import labelled
@@ -56,6 +57,7 @@ STORY: tuple[tuple[Callable[..., Any], ...], ...] = (
     ),
     (
         attach("one", "node-00001"),
+        lambda state, _: limit_volume(state, "one", 500, None),
         lambda state, seen: grow_volume(state, seen, "two", 16 * GIB),
         lambda state, _: delete_volume(state, "three"),
         lambda state, seen: remove_disk(state, seen, "node-00002", "wwn:node-00002-b"),

@@ -13,7 +13,7 @@ from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output
 from artesian.model.errors import NotPossible, NotThere
-from artesian.model.sizes import format_size
+from artesian.model.sizes import format_limits, format_size
 
 volume = typer.Typer(no_args_is_help=True, help="Volumes: made, grown, attached, mounted, moved.")
 
@@ -23,6 +23,11 @@ Mount = Annotated[
     Path | None, typer.Option("--mount", help="Mount it here; a file system is made if it is empty.")
 ]
 Fstype = Annotated[str | None, typer.Option(help="ext4 or xfs.")]
+Iops = Annotated[int | None, typer.Option(metavar="N", help="At most so many requests a second; 0: any.")]
+Bandwidth = Annotated[
+    int | None,
+    typer.Option(parser=common.parsed_size, metavar="SIZE", help="At most this much a second; 0: any."),
+]
 _TIMEOUT_S = 60.0
 
 
@@ -36,6 +41,8 @@ def create(
     node: NodeOption = None,
     mount: Mount = None,
     fstype: Fstype = None,
+    iops: Iops = None,
+    bandwidth: Bandwidth = None,
     no_wait: options.NoWait = False,
     timeout_s: options.Timeout = _TIMEOUT_S,
     as_json: common.Json = False,
@@ -52,6 +59,8 @@ def create(
             "node": node,
             "mount_path": str(mount.absolute()) if mount is not None else None,
             "fstype": fstype,
+            "limit_iops": iops or 0,
+            "limit_bandwidth_bytes_per_s": bandwidth or 0,
         },
     )
     _finish(api, output, name, no_wait, timeout_s)
@@ -98,6 +107,29 @@ def grow(
     """Give a volume a new, larger size; the file system on it grows too."""
     api, output = Api(folder), Output(as_json)
     api.patch(f"/volumes/{name}", {"size_bytes": size})
+    _finish(api, output, name, no_wait, timeout_s)
+
+
+@volume.command()
+def limit(
+    name: Name,
+    folder: options.Folder = options.DEFAULT_FOLDER,
+    iops: Iops = None,
+    bandwidth: Bandwidth = None,
+    none: Annotated[bool, typer.Option("--none", help="No limit any more.")] = False,
+    no_wait: options.NoWait = False,
+    timeout_s: options.Timeout = _TIMEOUT_S,
+    as_json: common.Json = False,
+) -> None:
+    """Limit what may be done with a volume in a second, on whatever node it is."""
+    if none and (iops is not None or bandwidth is not None):
+        raise typer.BadParameter("--none goes without --iops and --bandwidth")
+    if none:
+        iops = bandwidth = 0
+    if iops is None and bandwidth is None:
+        raise typer.BadParameter("say --iops, --bandwidth or --none")
+    api, output = Api(folder), Output(as_json)
+    api.patch(f"/volumes/{name}", {"limit_iops": iops, "limit_bandwidth_bytes_per_s": bandwidth})
     _finish(api, output, name, no_wait, timeout_s)
 
 
@@ -204,6 +236,11 @@ def _text(document: dict[str, Any]) -> str:
         parts.append(f"on {document['node']} as {document['device']}")
     elif document["node"] is None:
         parts.append("attached nowhere")
+    limits = format_limits(document["limit_iops"], document["limit_bandwidth_bytes_per_s"])
+    if limits:
+        parts.append(f"at most {limits}")
+    if document["iops"]:
+        parts.append(f"now {document['iops']:.0f} and {format_size(document['bandwidth_bytes_per_s'])}")
     if document["total_bytes"]:
         used, total = format_size(document["used_bytes"]), format_size(document["total_bytes"])
         parts.append(f"{used} of {total} used")

@@ -48,8 +48,9 @@ def selected(view: View, rates: Rates, type_name: str, parameters: Parameters) -
         return {}
     if not ids and "allIds" in parameters:
         ids = list(object_type(type_name).objects(view))
-    if type_name == "Device" and set(properties) <= _OFTEN_ASKED:  # of all devices
-        return {one: _choose(_often_asked_of(view, one), properties) for one in ids}
+    often = _OFTEN_ASKED.get(type_name)
+    if often is not None and set(properties) <= often[0]:  # of all devices and volumes
+        return {one: _choose(often[1](view, rates, one), properties) for one in ids}
     return {one: _choose(of_object(view, rates, type_name, one), properties) for one in ids}
 
 
@@ -124,13 +125,28 @@ _HEALTH: Mapping[str, Callable[[DeviceLive], int]] = {
 }
 
 
-_OFTEN_ASKED = {*_HEALTH, "capacityInUseInKb", "unusedCapacityInKb"}
-
-
-def _often_asked_of(view: View, object_id: str) -> Figures:
+def _often_asked_of_device(view: View, rates: Rates, object_id: str) -> Figures:
     object_type("Device").get(view, object_id)
     room: Figures = dict(capacity.device_room(view.state, view.live, object_id))
-    return room | _health(view.live.devices.get(object_id))
+    return room | _health(view.live.devices.get(object_id)) | _device_rates(rates, [object_id])
+
+
+def _often_asked_of_volume(view: View, rates: Rates, object_id: str) -> Figures:
+    object_type("Volume").get(view, object_id)
+    return _user_data(rates, _pairs([view.state.volumes[object_id]]))
+
+
+_OFTEN_ASKED: Mapping[str, tuple[set[str], Callable[[View, Rates, str], Figures]]] = {
+    "Device": (
+        {*_HEALTH, "capacityInUseInKb", "unusedCapacityInKb", "totalReadBwc", "totalWriteBwc"},
+        _often_asked_of_device,
+    ),
+    "Volume": ({f"userData{word}Bwc" for _, word in _DIRECTIONS}, _often_asked_of_volume),
+}
+
+
+def _device_rates(rates: Rates, device_ids: list[str]) -> Figures:
+    return {f"total{word}Bwc": rates.of(device_keys(device_ids, way)) for way, word in _DIRECTIONS[:2]}
 
 
 def _health(seen: DeviceLive | None) -> Figures:
