@@ -33,6 +33,7 @@ class RemedyKind(StrEnum):
     REPLACE_MANAGER = "replace-manager"
     REMOVE_NODE = "remove-node"  # one that is gone for good, when everything it held has been rebuilt
     GROW_VOLUME = "grow-volume"
+    CHANGE_LIMIT = "change-limit"  # of the requests to a volume
     MOVE_VOLUMES = "move-volumes"  # away from a node
     ADD_NODE = "add-node"  # another machine, from the substrate
     NOTIFY = "notify"
@@ -45,6 +46,7 @@ REMEDY_SCOPES: Mapping[RemedyKind, Scope | None] = MappingProxyType(
         RemedyKind.REPLACE_MANAGER: Scope.MANAGER,
         RemedyKind.REMOVE_NODE: Scope.NODE,
         RemedyKind.GROW_VOLUME: Scope.VOLUME,
+        RemedyKind.CHANGE_LIMIT: Scope.VOLUME,
         RemedyKind.MOVE_VOLUMES: Scope.NODE,
         RemedyKind.ADD_NODE: Scope.POOL,
         RemedyKind.NOTIFY: None,  # anything

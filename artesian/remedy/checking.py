@@ -55,6 +55,10 @@ def check_rule(rule: Rule) -> None:
         raise RuleProblem("when", "this is always true")
     if rule.remedy is RemedyKind.EXPAND_POOL and "target_share" in rule.parameters:
         _check_target(condition, float(rule.parameters["target_share"]))
+    if rule.remedy is RemedyKind.EXPAND_POOL and set(condition.names) == {"iops"}:
+        raise RuleProblem("when", "more disks do not lessen iops: compare it with device_count")
+    if rule.remedy is RemedyKind.CHANGE_LIMIT and "by_share" in rule.parameters:
+        _check_direction(condition, float(rule.parameters["by_share"]))
 
 
 def _check_target(condition: Condition, target_share: float) -> None:
@@ -64,6 +68,15 @@ def _check_target(condition: Condition, target_share: float) -> None:
         raise RuleProblem(
             "parameters", f"a pool that is {shown} full is to be expanded: target_share is too much"
         )
+
+
+def _check_direction(condition: Condition, by_share: float) -> None:
+    """Of a higher limit less is used, and of a lower one more: that has to end what it is for."""
+    share, word = (0.0, "raise") if by_share > 0 else (1.0, "lower")
+    if condition.judge({"limited_share": share}).holds:
+        shown = format_value(share, Unit.SHARE)
+        problem = f"to {word} the limit does not end this: it is true of a limited_share of {shown}"
+        raise RuleProblem("parameters", problem)
 
 
 def _leaves(tree: Tree) -> Iterator[Leaf]:

@@ -17,6 +17,7 @@ from artesian.model.state import FrameworkState, with_item
 from artesian.model.wishes import VolumeWish
 from artesian.remedy.capacity import capacities
 from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.limiting import begin_changing, cannot_change, changing_missing
 from artesian.remedy.machines import cannot_add, machine_missing
 
 _GIB = 1 << 30
@@ -294,6 +295,7 @@ DEEDS: Mapping[RemedyKind, Deed] = MappingProxyType(
         RemedyKind.REPLACE_MANAGER: Deed(_cannot_replace_manager, _begin_replacing_manager, _manager_missing),
         RemedyKind.REMOVE_NODE: Deed(_cannot_remove_node, _begin_removing_node, _node_missing),
         RemedyKind.GROW_VOLUME: Deed(_cannot_grow, _begin_growing, _growing_missing),
+        RemedyKind.CHANGE_LIMIT: Deed(cannot_change, begin_changing, changing_missing),
         RemedyKind.MOVE_VOLUMES: Deed(_cannot_move, _begin_moving, _moving_missing),
         RemedyKind.ADD_NODE: Deed(cannot_add, _unchanged, machine_missing),
         RemedyKind.NOTIFY: Deed(_can, _unchanged, _can),

@@ -23,11 +23,13 @@ def device_health(seen: Observation) -> Mapping[str, Values]:
     found = _latencies(engine)
     for device in engine.devices:
         says = True if device.media_failing else failing.get(device.name)
-        if device.error_count is None and says is None:
+        if device.error_count is None and says is None and device.iops is None:
             continue
         values = found.setdefault(device.name, {})
         if device.error_count is not None:
             values["error_count"] = device.error_count
+        if device.iops is not None:
+            values["iops"] = _rounded(device.iops)
         if says is not None:
             values["smart_failing"] = float(says)
     return found
@@ -62,9 +64,9 @@ def _latencies(engine: EngineSeen) -> dict[str, dict[str, float]]:
     return found
 
 
-def _rounded(seconds: float) -> float:
+def _rounded(value: float) -> float:
     """Nobody decides by more than two digits, and devices that are alike are judged but once."""
-    return float(f"{seconds:.1e}")
+    return float(f"{value:.1e}")
 
 
 def _compared(known: list[tuple[str, float]]) -> Iterable[tuple[str, dict[str, float]]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from statistics import median
 from types import MappingProxyType
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen, SeenManager
+from artesian.model.engine import NO_LIMITS, EngineSeen, SeenManager, SeenVolume
 from artesian.model.names import device_name, server_name
 from artesian.model.node import Node, NodeState
 from artesian.model.observation import Observation
@@ -55,7 +56,7 @@ class Known:
     """What measuring needs beyond one look.
 
     `expansion_lead_s`: how long new disks take; None if there are none to be had. `device_health`: what is
-    known of devices by their names (`error_count`, `latency_s`, `peers_latency_s`, `smart_failing`).
+    known of devices by their names (`error_count`, `latency_s`, `peers_latency_s`, `iops`, `smart_failing`).
     `verdicts`: of the wanted topology; None if it is not known. `capacity`: what each pool can hold, in
     bytes, if it has been worked out already.
     """
@@ -162,6 +163,7 @@ def _free_disks(verdicts: Iterable[DiskVerdict] | None) -> Counter[str] | None:
 
 def _pools(engine: EngineSeen, known: Known) -> Iterator[Measured]:
     devices = Counter(device.pool for device in engine.devices)
+    latencies = _latencies(engine, known)
     room = known.capacity if known.capacity is not None else capacities(engine)
     for pool in sorted(engine.pools, key=lambda one: one.name):
         values: dict[str, float] = {
@@ -174,6 +176,10 @@ def _pools(engine: EngineSeen, known: Known) -> Iterator[Measured]:
             "moving_bytes": pool.moving_bytes,
             "device_count": devices[pool.name],
         }
+        if pool.iops is not None:
+            values["iops"] = pool.iops
+        if pool.name in latencies:
+            values["latency_s"] = median(latencies[pool.name])
         share, forecast = used_share(pool, room[pool.name]), known.forecasts.get(pool.name)
         if share is not None:
             values["used_share"] = share
@@ -185,6 +191,16 @@ def _pools(engine: EngineSeen, known: Known) -> Iterator[Measured]:
             values["forecast_sure"] = forecast.sure
         names = (pool.name.pool,) if pool.name.domain == DEFAULT_POOL.domain else ()
         yield Measured(Scope.POOL, str(pool.name), MappingProxyType(values), f"pool {pool.name}", names)
+
+
+def _latencies(engine: EngineSeen, known: Known) -> Mapping[PoolName, list[float]]:
+    """What the devices of each pool take for a request, as far as that is known."""
+    found: defaultdict[PoolName, list[float]] = defaultdict(list)
+    for device in engine.devices:
+        health = known.device_health.get(device.name)
+        if health is not None and "latency_s" in health:
+            found[device.pool].append(health["latency_s"])
+    return found
 
 
 def _devices(engine: EngineSeen, state: FrameworkState, known: Known) -> Iterator[Measured]:
@@ -282,8 +298,26 @@ def _volumes(engine: EngineSeen, state: FrameworkState, seen: Observation) -> It
         }
         if volume.id in filled:
             values["used_share"] = filled[volume.id]
+        values |= _work(volume)
         name = named[volume.id]
         yield Measured(Scope.VOLUME, name, MappingProxyType(values), f"volume {name}", (str(volume.pool),))
+
+
+def _work(volume: SeenVolume) -> dict[str, float]:
+    """What a volume does now, and how much of its limits that is."""
+    iops, bandwidth = volume.iops, volume.bandwidth_bytes_per_s
+    values = {name: one for name, one in (("iops", iops), ("bandwidth", bandwidth)) if one is not None}
+    limits = volume.limits_of(volume.mapped_to[0]) if volume.mapped_to and volume.limits else NO_LIMITS
+    if limits.iops:
+        values["limit_iops"] = limits.iops
+    shares = [
+        done / most
+        for done, most in ((iops, limits.iops), (bandwidth, limits.bandwidth_bytes_per_s))
+        if most and done is not None
+    ]
+    if shares:
+        values["limited_share"] = min(1.0, max(shares))
+    return values
 
 
 def _filled_shares(seen: Observation) -> dict[str, float]:

@@ -27,6 +27,7 @@ class Unit(StrEnum):
     SHARE = "0 to 1"
     FLAG = "0 or 1"
     COUNT = "number"
+    REQUESTS = "requests/s"
 
     @property
     def most(self) -> float:
@@ -85,6 +86,10 @@ _POOL = _of(
     ("forecast_sure", Unit.SHARE, "How sure time_to_full_s is; below 50% it is a guess.", ""),
     ("expansion_lead_s", Unit.SECONDS, "How long new disks take; not there if no provider can give any.",
      "new disks take {expansion_lead_s}", "new disks take no time"),
+    ("iops", Unit.REQUESTS, "What the clients of its volumes read and write now, if that is known.",
+     "{it} serves {iops}", "{it} serves no requests"),
+    ("latency_s", Unit.SECONDS, "The median of what its devices take for a request, if that is known.",
+     "the devices of {it} take {latency_s} for a request"),
     ("device_count", Unit.COUNT, "Its devices.", "{it} has {device_count} devices", "{it} has no device"),
 )  # fmt: skip
 _DEVICE = _of(
@@ -99,6 +104,8 @@ _DEVICE = _of(
      "{it} takes {latency_s} for a request"),
     ("peers_latency_s", Unit.SECONDS, "The median of that of the other devices of its pool.",
      "the others of its pool take {peers_latency_s}"),
+    ("iops", Unit.REQUESTS, "What it reads and writes now, healing included, if that is known.",
+     "{it} does {iops}", "{it} has nothing to do"),
     ("smart_failing", Unit.FLAG, "The disk itself says that it will fail, if it says anything.",
      "{it} says of itself that it will fail", ""),
 )  # fmt: skip
@@ -130,6 +137,14 @@ _VOLUME = _of(
     ("size_bytes", Unit.BYTES, "Its size.", "{it} has {size_bytes}"),
     ("used_share", Unit.SHARE, "How much of its file system is used; not there if none is mounted.",
      "{it} is {used_share} full", "{it} is empty"),
+    ("iops", Unit.REQUESTS, "What is read and written now, if that is known.",
+     "{it} does {iops}", "{it} has nothing to do"),
+    ("bandwidth", Unit.RATE, "The same, in bytes.", "{it} moves {bandwidth}", "{it} has nothing to do"),
+    ("limit_iops", Unit.REQUESTS, "What it may do where it is attached; not there without a limit.",
+     "{it} may do {limit_iops}"),
+    ("limited_share", Unit.SHARE,
+     "How much it uses of its limit, of requests or of bandwidth, whichever is more; not there without one.",
+     "{it} uses {limited_share} of its limit", "{it} uses nothing of its limit"),
     ("attached", Unit.FLAG, "Some client may use it.", "{it} is attached", "{it} is not attached"),
     ("ours", Unit.FLAG, "It was made or adopted here.", "", "{it} is not ours"),
 )  # fmt: skip

@@ -18,6 +18,8 @@ def format_value(value: float, unit: Unit) -> str:
             return format_size(value)
         case Unit.RATE:
             return f"{format_size(value)}/s"
+        case Unit.REQUESTS:
+            return f"{value:.0f} requests/s"
         case Unit.SECONDS:
             return rough_duration(value)
         case Unit.SHARE:

@@ -40,6 +40,7 @@ from artesian.model.rule import (
 )
 from artesian.model.sizes import format_size
 from artesian.model.spec import Spec, Taking
+from artesian.model.wishes import FEWEST_IOPS, MOST_IOPS
 from artesian.strategy.yaml_reading import (
     Place,
     Reader,
@@ -52,6 +53,7 @@ from artesian.strategy.yaml_reading import (
     mapping,
     nearest,
     share,
+    signed_share,
     size,
     text,
     texts,
@@ -129,7 +131,7 @@ def _rule(place: Place, node: yaml.Node) -> WrittenRule:
         kind,
         for_s=values.get("for", 0.0),
         severity=values.get("severity", Severity.WARNING),
-        parameters=_parameters(place.within("parameters"), values.get("parameters"), kind),
+        parameters=_parameters(place.within("parameters"), values.get("parameters"), kind, node),
         cooldown_s=values.get("cooldown", 600.0),
         approval=values.get("approval", default_approval),
         quiet_hours=values.get("quiet_hours", ()),
@@ -165,6 +167,7 @@ def _scope(place: Place, kind: RemedyKind, given: tuple[Scope, yaml.Node] | None
     return given[0]
 
 
+_LIMIT = count(FEWEST_IOPS, MOST_IOPS)
 _PARAMETERS: Mapping[RemedyKind, Mapping[str, tuple[str, Reader]]] = {  # key â†’ its name in the model, reader
     RemedyKind.EXPAND_POOL: {
         "disks": ("disks", count(2, 1000)),  # one alone has no room for a second copy
@@ -175,17 +178,42 @@ _PARAMETERS: Mapping[RemedyKind, Mapping[str, tuple[str, Reader]]] = {  # key â†
     RemedyKind.REPLACE_DEVICE: {"disk_size": ("disk_size_bytes", size), "provider": ("provider", text)},
     RemedyKind.ADD_NODE: {"disks": ("disks", count(1, 24)), "disk_size": ("disk_size_bytes", size)},
     RemedyKind.GROW_VOLUME: {"by": ("by_share", share(0.01, 10)), "at_most": ("at_most_bytes", size)},
+    RemedyKind.CHANGE_LIMIT: {
+        "by": ("by_share", signed_share(0.01, 0.9, 10)),
+        "to": ("to_iops", _LIMIT),
+        "at_least": ("at_least_iops", _LIMIT),
+        "at_most": ("at_most_iops", _LIMIT),
+    },
 }
 
 
-def _parameters(place: Place, node: yaml.Node | None, kind: RemedyKind) -> Mapping[str, str | float]:
+def _parameters(
+    place: Place, node: yaml.Node | None, kind: RemedyKind, rule: yaml.Node
+) -> Mapping[str, str | float]:
     if node is None:
+        if kind is RemedyKind.CHANGE_LIMIT:
+            raise place.wrong(rule, f"{kind} needs one of them: by or to")
         return MappingProxyType({})
     known = _PARAMETERS.get(kind)
     if known is None:
         raise place.wrong(node, f"{kind} has no parameters")
     found = mapping(place, node, {key: read for key, (_, read) in known.items()})
+    if kind is RemedyKind.CHANGE_LIMIT and (problem := _limit_problem(found)) is not None:
+        raise place.wrong(node, problem)
     return MappingProxyType({known[key][0]: value for key, value in found.items()})
+
+
+def _limit_problem(found: Mapping[str, float]) -> str | None:
+    """What makes no sense in the parameters of a limit's change."""
+    if ("by" in found) == ("to" in found):
+        return "one of by and to is needed" if "by" not in found else "either by or to, not both"
+    bounds = [key for key in ("at_least", "at_most") if key in found]
+    if "to" in found:
+        return f"{bounds[0]} bounds what by makes, and to says it already" if bounds else None
+    wrong = "at_least" if found["by"] > 0 else "at_most"
+    if wrong in found:
+        return f"{wrong} bounds nothing where by {'raises' if found['by'] > 0 else 'lowers'} the limit"
+    return None
 
 
 def _quiet_hours(place: Place, node: yaml.Node) -> tuple[QuietHours, ...]:

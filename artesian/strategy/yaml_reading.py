@@ -160,6 +160,25 @@ def share(least: float, most: float) -> Reader:
     return read
 
 
+def signed_share(least: float, most_less: float, most: float) -> Reader:
+    """A share by which something changes, written as `50%` or `-30%`: up to `most` more or `most_less` less,
+    and by `least` at least."""
+
+    def read(place: Place, node: yaml.Node) -> float:
+        written = text(place, node)
+        plain = written.removesuffix("%").strip()
+        number = plain.removeprefix("+") if plain.startswith("+") else plain.removeprefix("-")
+        found = float(number) if _NUMBER.fullmatch(number) else math.nan
+        found = found / 100 if written.endswith("%") else found
+        found = -found if plain.startswith("-") else found
+        if not (least <= found <= most or -most_less <= found <= -least):
+            bounds = f"{100 * least:g}% to {100 * most:g}%, or -{100 * least:g}% to -{100 * most_less:g}%"
+            raise place.wrong(node, f"a share from {bounds} is expected here")
+        return found
+
+    return read
+
+
 def percentage(most: int) -> Reader:
     """A whole percentage up to `most`; the sign may be left out."""
 

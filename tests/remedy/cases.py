@@ -26,8 +26,12 @@ MANAGER = Rule(
 REMOVE = Rule("remove", Scope.NODE, "gone", RemedyKind.REMOVE_NODE, approval=Approval.AUTOMATIC)
 MOVE = Rule("move", Scope.NODE, "silent", RemedyKind.MOVE_VOLUMES, approval=Approval.AUTOMATIC)
 GROW = Rule("grow", Scope.VOLUME, "attached", RemedyKind.GROW_VOLUME, approval=Approval.AUTOMATIC)
+LIMIT = Rule(
+    "limit", Scope.VOLUME, "limited_share > 90%", RemedyKind.CHANGE_LIMIT, approval=Approval.AUTOMATIC,
+    parameters={"by_share": 0.5, "at_most_iops": 1000},
+)  # fmt: skip
 TELL = Rule("tell", Scope.POOL, "used_share > 50%", RemedyKind.NOTIFY, approval=Approval.AUTOMATIC)
-RULES = (EXPAND, REPLACE, MANAGER, REMOVE, MOVE, GROW, TELL)
+RULES = (EXPAND, REPLACE, MANAGER, REMOVE, MOVE, GROW, LIMIT, TELL)
 POOL_NAME = "default/default"
 
 
