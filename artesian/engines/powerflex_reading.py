@@ -103,7 +103,7 @@ def _latency_s(microseconds: object) -> float | None:
     return microseconds / 1e6 if isinstance(microseconds, int | float) and microseconds > 0 else None
 
 
-def _rates(figures: Json, names: list[str]) -> tuple[float | None, float | None]:
+def rates(figures: Json, names: list[str]) -> tuple[float | None, float | None]:
     """Requests and bytes a second, by rates that the engine has taken over some seconds; three digits are
     enough to decide by, and things that are alike are judged but once. None: there is no rate yet."""
     requests = kilobytes = 0.0
@@ -242,7 +242,7 @@ class Reading:
                 degraded_bytes=max(size[_SINGLE] + size[_HEALING], size[_LOST]),
                 failed_bytes=size[_FAILED],
                 moving_bytes=size[_MOVING] + size[_TO_MOVE],
-                iops=_rates(figures[one["id"]], _RATES)[0],
+                iops=rates(figures[one["id"]], _RATES)[0],
             )
 
     def _servers(self, domains: dict[str, str]) -> Iterator[SeenServer]:
@@ -282,7 +282,7 @@ class Reading:
                 media_failing=True if one.get("mediaFailing") is True else None,
                 used_bytes=_bytes(figures.get(_USED)),
                 room_bytes=_bytes(figures.get(_ROOM)),
-                iops=_rates(figures, _DEVICE_RATES)[0],
+                iops=rates(figures, _DEVICE_RATES)[0],
             )
 
     def _figures(self, kind: str, names: list[str]) -> dict[str, Json]:
@@ -311,7 +311,7 @@ class Reading:
             mappings = [(guids.get(item["sdcId"]), item) for item in mappings_of(one)]
             mapped = [(guid, is_writer(item)) for guid, item in mappings]
             limits = [(guid, limits_of(item)) for guid, item in mappings if guid]
-            iops, bandwidth = _rates(known.get(one["id"], {}), _RATES)
+            iops, bandwidth = rates(known.get(one["id"], {}), _RATES)
             yield SeenVolume(
                 id=one["id"],
                 name=name_of(one),

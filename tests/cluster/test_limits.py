@@ -43,7 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         made.destroy()
 
 
-def rate(cluster: Cluster, node: str, name: str, seconds: float = 2.0) -> float:
+def rate(cluster: Cluster, node: str, name: str, seconds: float = 1.0) -> float:
     """Requests a second that a volume does on a node, asked as fast as it takes them."""
     (socket,) = (cluster.folder / "nodes" / node).rglob("nbd.sock")
     return nbd_rate(Path(socket), name, seconds)
@@ -70,8 +70,8 @@ def test_a_limit_holds_is_changed_travels_and_is_taken_away(cluster: Cluster) ->
 
 def test_limits_that_make_no_sense_are_refused(cluster: Cluster) -> None:
     cluster.run("volume", "create", "odd", "1GiB")
-    assert "from 11 to" in cluster.error(ExitCode.USAGE, "volume", "limit", "odd", "--iops", "5")
-    refused = cluster.error(ExitCode.USAGE, "volume", "limit", "odd", "--bandwidth", "1000")
+    assert "from 11 to" in cluster.error(ExitCode.REFUSED, "volume", "limit", "odd", "--iops", "5")
+    refused = cluster.error(ExitCode.REFUSED, "volume", "limit", "odd", "--bandwidth", "1000")
     assert "multiple of 1 MiB a second; the next one is 1MiB" in refused
     cluster.run("volume", "limit", "odd", code=ExitCode.USAGE)
     cluster.run("volume", "limit", "odd", "--none", "--iops", "50", code=ExitCode.USAGE)

@@ -34,6 +34,7 @@ from artesian.scheduler.volume_requests import (
     delete_volume,
     detach_volume,
     grow_volume,
+    limit_volume,
     rename_volume,
 )
 from artesian.store.codec import changed_documents
@@ -109,6 +110,11 @@ def bare_decision() -> Decision:
         (lambda s: grow_volume(s, SEEN, "data", 4 * GIB), NotPossible, "volumes do not shrink"),
         (lambda s: grow_volume(s, SEEN, "data", 9 * GIB - 1), NotPossible, "the next one is 9GiB"),
         (lambda s: grow_volume(s, SEEN, "going", 9 * GIB), NotThere, "there is no volume going"),
+        (lambda s: limit_volume(s, "nothing", 50, None), NotThere, "there is no volume nothing"),
+        (lambda s: limit_volume(s, "data", 10, None), NotPossible, "from 11 to 1000000000 requests a second"),
+        (lambda s: limit_volume(s, "data", -1, None), NotPossible, "or 0 for none"),
+        (lambda s: limit_volume(s, "data", None, (1 << 20) + 1), NotPossible, "the next one is 2MiB"),
+        (lambda s: limit_volume(s, "data", None, -1), NotPossible, "multiple of 1 MiB a second"),
         (lambda s: rename_volume(s, SEEN, "nothing", "x"), NotThere, "there is no volume nothing"),
         (lambda s: rename_volume(s, SEEN, "new", "x"), Conflict, "still being made"),
         (lambda s: rename_volume(s, SEEN, "data", "idle"), Conflict, "there is a volume idle"),
@@ -273,6 +279,14 @@ def test_every_stay_on_a_node_has_a_generation_of_its_own() -> None:
         generations.append(state.volumes["data"].generation)
     assert generations == [1, 2, 3, 4]
     assert create(node="n1")(STATE).volumes["fresh"].generation == 1
+
+
+def test_a_limit_of_which_nothing_is_said_stays() -> None:
+    state = limit_volume(STATE, "data", 500, 1 << 20)
+    assert limit_volume(state, "data", 600, None).volumes["data"].limit_bandwidth_bytes_per_s == 1 << 20
+    none = limit_volume(state, "data", 0, None).volumes["data"]
+    assert (none.limit_iops, none.limit_bandwidth_bytes_per_s) == (0, 1 << 20)
+    assert limit_volume(limit_volume(state, "data", 0, 0), "data", None, None) == STATE
 
 
 def test_what_stays_on_its_node_keeps_its_generation() -> None:
