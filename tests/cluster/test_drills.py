@@ -137,7 +137,9 @@ def test_a_disk_that_fails_is_replaced_if_nobody_has_to_agree(cluster: Cluster) 
     cluster.run("apply", "--spec", spec(cluster, "automatic"), "--yes")
     report = drill(cluster, "fail-disk")
     assert [one["state"] for one in report["remedies"]] == ["helped"]
-    assert cluster.disks()[(report["node"], "sdb")]["pool"] is None  # it is back, and stays out
+    name = (report["node"], "sdb")
+    cluster.wait("it is back", lambda: name in cluster.disks(), 10.0)  # its agent looks every two seconds
+    assert cluster.disks()[name]["pool"] is None  # and stays out
 
 
 def test_a_node_that_is_cut_off_is_missed_and_comes_back(cluster: Cluster) -> None:
