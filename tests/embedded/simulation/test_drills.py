@@ -12,7 +12,7 @@ import structlog
 
 from tests.embedded.simulation import drill
 
-SEEDS = int(os.environ.get("DRILL_SEEDS", "80"))
+SEEDS = int(os.environ.get("DRILL_SEEDS", "40"))
 BATCH = 10
 
 
