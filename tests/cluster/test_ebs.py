@@ -40,7 +40,7 @@ providers:
     tags: {{team: storage}}
 budget: {{disks_total: 8, cost_total: 2}}
 rules:
-  - {{name: expand, scope: pool, when: used_share > 30%, remedy: expand-pool, approval: automatic,
+  - {{name: expand, scope: pool, when: used_share > 40%, remedy: expand-pool, approval: automatic,
      cooldown: 5s, parameters: {{disks: 2}}}}
 """
 
@@ -169,7 +169,7 @@ def test_the_budget_is_the_end_of_it(amazon: Amazon, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     text = SPEC.format(region=REGION, url=amazon.ec2.url)
     spec.write_text(
-        text.replace("used_share > 30%", "used_share > 1%").replace("disks_total: 8", "disks_total: 4")
+        text.replace("used_share > 40%", "used_share > 1%").replace("disks_total: 8", "disks_total: 4")
     )
     before = len(amazon.volumes())
     amazon.cluster.run("apply", "--spec", spec, "--yes")

@@ -43,7 +43,7 @@ def test_it_is_used_again_once_somebody_says_so(cluster: Cluster) -> None:
         shown = [one for (node, _), one in cluster.disks().items() if node == "node-2"]
         return shown[0]["device"] if shown else None
 
-    cluster.wait("its device has failed", lambda: cluster.get("/pools")[0]["degraded_bytes"] > 0, 60.0)
+    cluster.wait("its device has failed", lambda: "has failed" in cluster.get("/status")["verdict"], 60.0)
     write_durably(path / "meanwhile", "2")
     away.rename(disk)
     cluster.wait("it is seen", lambda: state() == "failed", 60.0)
