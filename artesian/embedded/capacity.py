@@ -19,6 +19,7 @@ __all__ = [
     "answering_devices",
     "available_bytes",
     "connected_servers",
+    "device_problems",
     "device_room",
     "device_slots",
     "device_statistics",
@@ -46,6 +47,18 @@ def connected_servers(live: Live) -> list[str]:
 def answering_devices(state: State, live: Live) -> list[str]:
     """The devices that can be read and written now."""
     return sorted(id for id in state.devices if answers(state, live, id))
+
+
+def device_problems(state: State, live: Live) -> dict[str, str]:
+    """Why devices cannot be read and written now, whatever the managers have held against them before."""
+    problems = {}
+    for device in state.devices.values():
+        server, report = live.servers.get(device.server_id), live.devices.get(device.id)
+        if server is None or not server.connected or report is None:
+            problems[device.id] = "its server does not answer"
+        elif report.state != "ready":
+            problems[device.id] = report.error or f"it is {report.state}"
+    return problems
 
 
 def pool_statistics(state: State, live: Live, pool_id: str) -> dict[str, Any]:

@@ -193,9 +193,8 @@ class _Table:
         self._drop_excess()
         self._pairs = [[0] * size for _ in range(size)]
         self._slices: list[dict[int, None]] = [{} for _ in range(size)]
-        for index in _far_apart(
-            len(self._holders)
-        ):  # of those that are as good as each other, the first moves
+        # Of slices that are as good as each other, the first one moves.
+        for index in _far_apart(len(self._holders)):
             members = self._holders[index]
             for device in members:
                 self._slices[device][index] = None

@@ -18,8 +18,8 @@ _TIMEOUT_S, _CONNECT_TIMEOUT_S = 10.0, 5.0
 _FIRST_SERVER_ERROR = 500
 # PowerFlex reports refusals of its managers with status 500 and a number of their own; these are none.
 _UNKNOWN_ERRORS = (0, 1)
-# A server does not answer, or something is still being removed: it ends by itself.
-_PASSING_ERRORS = (69, 103, 135, 145)
+# A server does not answer, something is still being removed, or a disk is not back yet: it ends by itself.
+_PASSING_ERRORS = (69, 103, 135, 145, 415)
 
 
 class GatewaySession:

@@ -143,7 +143,7 @@ class Cluster:
         self.disks[device_id].damaged = True
 
     def mend_device(self, device_id: str) -> None:
-        apply(self.state, "clear_device_error", {"device_id": device_id})
+        apply(self.state, "clear_device_error", {"device_id": device_id, "device_problems": {}})
 
     def remove_device(self, device_id: str) -> None:
         arguments = {"device_id": device_id, "device_slots": dict(self.slots_used())}

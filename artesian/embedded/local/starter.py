@@ -10,6 +10,7 @@ started process, {"name", "process_id"}.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -75,8 +76,15 @@ def main() -> int:
         process_id = os.fork()
         if process_id == 0:
             _become(process, role, run)
+        _record(process, process_id)
         print(json.dumps({"name": process["name"], "process_id": process_id}), flush=True)
     return 0
+
+
+def _record(process: dict[str, Any], process_id: int) -> None:
+    """The child does so too, in case we are killed first; but who has asked looks once we have ended."""
+    with contextlib.suppress(ProcessLookupError):  # it has ended already, and its log says why
+        write_pid_file(Path(process["pid_file"]), ProcessIdentity.of(process_id))
 
 
 def _main_of(role: Role) -> Callable[[list[str]], int]:

@@ -15,6 +15,7 @@ from artesian.embedded.capacity import (
     answering_devices,
     available_bytes,
     connected_servers,
+    device_problems,
     device_slots,
 )
 from artesian.embedded.control import Connection
@@ -164,6 +165,7 @@ class Requests:
             "random": _random,
             "now": lambda: int(time.time()),
             "device_slots": lambda: device_slots(self._leader.live()),
+            "device_problems": lambda: device_problems(self._leader.state, self._leader.live()),
             "connected_servers": lambda: connected_servers(self._leader.live()),
             "answering_devices": lambda: answering_devices(self._leader.state, self._leader.live()),
             "available_bytes": lambda: self._available_bytes(args),

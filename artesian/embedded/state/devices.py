@@ -11,6 +11,7 @@ from artesian.embedded.state.refusals import (
     DEVICE_NOT_FOUND,
     DEVICE_PATH_IN_USE,
     DEVICE_REMOVING,
+    DEVICE_STILL_FAILS,
     POOL_NOT_FOUND,
     SERVER_REMOVING,
     WRONG_DOMAIN,
@@ -83,9 +84,15 @@ def set_device_capacity_limit(state: State, *, device_id: str, capacity_limit_by
     return {}
 
 
-def clear_device_error(state: State, *, device_id: str) -> dict[str, Any]:
-    """The disk is said to be well again: its copies are compared and completed."""
-    _device(state, device_id).error = None
+def clear_device_error(state: State, *, device_id: str, device_problems: dict[str, str]) -> dict[str, Any]:
+    """The disk is said to be well again: its copies are compared and completed.
+
+    `device_problems`: why devices cannot be used now; one whose server says so would fail again at once.
+    """
+    device = _device(state, device_id)
+    if device.error is not None and device_id in device_problems:
+        refuse(DEVICE_STILL_FAILS, f"The device still fails: {device_problems[device_id]}")
+    device.error = None
     return {}
 
 

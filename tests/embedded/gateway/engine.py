@@ -94,6 +94,7 @@ class MemoryEngine:
             "random": f"{(self.state.version * 2654435761 + 12345) & 0xFFFFFFFF:08x}",
             "now": 1_700_000_000,
             "device_slots": capacity.device_slots(self.live),
+            "device_problems": capacity.device_problems(self.state, self.live),
             "connected_servers": capacity.connected_servers(self.live),
             "answering_devices": capacity.answering_devices(self.state, self.live),
             "available_bytes": self._available(name, args),

@@ -15,6 +15,7 @@ from artesian.embedded.errors import CommandRefused
 from artesian.embedded.state.codec import state_from_json, state_to_json
 from artesian.embedded.state.commands import apply
 from artesian.embedded.state.model import CopyState, State
+from artesian.embedded.state.refusals import DEVICE_STILL_FAILS
 from artesian.embedded.state.slices import fault_unit
 
 GIB = 1 << 30
@@ -312,3 +313,19 @@ def test_no_order_of_commands_gives_up_the_last_copy_or_puts_two_in_one_unit(com
                 assert one.version == engine.state.version
     document = json.loads(json.dumps(state_to_json(engine.state)))
     assert state_from_json(document) == engine.state
+
+
+def test_a_device_that_still_fails_is_not_said_to_be_well() -> None:
+    engine = Engine()
+    device_id = engine.devices[0]
+    engine.do("device_failed", device_id=device_id, error="it is gone")
+    text = engine.refused(
+        DEVICE_STILL_FAILS,
+        "clear_device_error",
+        device_id=device_id,
+        device_problems={device_id: "no such file"},
+    )
+    assert text == "The device still fails: no such file"
+    assert engine.state.devices[device_id].error == "it is gone"
+    engine.do("clear_device_error", device_id=device_id, device_problems={engine.devices[1]: "it is away"})
+    assert engine.state.devices[device_id].error is None
