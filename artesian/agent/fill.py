@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from artesian.agent.background import Begin, in_daemon_thread
 from artesian.attach import mounts
 
 EVERY_S = 15.0
 _WORTH_TELLING = 200  # a change by this part of the whole: reports are not to change all the time
 
 Measure = Callable[[Path], "Fill | None"]
-Begin = Callable[[Callable[[], None]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,6 @@ def fill_of(path: Path) -> Fill | None:
     return Fill(used, total) if total > 0 else None
 
 
-def _in_thread(work: Callable[[], None]) -> None:
-    # A daemon, so that a mount that hangs does not keep the agent from ending.
-    threading.Thread(target=work, name="fill", daemon=True).start()
-
-
 @dataclass(slots=True)
 class _Watched:
     asked_s: float = float("-inf")
@@ -61,12 +55,12 @@ class Fills:
         self,
         measure: Measure = fill_of,
         clock: Callable[[], float] = time.monotonic,
-        begin: Begin = _in_thread,
+        begin: Begin | None = None,
     ) -> None:
-        """`begin` has the measuring done, usually by a thread of its own."""
+        """`begin` has the measuring done, by a thread of its own if nobody else is named."""
         self._measure = measure
         self._clock = clock
-        self._begin = begin
+        self._begin = begin or in_daemon_thread("fill")
         self._watched: dict[str, _Watched] = {}
 
     def of(self, volume_id: str, path: Path) -> Fill | None:

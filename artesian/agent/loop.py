@@ -159,17 +159,13 @@ class Agent:
             if assignment.stop:
                 changed = [] if self._volumes.seen() else self._engine.stop()
             else:
-                changed = self._ensure_engine(assignment)
+                # What a drill has killed stays down as long as the drill says.
+                changed = self._engine.ensure(assignment, self._faults.held_down)
         except (EngineError, OSError) as error:
             return " ".join(str(error).split())
         if changed:
             log.info("processes changed", names=changed)
         return ""
-
-    def _ensure_engine(self, assignment: Assignment) -> list[str]:
-        """What a drill has killed stays down as long as the drill says."""
-        held_down = self._faults.held_down
-        return self._engine.ensure(assignment, held_down) if held_down else self._engine.ensure(assignment)
 
     # --- reporting
 

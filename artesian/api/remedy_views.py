@@ -14,7 +14,7 @@ from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState
 from artesian.remedy.deeds import DEEDS
 from artesian.remedy.holding import objection
-from artesian.remedy.machines import cannot_add, described, wanted_machine
+from artesian.remedy.machines import described, wanted_machine
 from artesian.remedy.proposing import what_becomes_of
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
@@ -57,8 +57,7 @@ def dry_run_view(scheduler: Scheduler, verdict: Verdict, remedy: Remedy) -> Docu
         "id": remedy.id,
         "kind": str(remedy.kind),
         "thing": remedy.thing,
-        "held": objection(remedy, facts)
-        or (cannot_add(remedy, facts) if adds else DEEDS[remedy.kind].cannot(remedy, facts)),
+        "held": objection(remedy, facts) or DEEDS[remedy.kind].cannot(remedy, facts),
         "disks": [asdict(part) | {"state": str(part.state)} for part in choice.parts],
         "cost_per_month": sum(part.cost_per_month for part in choice.parts),
         "detail": described(wanted_machine(remedy, facts)) if adds else choice.detail,

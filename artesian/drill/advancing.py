@@ -42,7 +42,7 @@ class Outcome:
 
 def begin(state: FrameworkState, drill: Drill) -> FrameworkState:
     """The state with a new drill and its volume. Raises Conflict if there is one already."""
-    other = next((one for one in state.drills.values() if one.state.is_open), None)
+    other = state.open_drill
     if other is not None:
         raise Conflict(f"drill {other.id} ({other.kind}) is {other.state}")
     assert drill.pool is not None
@@ -107,12 +107,14 @@ def _pruned(state: FrameworkState) -> FrameworkState:
 
 def _moved(drill: Drill, facts: DrillFacts, to: DrillState, because: str, **values: object) -> Outcome:
     after = replace(drill, state=to, changed_s=facts.now_s, **values)  # type: ignore[arg-type]
-    state = facts.state
-    for node in {after.node, after.writer_node} - {None, ""}:
-        assert node is not None
-        state = state.with_node(node, revision=state.node(node).revision + 1)
+    state = facts.state.with_new_assignment(*_nodes_of(after))
     event = Event("drill", drill.id, f"{drill.kind} of {drill.thing} is {to}: {because}")
     return Outcome(with_drill(state, after), (event,))
+
+
+def _nodes_of(drill: Drill) -> list[str]:
+    """The node that is hit, if it is one, and the one that writes."""
+    return sorted({drill.node or "", drill.writer_node} - {""})
 
 
 def _stays(drill: Drill, facts: DrillFacts) -> Outcome:
@@ -130,11 +132,9 @@ def _end(drill: Drill, facts: DrillFacts, ending: DrillState, verdict: str) -> O
 def _undoing(
     state: FrameworkState, drill: Drill, ending: DrillState, verdict: str, now_s: float
 ) -> FrameworkState:
-    """Nothing is assigned any more, and the volume is to be nowhere. The nodes' assignments are new ones:
-    what they say of older ones is no answer."""
+    """Nothing is assigned any more, and the volume is to be nowhere."""
     after = replace(drill, state=DrillState.UNDOING, changed_s=now_s, ending=ending, verdict=verdict)
-    for node in sorted({after.node or "", after.writer_node} - {""}):
-        state = state.with_node(node, revision=state.node(node).revision + 1)
+    state = state.with_new_assignment(*_nodes_of(after))
     wish = state.volumes.get(drill.volume)
     if wish is not None and wish.node is not None:
         state = state.with_volume(replace(wish, node=None, mount_path=None))

@@ -59,7 +59,7 @@ class DrillFacts:
     @property
     def open(self) -> Drill | None:
         """The drill that is under way; there is never a second one."""
-        return next((one for _, one in sorted(self.state.drills.items()) if one.state.is_open), None)
+        return self.state.open_drill
 
     def told_by(self, node: str | None) -> Told | None:
         """What a node says now; None if nothing new is heard of it."""
@@ -70,16 +70,11 @@ class DrillFacts:
 
     def usable_nodes(self) -> tuple[Node, ...]:
         """Nodes that are in use and report, by name."""
-        found = []
-        for node in sorted(self.seen.nodes, key=lambda one: one.name):
-            record = self.state.node(node.name)
-            if (
-                node.state is NodeState.ALIVE
-                and record.joined
-                and not (record.leaving or record.in_maintenance)
-            ):
-                found.append(node)
-        return tuple(found)
+        return tuple(
+            node
+            for node in sorted(self.seen.nodes, key=lambda one: one.name)
+            if node.state is NodeState.ALIVE and self.state.node(node.name).is_usable
+        )
 
     def volumes_on(self, node: str) -> list[str]:
         """Volumes of users that may be written to on a node."""

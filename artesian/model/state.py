@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from posixpath import normpath
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -63,6 +64,11 @@ class NodeRecord:
     revision: int = 0  # grows whenever a volume is to come or to go: no two assignments look the same
     without_manager: bool = False  # the one that it has is to be replaced by one elsewhere
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is in use, and to stay so."""
+        return self.joined and not (self.leaving or self.in_maintenance)
+
 
 _NOTHING_DECIDED = NodeRecord()
 
@@ -117,6 +123,33 @@ class FrameworkState:
         wanted = {EVERYTHING, *scopes}
         return next((one.sentence for one in self.pauses_in_force() if one.scope in wanted), None)
 
+    @property
+    def open_drill(self) -> Drill | None:
+        """The drill that is under way; there is never a second one."""
+        return next((one for _, one in sorted(self.drills.items()) if one.state.is_open), None)
+
+    def volume_mounted_at(self, node: str | None, path: str | None, but: str = "") -> VolumeWish | None:
+        """The volume that is to be mounted at this path of a node; `but`: another one than this."""
+        if node is None or path is None:
+            return None
+        for name, one in sorted(self.volumes.items()):
+            there = one.node == node and not one.deleted and name != but
+            if there and one.mount_path and normpath(one.mount_path) == normpath(path):
+                return one
+        return None
+
+    def with_remedy(self, remedy: Remedy) -> FrameworkState:
+        """The state with this remedy as it is now."""
+        return replace(self, remedies=with_item(self.remedies, remedy.id, remedy))
+
+    def with_new_assignment(self, *nodes: str) -> FrameworkState:
+        """The state in which these nodes are assigned what they never were: what they say of older
+        assignments, which may read the same, is no answer to this one."""
+        state = self
+        for name in nodes:
+            state = state.with_node(name, revision=state.node(name).revision + 1)
+        return state
+
     def with_node(self, name: str, **values: object) -> FrameworkState:
         """The state with other values of a node's record."""
         record = replace(self.node(name), **values)  # type: ignore[arg-type]
@@ -125,8 +158,7 @@ class FrameworkState:
     def with_volume(self, wish: VolumeWish) -> FrameworkState:
         """The state with this wish.
 
-        A node that a volume comes to, or goes from, gets an assignment that it has never had: what it says
-        of an older one, which may read the same, is no answer to this one. The volume gets a new generation,
+        A node that a volume comes to, or goes from, gets a new assignment. The volume gets a new generation,
         so that nothing is taken for its attachment that a node has kept from before.
         """
         before = self.volumes.get(wish.name)
@@ -134,9 +166,7 @@ class FrameworkState:
         if changed:
             wish = replace(wish, generation=(before.generation if before is not None else 0) + 1)
         state = replace(self, volumes=with_item(self.volumes, wish.name, wish))
-        for name in sorted(one for one in changed if one is not None):
-            state = state.with_node(name, revision=state.node(name).revision + 1)
-        return state
+        return state.with_new_assignment(*sorted(one for one in changed if one is not None))
 
 
 def with_item(items: Mapping[str, Value], key: str, value: Value) -> Mapping[str, Value]:

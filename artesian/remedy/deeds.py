@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from posixpath import normpath
 from types import MappingProxyType
 
 from artesian.model.disk import Tombstone
-from artesian.model.node import NodeState
 from artesian.model.remedy import PartState, Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.sizes import format_size
@@ -19,6 +17,7 @@ from artesian.remedy.capacity import capacities
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.limiting import begin_changing, cannot_change, changing_missing
 from artesian.remedy.machines import cannot_add, machine_missing
+from artesian.strategy.managers import too_few_nodes_without
 
 _GIB = 1 << 30
 
@@ -147,23 +146,8 @@ def _cannot_remove_node(remedy: Remedy, facts: RemedyFacts) -> str | None:
     )
     if users:
         return f"volume {users[0]} is on node {remedy.thing}: it has to be taken over first"
-    return _managers_without(remedy.thing, facts)
-
-
-def _managers_without(name: str, facts: RemedyFacts) -> str | None:
-    """Each manager needs a node of its own among those that stay."""
-    managers = len(facts.state.engine.managers) if facts.state.engine is not None else 0
-    staying = [
-        node.name
-        for node in facts.seen.nodes
-        if node.name != name
-        and node.state is not NodeState.GONE
-        and facts.state.node(node.name).joined
-        and not facts.state.node(node.name).leaving
-    ]
-    if len(staying) < managers:
-        return f"without it there would be {len(staying)} nodes, and {managers} managers need as many"
-    return None
+    too_few = too_few_nodes_without(remedy.thing, facts.state, facts.seen)
+    return f"without it {too_few}" if too_few is not None else None
 
 
 def _begin_removing_node(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
@@ -262,21 +246,13 @@ def _begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
     homes, state = _homes(remedy, facts), facts.state
     for wish in _users(remedy, facts):
         at = Counter(one.node for one in state.volumes.values())
-        free = [name for name in homes if not _is_mounted_at(wish.mount_path, name, state)]
+        free = [name for name in homes if state.volume_mounted_at(name, wish.mount_path) is None]
         if free:
             home = min(free, key=lambda name: (at[name], name))
             # Where it was once taken from by force, it is at home again: force is not for the next time.
             forced_from = wish.forced_from if wish.forced_from != home else None
             state = state.with_volume(replace(wish, node=home, forced_from=forced_from))
     return state
-
-
-def _is_mounted_at(path: str | None, node: str, state: FrameworkState) -> bool:
-    """Whether a node has another volume at this place."""
-    return path is not None and any(
-        one.node == node and not one.deleted and one.mount_path and normpath(one.mount_path) == normpath(path)
-        for one in state.volumes.values()
-    )
 
 
 def _moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:

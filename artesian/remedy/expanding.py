@@ -27,9 +27,9 @@ class Place:
     size_bytes: int
 
 
-def typical_disk_bytes(engine: EngineSeen, pool: PoolName) -> int:
-    """The median size of a pool's devices; 0 if it has none."""
-    sizes = sorted(device.size_bytes for device in engine.devices if device.pool == pool)
+def typical_disk_bytes(engine: EngineSeen, pool: PoolName | None) -> int:
+    """The median size of a pool's devices, or of all; 0 if there are none."""
+    sizes = sorted(device.size_bytes for device in engine.devices if pool in (None, device.pool))
     return sizes[len(sizes) // 2] if sizes else 0
 
 

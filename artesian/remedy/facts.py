@@ -38,17 +38,13 @@ class RemedyFacts:
 
     def usable_nodes(self) -> tuple[Node, ...]:
         """Nodes on which something new may be put, by name."""
-        found = []
-        for node in sorted(self.seen.nodes, key=lambda one: one.name):
-            record = self.state.node(node.name)
-            if (
-                node.state is NodeState.ALIVE
-                and record.joined
-                and not (record.leaving or record.in_maintenance)
-                and node.name not in self.seen.unheard
-            ):
-                found.append(node)
-        return tuple(found)
+        return tuple(
+            node
+            for node in sorted(self.seen.nodes, key=lambda one: one.name)
+            if node.state is NodeState.ALIVE
+            and self.state.node(node.name).is_usable
+            and node.name not in self.seen.unheard
+        )
 
 
 def claim_of_device(state: FrameworkState, device: str) -> Claim | None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from artesian.model.event import Event
 from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
-from artesian.model.state import FrameworkState, with_item
+from artesian.model.state import FrameworkState
 from artesian.remedy.deeds import DEEDS
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import objection, too_often
@@ -49,7 +49,7 @@ def advance(facts: RemedyFacts) -> Outcome:
     """New remedies, and one step of each open one; the same facts give the same outcome."""
     state, events = facts.state, []
     for remedy in propose(facts):
-        state = with_remedy(state, remedy)
+        state = state.with_remedy(remedy)
         if remedy.approved_by:
             sentence = f"{remedy.approved_by} has agreed to {remedy.kind} of {remedy.thing}: {remedy.because}"
             events.append(Event("remedy", remedy.id, sentence))
@@ -61,11 +61,6 @@ def advance(facts: RemedyFacts) -> Outcome:
             state, told = _step(remedy, replace(facts, state=state))
             events += told
     return Outcome(_pruned(state), tuple(events))
-
-
-def with_remedy(state: FrameworkState, remedy: Remedy) -> FrameworkState:
-    """The state with this remedy as it is now."""
-    return replace(state, remedies=with_item(state.remedies, remedy.id, remedy))
 
 
 def moved(remedy: Remedy, to: RemedyState, now_s: float, detail: str = "") -> Remedy:
@@ -88,7 +83,7 @@ def _step(remedy: Remedy, facts: RemedyFacts) -> tuple[FrameworkState, list[Even
     state = facts.state
     if remedy.changed_s > facts.now_s:  # the clock was wrong then, and nobody waits until it is that late
         remedy = replace(remedy, changed_s=facts.now_s)
-        state = with_remedy(state, remedy)
+        state = state.with_remedy(remedy)
         facts = replace(facts, state=state)
     after = remedy
     match remedy.state:
@@ -104,7 +99,7 @@ def _step(remedy: Remedy, facts: RemedyFacts) -> tuple[FrameworkState, list[Even
     if after == remedy:
         return state, []
     told = [_event(after)] if after.state is not remedy.state else []
-    return with_remedy(state, after), told
+    return state.with_remedy(after), told
 
 
 def _waiting(remedy: Remedy, facts: RemedyFacts) -> Remedy:

@@ -14,7 +14,7 @@ from artesian.model.node import NodeState
 from artesian.model.remedy import Machine, Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.sizes import format_size
-from artesian.model.state import FrameworkState, with_item
+from artesian.model.state import FrameworkState
 from artesian.remedy.expanding import typical_disk_bytes
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import DAY_S
@@ -36,12 +36,7 @@ def _disk_bytes(remedy: Remedy, facts: RemedyFacts) -> int:
     if asked is not None:
         return int(asked)
     engine = facts.seen.engine
-    typical = 0
-    if engine is not None and remedy.pool is not None:
-        typical = typical_disk_bytes(engine, remedy.pool)
-    elif engine is not None and engine.devices:
-        sizes = sorted(device.size_bytes for device in engine.devices)
-        typical = sizes[len(sizes) // 2]
+    typical = typical_disk_bytes(engine, remedy.pool) if engine is not None else 0
     return max(typical, facts.spec.minimum_disk_bytes)
 
 
@@ -120,7 +115,7 @@ def with_machine(state: FrameworkState, remedy_id: str, machine: Machine) -> Fra
     remedy = state.remedies.get(remedy_id)
     if remedy is None:
         return state
-    return replace(state, remedies=with_item(state.remedies, remedy_id, replace(remedy, machine=machine)))
+    return state.with_remedy(replace(remedy, machine=machine))
 
 
 def described(machine: Machine) -> str:

@@ -285,9 +285,7 @@ def _volumes(engine: EngineSeen, state: FrameworkState, seen: Observation) -> It
     filled = _filled_shares(seen)
     ours = {wish.engine_id: wish.name for wish in state.volumes.values() if wish.engine_id is not None}
     named = {volume.id: ours.get(volume.id, volume.name) for volume in engine.volumes}
-    of_drills = {
-        drill.volume for drill in state.drills.values()
-    }  # which go again: nothing is wrong with them
+    of_drills = {drill.volume for drill in state.drills.values()}  # they go again: nothing is wrong with them
     for volume in sorted(engine.volumes, key=lambda one: (named[one.id], one.id)):
         if named[volume.id] in of_drills:
             continue

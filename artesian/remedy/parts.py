@@ -15,7 +15,7 @@ from artesian.model.names import device_name
 from artesian.model.provided import DiskRequest, ProvidedDisk, ProvidedState, Quote
 from artesian.model.remedy import Part, PartState, Remedy
 from artesian.model.rule import RemedyKind
-from artesian.model.state import FrameworkState, with_item
+from artesian.model.state import FrameworkState
 from artesian.model.topology import VerdictKind
 from artesian.remedy.capacity import capacities
 from artesian.remedy.expanding import (
@@ -152,9 +152,7 @@ def _last_reason(remedy: Remedy) -> str:
 def _asking(remedy: Remedy, parts: Sequence[Part], facts: RemedyFacts) -> RemedyFacts:
     """The facts as they are when the remedy asks for these as well."""
     draft = replace(remedy, parts=(*remedy.parts, *parts))
-    return replace(
-        facts, state=replace(facts.state, remedies=with_item(facts.state.remedies, remedy.id, draft))
-    )
+    return replace(facts, state=facts.state.with_remedy(draft))
 
 
 def _places(remedy: Remedy, facts: RemedyFacts, lacking: int) -> list[Place]:

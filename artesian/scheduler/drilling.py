@@ -79,7 +79,7 @@ class Driller:
 
     def look(self, spec: Spec, seen: Observation, decision: Decision, remedies: Look) -> None:
         """One pass. Raises StoreUnusable."""
-        drill = _open(self._memory.state)
+        drill = self._memory.state.open_drill
         if drill is None and not spec.drills:
             return
         self._note_pass(drill)
@@ -94,7 +94,7 @@ class Driller:
     def facts(self, spec: Spec, seen: Observation, decision: Decision, remedies: Look) -> DrillFacts:
         """What drills look at now."""
         state = self._memory.state
-        drill = _open(state)
+        drill = state.open_drill
         told = {
             name: Told(heard.report.faults, heard.report.drill_writer)
             for name, heard in self._reports.all().items()
@@ -156,7 +156,7 @@ class Driller:
         if drill is None or drill.kind is not DrillKind.STALL_PROVIDER or not drill.state.has_fault:
             self._providers.stalls.end_all()
             self._stall = None
-        elif drill.kind is DrillKind.STALL_PROVIDER:
+        else:
             self._stall_provider(spec, drill)
         if (
             drill is not None
@@ -254,14 +254,10 @@ def find_drill(state: FrameworkState, drill_id: str) -> Drill:
 
 def open_drill(state: FrameworkState) -> Drill:
     """The one under way. Raises Conflict."""
-    drill = _open(state)
+    drill = state.open_drill
     if drill is None:
         raise Conflict("no drill is under way")
     return drill
-
-
-def _open(state: FrameworkState) -> Drill | None:
-    return next((one for _, one in sorted(state.drills.items()) if one.state.is_open), None)
 
 
 def _name_of_this_process() -> str:

@@ -16,7 +16,7 @@ from artesian.model.remedy import Machine, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
-from artesian.remedy.lifecycle import moved, with_remedy
+from artesian.remedy.lifecycle import moved
 from artesian.remedy.machines import described, with_machine
 from artesian.remedy.pausing import paused
 from artesian.scheduler.calls import Calls
@@ -107,7 +107,7 @@ class NodeMaking:
         event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {why}")
 
         def change(state: FrameworkState) -> FrameworkState:
-            return with_remedy(state, failed) if remedy.id in state.remedies else state
+            return state.with_remedy(failed) if remedy.id in state.remedies else state
 
         log.info("remedy", id=remedy.id, because=event.because)
         self._memory.change(change, [event])

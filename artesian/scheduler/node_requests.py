@@ -12,37 +12,22 @@ from types import MappingProxyType
 from artesian.model.disk import Tombstone
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.names import device_name, server_name
-from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState, with_item
+from artesian.strategy.managers import too_few_nodes_without
 
 
 def remove_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:
     """Take a node out: its data moves away first."""
     known_node(state, seen, name)
-    _check_managers_fit(state, seen, name)
+    too_few = too_few_nodes_without(name, state, seen)
+    if too_few is not None:
+        raise NotPossible(f"without node {name} {too_few}")
     _check_copies_fit(state, seen, name)
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
     return state.with_node(name, leaving=True, in_maintenance=False)
-
-
-def _check_managers_fit(state: FrameworkState, seen: Observation, name: str) -> None:
-    """Each manager needs a node of its own among those that stay."""
-    managers = len(state.engine.managers) if state.engine is not None else 0
-    staying = [
-        node.name
-        for node in seen.nodes
-        if node.name != name
-        and node.state is not NodeState.GONE
-        and state.node(node.name).joined
-        and not state.node(node.name).leaving
-    ]
-    if len(staying) < managers:
-        raise NotPossible(
-            f"without node {name} there would be {len(staying)} nodes, and {managers} managers need as many"
-        )
 
 
 def _check_copies_fit(state: FrameworkState, seen: Observation, name: str) -> None:

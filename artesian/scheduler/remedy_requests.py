@@ -11,7 +11,7 @@ from dataclasses import replace
 from artesian.model.errors import Conflict, NotThere
 from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.state import FrameworkState
-from artesian.remedy.lifecycle import moved, with_remedy
+from artesian.remedy.lifecycle import moved
 
 
 def find_remedy(state: FrameworkState, remedy_id: str) -> Remedy:
@@ -29,7 +29,7 @@ def approve_remedy(state: FrameworkState, remedy_id: str, who: str) -> Framework
     remedy = find_remedy(state, remedy_id)
     if remedy.state not in (RemedyState.ASKING, RemedyState.HELD):
         raise Conflict(f"remedy {remedy.id} does not wait for anybody: it is {remedy.state}")
-    return with_remedy(state, replace(remedy, approved_by=who or "somebody"))
+    return state.with_remedy(replace(remedy, approved_by=who or "somebody"))
 
 
 def reject_remedy(state: FrameworkState, remedy_id: str, who: str, now_s: float) -> FrameworkState:
@@ -37,4 +37,4 @@ def reject_remedy(state: FrameworkState, remedy_id: str, who: str, now_s: float)
     remedy = find_remedy(state, remedy_id)
     if remedy.state not in (RemedyState.ASKING, RemedyState.HELD):
         raise Conflict(f"remedy {remedy.id} cannot be rejected any more: it is {remedy.state}")
-    return with_remedy(state, moved(remedy, RemedyState.REJECTED, now_s, f"by {who or 'somebody'}"))
+    return state.with_remedy(moved(remedy, RemedyState.REJECTED, now_s, f"by {who or 'somebody'}"))

@@ -24,7 +24,7 @@ from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnrea
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.health import device_health
 from artesian.remedy.holding import half_a_picture
-from artesian.remedy.lifecycle import advance, moved, with_remedy
+from artesian.remedy.lifecycle import advance, moved
 from artesian.remedy.looking import Look, look
 from artesian.remedy.parts import (
     Choice,
@@ -310,7 +310,7 @@ class Remediator:
             remedy = state.remedies.get(remedy_id)
             if remedy is None:
                 return state
-            state = more(with_remedy(state, change(remedy)))
+            state = more(state.with_remedy(change(remedy)))
             if claim is None or claim.identity in state.claims:
                 return state
             return replace(state, claims=with_item(state.claims, claim.identity, claim))

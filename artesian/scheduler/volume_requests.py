@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from posixpath import normpath
 from types import MappingProxyType
 
 from artesian.model.disk import PoolName
@@ -221,9 +220,6 @@ def _attachable(state: FrameworkState, seen: Observation, node: str) -> None:
 
 def _check_mount_path(state: FrameworkState, wish: VolumeWish) -> None:
     """No two volumes at one place."""
-    if wish.node is None or wish.mount_path is None:
-        return
-    for name, other in sorted(state.volumes.items()):
-        there = other.node == wish.node and not other.deleted and name != wish.name
-        if there and other.mount_path and normpath(other.mount_path) == normpath(wish.mount_path):
-            raise Conflict(f"volume {name} is mounted at {other.mount_path} of node {wish.node} already")
+    other = state.volume_mounted_at(wish.node, wish.mount_path, but=wish.name)
+    if other is not None:
+        raise Conflict(f"volume {other.name} is mounted at {other.mount_path} of node {wish.node} already")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from artesian.model.node import Node, NodeState
+from artesian.model.observation import Observation
+from artesian.model.state import FrameworkState
 from artesian.model.topology import ManagerRole, WantedManager
 from artesian.strategy.situation import Situation
 
@@ -35,6 +37,23 @@ def wanted_managers(situation: Situation) -> tuple[list[WantedManager], list[str
         )
     chosen = _choose(situation, eligible, possible)
     return sorted(_with_roles(situation, chosen), key=lambda one: one.node), shortfalls
+
+
+def too_few_nodes_without(name: str, state: FrameworkState, seen: Observation) -> str | None:
+    """What would be so without a node, if its managers' engine needs it: each needs a node of its own among
+    those that stay. None if there are enough."""
+    managers = len(state.engine.managers) if state.engine is not None else 0
+    staying = [
+        node
+        for node in seen.nodes
+        if node.name != name
+        and node.state is not NodeState.GONE
+        and state.node(node.name).joined
+        and not state.node(node.name).leaving
+    ]
+    if len(staying) >= managers:
+        return None
+    return f"there would be {len(staying)} nodes, and {managers} managers need as many"
 
 
 def _may_manage(situation: Situation, node: Node) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def ensured(monkeypatch: pytest.MonkeyPatch) -> list[Assignment]:
     """What the engine was told to be."""
     told: list[Assignment] = []
 
-    def ensure(_node: EmbeddedNode, assignment: Assignment) -> list[str]:
+    def ensure(_node: EmbeddedNode, assignment: Assignment, _held_down: Collection[str] = ()) -> list[str]:
         told.append(assignment)
         return []
 

@@ -88,6 +88,15 @@ class Cluster:
         """By node and name."""
         return {(one["node"], Path(one["path"]).name): one for one in self.get("/disks")}
 
+    def pool(self) -> dict[str, Any]:
+        """The only pool."""
+        found: dict[str, Any] = self.get("/pools")[0]
+        return found
+
+    def remedies(self, kind: str) -> list[dict[str, Any]]:
+        """Those of a kind, open or over."""
+        return [one for one in self.get("/remedies") if one["kind"] == kind]
+
     def node(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = next(one for one in self.get("/nodes") if one["name"] == name)
         return found

@@ -62,21 +62,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         made.destroy()
 
 
-def pool(cluster: Cluster) -> dict[str, Any]:
-    found: dict[str, Any] = cluster.get("/pools")[0]
-    return found
-
-
 def volume(cluster: Cluster) -> dict[str, Any]:
     return next(one for one in cluster.get("/volumes") if one["name"] == "data")
 
 
-def remedies(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
-    return [one for one in cluster.get("/remedies") if one["kind"] == kind]
-
-
 def helped(cluster: Cluster, kind: str) -> bool:
-    found = remedies(cluster, kind)
+    found = cluster.remedies(kind)
     assert not any(one["state"] == "failed" for one in found), found
     return any(one["state"] == "helped" for one in found)
 
@@ -108,9 +99,9 @@ def written(cluster: Cluster) -> str:
 def test_nothing_happens_to_a_node_that_is_paused(cluster: Cluster, written: str) -> None:
     cluster.run("pause", f"node:{LOST}", "--because", "its power supply is looked at")
     cluster.run("local", "off", LOST)
-    cluster.wait("a remedy", lambda: remedies(cluster, "move-volumes"))
-    cluster.wait("a reason", lambda: remedies(cluster, "move-volumes")[0]["detail"])
-    (remedy,) = remedies(cluster, "move-volumes")
+    cluster.wait("a remedy", lambda: cluster.remedies("move-volumes"))
+    cluster.wait("a reason", lambda: cluster.remedies("move-volumes")[0]["detail"])
+    (remedy,) = cluster.remedies("move-volumes")
     assert remedy["state"] == "held"
     assert f"node {LOST} is paused" in remedy["detail"] and "power supply" in remedy["detail"]
     assert volume(cluster)["node"] == LOST
@@ -131,13 +122,13 @@ def test_a_node_that_is_gone_for_good_is_removed_once_its_data_is_rebuilt(
     cluster: Cluster, written: str
 ) -> None:
     cluster.wait("help", lambda: helped(cluster, "remove-node"), 90.0)
-    (remedy,) = remedies(cluster, "remove-node")
+    (remedy,) = cluster.remedies("remove-node")
     assert remedy["thing"] == LOST
     assert {key: remedy["saw"][key] for key in ("cluster_degraded_bytes", "cluster_moving_bytes")} == {
         "cluster_degraded_bytes": 0.0,
         "cluster_moving_bytes": 0.0,
     }
-    whole = pool(cluster)
+    whole = cluster.pool()
     assert whole["is_settled"] and not whole["degraded_bytes"] and whole["devices"] == 3
     assert not [one for (node, _), one in cluster.disks().items() if node == LOST and one["pool"]]
     assert cluster.node(LOST)["roles"] == []
@@ -146,7 +137,7 @@ def test_a_node_that_is_gone_for_good_is_removed_once_its_data_is_rebuilt(
 
 
 def test_a_pool_without_room_gets_another_machine(cluster: Cluster, written: str, tmp_path: Path) -> None:
-    before = pool(cluster)["size_bytes"]
+    before = cluster.pool()["size_bytes"]
     there = set(cluster.nodes())
     spec = tmp_path / "spec.yaml"
     text = SPEC.replace("new_disks: take\nnew_nodes: take", "new_disks: ask\nnew_nodes: ask")
@@ -154,15 +145,15 @@ def test_a_pool_without_room_gets_another_machine(cluster: Cluster, written: str
     cluster.run("pause", "remedy:add-node", "--for", "10s")
     cluster.run("apply", "--spec", spec, "--yes", "--timeout", "20")
     fill(cluster.mounts / "data" / "more", 300 * MIB)
-    cluster.wait("a remedy", lambda: remedies(cluster, "add-node"))
-    cluster.wait("its begin", lambda: remedies(cluster, "add-node")[0]["machine"])  # the pause ends by itself
+    cluster.wait("a remedy", lambda: cluster.remedies("add-node"))
+    cluster.wait("its begin", lambda: cluster.remedies("add-node")[0]["machine"])  # the pause ends by itself
     cluster.kill_scheduler()  # with the machine asked for, or made already: another one is never made
     cluster.run("up", "--timeout", "30")
     cluster.wait("help", lambda: helped(cluster, "add-node"), 90.0)
-    (remedy,) = remedies(cluster, "add-node")
+    (remedy,) = cluster.remedies("add-node")
     (made,) = set(cluster.nodes()) - there
     assert made == f"node-{remedy['id']}" == remedy["machine"]["name"]
     assert {one["pool"] for (node, _), one in cluster.disks().items() if node == made} == {"default/default"}
-    assert pool(cluster)["size_bytes"] >= before + 2 * 1000 * MIB
+    assert cluster.pool()["size_bytes"] >= before + 2 * 1000 * MIB
     assert cluster.get("/pauses") == []
     assert digest_of(cluster.mounts / "data" / "kept") == written

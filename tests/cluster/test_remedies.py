@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -50,15 +49,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         made.destroy()
 
 
-def pool(cluster: Cluster) -> dict[str, Any]:
-    found: dict[str, Any] = cluster.get("/pools")[0]
-    return found
-
-
-def remedies(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
-    return [one for one in cluster.get("/remedies") if one["kind"] == kind]
-
-
 def fill(folder: Path, size_bytes: int) -> None:
     """With data that cannot be left out."""
     with (folder / "filling").open("ab") as file, open("/dev/urandom", "rb") as source:
@@ -74,8 +64,8 @@ def test_nothing_is_wrong_at_first(cluster: Cluster) -> None:
 
 def test_a_pool_that_fills_up_asks_for_disks(cluster: Cluster) -> None:
     fill(cluster.mounts / "data", 550 * MIB)
-    cluster.wait("a remedy", lambda: remedies(cluster, "expand-pool"))
-    (remedy,) = remedies(cluster, "expand-pool")
+    cluster.wait("a remedy", lambda: cluster.remedies("expand-pool"))
+    (remedy,) = cluster.remedies("expand-pool")
     assert remedy["state"] == "asking"
     assert "pool default/default" in remedy["because"]
     dry = cluster.json("remedies", "dry-run", remedy["id"])
@@ -88,11 +78,11 @@ def test_a_pool_that_fills_up_asks_for_disks(cluster: Cluster) -> None:
 
 
 def test_once_somebody_agrees_the_pool_grows_and_that_helps(cluster: Cluster) -> None:
-    before = pool(cluster)["size_bytes"]
-    (remedy,) = remedies(cluster, "expand-pool")
+    before = cluster.pool()["size_bytes"]
+    (remedy,) = cluster.remedies("expand-pool")
     cluster.run("remedies", "approve", remedy["id"])
-    cluster.wait("help", lambda: remedies(cluster, "expand-pool")[0]["state"] == "helped", 60.0)
-    assert pool(cluster)["size_bytes"] > before + 3 * GIB
+    cluster.wait("help", lambda: cluster.remedies("expand-pool")[0]["state"] == "helped", 60.0)
+    assert cluster.pool()["size_bytes"] > before + 3 * GIB
     cluster.wait_healthy()
     said = cluster.run("audit", remedy["id"]).stdout
     assert "has agreed to expand-pool" in said and "has helped" in said
@@ -106,11 +96,11 @@ def test_a_failed_disk_is_replaced_by_itself(cluster: Cluster) -> None:
         disk.truncate(0)
         disk.truncate(size)
     os.kill(cluster.processes("node-1")["sds-node-1.default"], signal.SIGKILL)
-    cluster.wait("a remedy", lambda: remedies(cluster, "replace-device"), 60.0)
-    cluster.wait("help", lambda: remedies(cluster, "replace-device")[0]["state"] == "helped", 90.0)
-    (part,) = remedies(cluster, "replace-device")[0]["parts"]
+    cluster.wait("a remedy", lambda: cluster.remedies("replace-device"), 60.0)
+    cluster.wait("help", lambda: cluster.remedies("replace-device")[0]["state"] == "helped", 90.0)
+    (part,) = cluster.remedies("replace-device")[0]["parts"]
     assert part["node"] == "node-1"
-    cluster.wait("healed", lambda: not pool(cluster)["degraded_bytes"], 60.0)
+    cluster.wait("healed", lambda: not cluster.pool()["degraded_bytes"], 60.0)
 
 
 def test_a_lost_manager_is_replaced_by_itself(cluster: Cluster) -> None:
@@ -119,7 +109,7 @@ def test_a_lost_manager_is_replaced_by_itself(cluster: Cluster) -> None:
         pytest.skip("the volume is mounted there")
     cluster.run("local", "off", place)
     cluster.wait(
-        "help", lambda: any(one["state"] == "helped" for one in remedies(cluster, "replace-manager")), 90.0
+        "help", lambda: any(one["state"] == "helped" for one in cluster.remedies("replace-manager")), 90.0
     )
     managers = cluster.get("/status")["managers"]
     assert len(managers) == 3 and all(one["healthy"] for one in managers)

@@ -13,7 +13,7 @@ from artesian.model.rule import Approval, RemedyKind, Rule, Scope
 from artesian.model.spec import Spec, Taking
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.firing import Firing, FiringMemory
-from artesian.remedy.lifecycle import advance, with_remedy
+from artesian.remedy.lifecycle import advance
 from artesian.remedy.parts import choose, disks_wanted, needs_disks, provided, request_for, settled, with_part
 from tests.planner.situations import GIB, World, nodes
 
@@ -105,7 +105,7 @@ class Clinic:
             self.pass_(seconds)
 
     def _store(self, remedy: Remedy) -> None:
-        self.world.state = with_remedy(self.world.state, remedy)
+        self.world.state = self.world.state.with_remedy(remedy)
 
     def _get_disks(self, remedy: Remedy) -> None:
         if not remedy.disks:

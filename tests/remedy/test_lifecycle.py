@@ -12,7 +12,7 @@ from artesian.model.remedy import PartState, RemedyState
 from artesian.model.rule import Approval, Budget, QuietHours
 from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
-from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance, with_remedy
+from artesian.remedy.lifecycle import CHECKING_S, STALLED_S, advance
 from artesian.remedy.proposing import NOT_NEEDED_S
 from tests.planner.situations import POOL
 from tests.remedy.cases import EXPAND, GIB, MANAGER, MOVE, POOL_NAME, REMOVE, REPLACE, RULES, TELL, Clinic
@@ -108,7 +108,7 @@ def test_what_has_failed_is_not_done_again_unasked_because_it_was_not_needed_for
     clinic.fire(EXPAND, POOL_NAME)
     clinic.passes(4)
     failed = replace(clinic.remedy, state=RemedyState.FAILED)
-    clinic.world.state = with_remedy(clinic.world.state, failed)
+    clinic.world.state = clinic.world.state.with_remedy(failed)
     clinic.pass_(EXPAND.cooldown_s + 1)
     assert clinic.remedies[-1].state is RemedyState.ASKING
     clinic.calm()

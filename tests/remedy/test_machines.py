@@ -12,7 +12,7 @@ from artesian.model.plan import Consent
 from artesian.model.remedy import Machine, Remedy, RemedyState
 from artesian.model.rule import Approval, Budget, RemedyKind, Rule, Scope
 from artesian.model.spec import Taking
-from artesian.remedy.lifecycle import KEPT_CLOSED, with_remedy
+from artesian.remedy.lifecycle import KEPT_CLOSED
 from artesian.remedy.machines import with_machine
 from tests.planner.situations import GIB, POOL
 from tests.remedy.cases import POOL_NAME, Clinic
@@ -127,8 +127,8 @@ def test_after_the_remedy_is_over_its_node_is_like_any_other() -> None:
     nursery = Nursery()
     nursery.begin()
     nursery.make()
-    nursery.world.state = with_remedy(
-        nursery.world.state, replace(nursery.last, state=RemedyState.FAILED, changed_s=nursery.now_s)
+    nursery.world.state = nursery.world.state.with_remedy(
+        replace(nursery.last, state=RemedyState.FAILED, changed_s=nursery.now_s)
     )
     nursery.passes(3)
     assert not nursery.world.state.node(f"node-{nursery.remedies[0].id}").joined
@@ -184,7 +184,7 @@ def test_what_was_refused_does_not_count() -> None:
     remedy = nursery.begin()
     assert remedy.machine is not None
     refused = replace(remedy, state=RemedyState.FAILED, machine=replace(remedy.machine, refused=True))
-    nursery.world.state = with_remedy(nursery.world.state, refused)
+    nursery.world.state = nursery.world.state.with_remedy(refused)
     nursery.close()
     nursery.fire(WIDEN, "cluster")
     nursery.passes(2)
@@ -195,9 +195,9 @@ def test_it_is_remembered_as_long_as_its_node_may_count() -> None:
     nursery = Nursery()
     remedy = nursery.begin()
     over = replace(remedy, state=RemedyState.HELPED, changed_s=1.0)
-    state = with_remedy(nursery.world.state, over)
+    state = nursery.world.state.with_remedy(over)
     for number in range(KEPT_CLOSED + 5):
-        state = with_remedy(state, replace(over, id=f"r{number}", machine=None, changed_s=2.0))
+        state = state.with_remedy(replace(over, id=f"r{number}", machine=None, changed_s=2.0))
     nursery.world.state = state
     nursery.calm()
     nursery.pass_()

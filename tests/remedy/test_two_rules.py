@@ -8,7 +8,7 @@ import pytest
 
 from artesian.model.remedy import RemedyState
 from artesian.model.rule import Approval
-from artesian.remedy.lifecycle import CHECKING_S, moved, with_remedy
+from artesian.remedy.lifecycle import CHECKING_S, moved
 from tests.remedy.cases import EXPAND, POOL_NAME, RULES, Clinic
 
 EARLY = replace(EXPAND, name="early", approval=Approval.ASK)
@@ -42,7 +42,7 @@ def test_another_one_that_asks_changes_nothing() -> None:
 
 def test_what_somebody_has_rejected_early_is_done_when_it_has_to_be(clinic: Clinic) -> None:
     rejected = moved(clinic.remedy, RemedyState.REJECTED, clinic.now_s, "by somebody")
-    clinic.world.state = with_remedy(clinic.world.state, rejected)
+    clinic.world.state = clinic.world.state.with_remedy(rejected)
     clinic.now_s += EXPAND.cooldown_s + 1
     clinic.look()
     assert [one.rule for one in clinic.remedies] == ["early"]

@@ -16,7 +16,6 @@ from artesian.model.remedy import Machine, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.model.spec import Spec
 from artesian.remedy.checking import read_whole_spec
-from artesian.remedy.lifecycle import with_remedy
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.node_making import NodeMaking, check_makes_nodes
 from tests.scheduler.cases import GIB, FakeSubstrate, MemoryStore
@@ -70,7 +69,7 @@ class Bench:
         self.making = NodeMaking(self.memory, substrate, lambda: None, lambda: self.now_s, AtOnce())
 
     def begin(self) -> Bench:
-        self.memory.change(lambda state: with_remedy(state, REMEDY))
+        self.memory.change(lambda state: state.with_remedy(REMEDY))
         return self
 
     def look(self) -> Remedy:
@@ -151,7 +150,7 @@ def test_nothing_is_made_while_it_is_paused() -> None:
 def test_a_remedy_that_is_over_makes_nothing() -> None:
     substrate = Making()
     bench = Bench(substrate).begin()
-    bench.memory.change(lambda state: with_remedy(state, replace(REMEDY, state=RemedyState.FAILED)))
+    bench.memory.change(lambda state: state.with_remedy(replace(REMEDY, state=RemedyState.FAILED)))
     bench.look()
     assert substrate.asked == 0
 

@@ -13,7 +13,6 @@ from artesian.model.provided import DiskRequest, ProvidedDisk, Quote
 from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.providers.port import ProviderRefused
-from artesian.remedy.lifecycle import with_remedy
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.remedying import Remediator
 from tests.planner.situations import POOL
@@ -68,7 +67,7 @@ class Ward:
         self.clinic.fire(EXPAND, POOL_NAME)
         self.store = MemoryStore()
         self.memory = Memory(self.store)
-        self.memory.change(lambda _: with_remedy(self.clinic.world.state, remedy))
+        self.memory.change(lambda _: self.clinic.world.state.with_remedy(remedy))
         self.remediator = Remediator(
             self.memory, lambda _spec, _name: Broken(), lambda: None, lambda: self.clinic.now_s, AtOnce(2)
         )

@@ -9,7 +9,6 @@ from artesian.model.remedy import Remedy, RemedyState
 from artesian.model.rule import Notification, NotificationKind, QuietHours, RemedyKind, Rule, Scope
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
-from artesian.remedy.lifecycle import with_remedy
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.notifying import Notifier
 from artesian.scheduler.telling import FAILED_LATELY_S, HELD_LONG_S, Teller
@@ -49,7 +48,7 @@ class Office:
 
     def store(self, remedy: Remedy) -> None:
         def change(state: FrameworkState) -> FrameworkState:
-            return with_remedy(state, remedy)
+            return state.with_remedy(remedy)
 
         self.memory.change(change)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
+from artesian.agent.background import Begin, in_daemon_thread
 from artesian.agent.disks.errors import ToolTrouble
 from artesian.agent.disks.smart import read_smart
 from artesian.agent.disks.tools import RunTool, run_tool
@@ -16,13 +17,6 @@ from artesian.model.disk import Disk, DiskSays
 
 EVERY_S = 600.0
 TIMEOUT_S = 30.0  # a disk may have to finish what it does first
-
-_Begin = Callable[[Callable[[], None]], None]
-
-
-def _in_thread(work: Callable[[], None]) -> None:
-    # A daemon, so that a disk that hangs does not keep the agent from ending.
-    threading.Thread(target=work, name="smart", daemon=True).start()
 
 
 class SmartAsking:
@@ -35,12 +29,12 @@ class SmartAsking:
         self,
         run: RunTool = run_tool,
         clock: Callable[[], float] = time.monotonic,
-        begin: _Begin = _in_thread,
+        begin: Begin | None = None,
     ) -> None:
-        """`begin` has the asking done, usually by a thread of its own."""
+        """`begin` has the asking done, by a thread of its own if nobody else is named."""
         self._run = partial(run_tool, timeout_s=TIMEOUT_S) if run is run_tool else run
         self._clock = clock
-        self._begin = begin
+        self._begin = begin or in_daemon_thread("smart")
         self._lock = threading.Lock()
         self._under_way = False
         self._said: dict[str, DiskSays] = {}  # by identity
