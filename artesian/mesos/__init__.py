@@ -1,0 +1,1 @@
+"""A client of Mesos' v1 HTTP APIs: scheduler, executor and operator."""
