@@ -32,6 +32,8 @@ RECOVERY_TIMEOUT, AGENT_GONE = "recovery timeout", "agent gone"
 _PATH = "/api/v1/executor"
 _TIMEOUT_S = 15.0
 _READ_BYTES = 1 << 16
+# The agent kills when its time of grace is over: who is to end well ends before that.
+_GRACE_PART = 0.75
 _OK, _ACCEPTED = 200, 202
 # It is us that the agent does not know, or what we say that it does not understand: no time mends that.
 _FINAL = (400, 401, 403)
@@ -77,7 +79,7 @@ class ExecutorClient:
         """Subscribe, and hand over SUBSCRIBED, LAUNCH, KILL, MESSAGE, SHUTDOWN and whatever else comes;
         subscribe anew when the agent was away. Acknowledgements are taken in here.
 
-        Returns why it ended: SHUTDOWN (all is acknowledged, or the time of grace is over), STOPPED likewise,
+        Returns why it ended: SHUTDOWN (all is acknowledged, or the agent's patience is nearly at its end), STOPPED likewise,
         RECOVERY_TIMEOUT, AGENT_GONE (it is away and recovers no executors, or does not know us any more).
         Raises whatever `handle` raises.
         """
@@ -202,7 +204,7 @@ class ExecutorClient:
         elif kind == "SHUTDOWN":
             if self._end is not None and self._end[0] == SHUTDOWN:
                 return  # agents say it again and again
-            self._end_with(SHUTDOWN, self.settings.grace_s)
+            self._end_with(SHUTDOWN, self.settings.grace_s * _GRACE_PART)
         handle(event)
 
     def _send_updates(self) -> None:

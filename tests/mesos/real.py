@@ -1,0 +1,207 @@
+"""Real Mesos masters and agents on this machine, each with a loopback address of its own."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from artesian.host.files import locked
+
+_KIT = Path(__file__).parent / "kit"
+_BUILT = _KIT / "bin" / ".built"
+_ZOOKEEPER = Path("/usr/share/zookeeper/bin/zkServer.sh")
+_BUILDING_S = 240
+_ROOT = Path(__file__).parents[2]
+
+
+@functools.cache
+def _lacking() -> str | None:
+    """Why there is no Mesos here; None if there is. Built once in a checkout, by whoever comes first."""
+    with locked(_KIT):
+        if _BUILT.exists():
+            return None
+        try:
+            done = subprocess.run(
+                [sys.executable, str(_KIT / "build.py")],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_BUILDING_S,
+            )
+        except subprocess.TimeoutExpired:
+            return f"Mesos could not be built within {_BUILDING_S} s"
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            return f"Mesos could not be built: {said[-1] if said else 'without a reason'}"
+        _BUILT.touch()
+    return None
+
+
+def need_mesos() -> None:
+    """Skip the test, and say why, if there can be no Mesos."""
+    if (reason := _lacking()) is not None:
+        pytest.skip(reason)
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+    """Wait for what the condition gives once it is true."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {timeout_s:g} s: {what}")
+
+
+class Addresses:
+    """Loopback addresses that hardly anything else on this machine has."""
+
+    def __init__(self) -> None:
+        middle = f"{secrets.randbelow(100) + 101}.{secrets.randbelow(254) + 1}"
+        self._addresses = (f"127.{middle}.{last}" for last in itertools.count(1))
+
+    def next(self) -> str:
+        return next(self._addresses)
+
+
+class Daemon:
+    """A master or an agent. Its log is beside its folder."""
+
+    def __init__(self, program: str, folder: Path, ip: str, port: int, flags: dict[str, Any]) -> None:
+        self.folder, self.ip, self.address = folder, ip, f"{ip}:{port}"
+        given = {"ip": ip, "port": port, "work_dir": folder, "hostname": ip, **flags}
+        self._command = [str(_KIT / "bin" / program), *(f"--{name}={given[name]}" for name in given)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        with open(f"{self.folder}.log", "ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Also what it has started."""
+        self.kill()
+        mark = f"MESOS_DIRECTORY={self.folder}/".encode()
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in environment.read_bytes():
+                    os.kill(int(environment.parent.name), signal.SIGKILL)
+            except OSError:
+                pass  # it has ended
+
+    def is_healthy(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, Path(f"{self.folder}.log").read_text(errors="replace")[-2000:]
+        try:
+            with urlopen(Request(f"http://{self.address}/health"), timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def ready(self) -> Daemon:
+        until(self.is_healthy, f"{self._command[0]} answers")
+        return self
+
+
+class ZooKeeperProcess:
+    """One ZooKeeper, with its data below the folder."""
+
+    def __init__(self, folder: Path, ip: str) -> None:
+        self.address = f"{ip}:2181"
+        settings = folder / "zoo.cfg"
+        lines = ["tickTime=500", f"dataDir={folder}/zk", f"clientPortAddress={ip}", "clientPort=2181"]
+        settings.write_text("\n".join([*lines, "admin.enableServer=false", ""]))
+        with (folder / "zookeeper.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(_ZOOKEEPER), "start-foreground", str(settings)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class Cluster:
+    """Masters and agents that end with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        need_mesos()
+        self.folder = folder
+        self._addresses = Addresses()
+        self._daemons: list[Daemon] = []
+        self._zookeeper: ZooKeeperProcess | None = None
+        self._names = itertools.count(1)
+
+    def master(self, **flags: Any) -> Daemon:
+        quick = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 2, "allocation_interval": "200ms"}
+        return self._started("mesos-master", "m", 5050, {**quick, **flags})
+
+    def agent(self, master: str, name: str, **flags: Any) -> Daemon:
+        usual = {
+            "master": master,
+            "hostname": name,
+            "attributes": f"name:{name};rack:r1",
+            "resources": "cpus:16;mem:16384;disk:512;ports:[31000-31099]",
+            "registration_backoff_factor": "100ms",
+            "executor_shutdown_grace_period": "2secs",
+        }
+        return self._started("mesos-agent", "a", 5051, {**usual, **flags})
+
+    def zookeeper(self) -> str:
+        """The address of a ZooKeeper. Skips the test if there can be none."""
+        if not _ZOOKEEPER.exists():
+            pytest.skip(f"there is no ZooKeeper: {_ZOOKEEPER} is not there")
+        self._zookeeper = ZooKeeperProcess(self.folder, self._addresses.next())
+        return self._zookeeper.address
+
+    def stop(self) -> None:
+        for daemon in reversed(self._daemons):
+            daemon.stop()
+        if self._zookeeper is not None:
+            self._zookeeper.stop()
+
+    def _started(self, program: str, kind: str, port: int, flags: dict[str, Any]) -> Daemon:
+        folder = self.folder / f"{kind}{next(self._names)}"
+        self._daemons.append(Daemon(program, folder, self._addresses.next(), port, flags))
+        return self._daemons[-1]
+
+
+def executor_command() -> str:
+    """How an agent is to start the executor of these tests: it inherits nothing."""
+    return f"PYTHONPATH={_ROOT} exec {sys.executable} -m tests.mesos.executor_program"
+
+
+def sandbox(agent: Daemon, framework_id: str, executor_id: str) -> Path:
+    """Where an executor writes, once it has started."""
+    pattern = f"slaves/*/frameworks/{framework_id}/executors/{executor_id}/runs/latest"
+    found = until(lambda: list(agent.folder.glob(pattern)), f"a sandbox of {executor_id}")
+    return Path(found[0])
+
+
+def recorded_calls(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every call that the executor of these tests has made in its sandbox."""
+    for line in (folder / "calls.jsonl").read_text().splitlines():
+        yield json.loads(line)
