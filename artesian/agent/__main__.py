@@ -1,4 +1,4 @@
-"""`python -m artesian.agent FOLDER [LOCK]`: the agent of one node.
+"""`python -m artesian.agent FOLDER [LOCK]`: the agent of one node; `--mesos`: as Mesos' executor.
 
 LOCK is a descriptor that holds the folder's agent.lock already, from whoever starts the agent.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from artesian.agent import on_mesos
 from artesian.agent.config import load_config
 from artesian.agent.loop import Agent
 from artesian.host.logs import forgiving
@@ -24,8 +25,10 @@ EXIT_OFF = 4
 
 def main(arguments: list[str]) -> int:
     """Runs until SIGTERM or SIGINT; what it started on the node goes on."""
+    if arguments == ["--mesos"]:
+        return on_mesos.main(os.environ)
     if len(arguments) not in (1, 2) or not all(one.isdecimal() for one in arguments[1:]):
-        print("usage: python -m artesian.agent FOLDER [LOCK]", file=sys.stderr)
+        print("usage: python -m artesian.agent FOLDER [LOCK] | --mesos", file=sys.stderr)
         return 2
     folder = Path(arguments[0]).resolve()
     inherited = int(arguments[1]) if len(arguments) > 1 else None

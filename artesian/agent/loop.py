@@ -87,6 +87,11 @@ class Agent:
         self._ended.set()
         self._wake.set()
 
+    @property
+    def holds_volumes(self) -> bool:
+        """Whether a volume is attached here."""
+        return bool(self._volumes.seen())
+
     def _be_mute(self, mute: bool) -> None:
         if mute:
             self._mute.set()

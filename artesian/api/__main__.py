@@ -1,4 +1,4 @@
-"""`python -m artesian.api FOLDER`: the scheduler of the local cluster in a folder, and its API."""
+"""`python -m artesian.api FOLDER`: the scheduler of the cluster in a folder, and its API."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from artesian.api.agent_file import AgentFiles
 from artesian.api.application import make_application
-from artesian.clusters.local import LocalCluster
+from artesian.api.opening import open_cluster
 from artesian.host.files import write_durably
 from artesian.host.logs import forgiving
 from artesian.model.errors import ArtesianError
 from artesian.scheduler.loop import Scheduler
 from artesian.store.sqlite import SqliteStore
 
-PORT = 8700
 log = structlog.get_logger()
 
 
@@ -30,8 +30,6 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m artesian.api FOLDER", file=sys.stderr)
         return 2
-    cluster = LocalCluster(Path(arguments[0]))
-    folder = cluster.folder / "scheduler"
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -42,19 +40,22 @@ def main(arguments: list[str]) -> int:
         logger_factory=structlog.WriteLoggerFactory(forgiving(sys.stdout)),
     )
     try:
+        cluster = open_cluster(Path(arguments[0]))
+        folder = cluster.folder / "scheduler"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        address = cluster.scheduler_address
         store = SqliteStore(folder / "store.sqlite")
-        url = f"http://{address}:{PORT}"
-        scheduler = Scheduler(store, cluster, folder, url)
-        listening = socket.create_server((address, PORT))
+        agent_files = AgentFiles(folder)
+        url = f"http://{cluster.address}:{cluster.port}"
+        substrate = cluster.substrate(store, url, lambda: agent_files.get().sha256)
+        scheduler = Scheduler(store, substrate, folder, url)
+        listening = socket.create_server((cluster.address, cluster.port))
     except (ArtesianError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     _write_access(folder / "api.json", url, scheduler.memory.secrets.api_token)
     server = uvicorn.Server(
         uvicorn.Config(
-            make_application(scheduler),
+            make_application(scheduler, agent_files),
             log_level="warning",
             access_log=False,
             lifespan="on",
@@ -77,6 +78,7 @@ def main(arguments: list[str]) -> int:
         failed = scheduler.has_ended  # before it was told to
         scheduler.stop()
         thread.join(30.0)
+        substrate.close()
         store.close()
     if failed:
         log.error("the loop has ended by itself", reason=scheduler.last_error)

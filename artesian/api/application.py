@@ -20,8 +20,9 @@ _LONGEST_PASS_S = 60.0
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def make_application(scheduler: Scheduler) -> FastAPI:
+def make_application(scheduler: Scheduler, agent_files: AgentFiles | None = None) -> FastAPI:
     """Everything below /v1, /metrics and /healthz."""
+    agent_files = agent_files or AgentFiles(scheduler.folder)
     changed = Changed()
 
     @asynccontextmanager
@@ -41,7 +42,6 @@ def make_application(scheduler: Scheduler) -> FastAPI:
     application.include_router(remedy_routes.routes)
     application.include_router(drill_routes.routes)
     application.include_router(pause_routes.routes)
-    agent_files = AgentFiles(scheduler.folder)
     registry = CollectorRegistry()
     registry.register(SchedulerCollector(scheduler))
 

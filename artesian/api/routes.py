@@ -96,6 +96,12 @@ def put_paused(scheduler: TheScheduler, paused: Annotated[bool, Body(embed=True)
     return {"paused": paused}
 
 
+@routes.post("/agents/end")
+def end_agents(scheduler: TheScheduler) -> dict[str, list[str]]:
+    """End the agents, once everything else has ended; what was done."""
+    return {"receipt": scheduler.leave()}
+
+
 @routes.put("/stopping")
 def put_stopping(
     scheduler: TheScheduler,

@@ -129,6 +129,9 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "processes": [asdict(one) for one in report.processes] if report is not None else [],
                 "attachments": [asdict(one) for one in report.attachments] if report is not None else [],
                 "problems": list(report.problems) if report is not None else [],
+                "unreachable": node.unreachable,
+                "drained": node.leaving,
+                "problem": node.problem,
             }
         )
     return shown

@@ -25,7 +25,12 @@ from typing import Any
 
 from artesian.attach import attaching
 from artesian.attach.errors import AttachError
-from artesian.clusters.port import AgentCredentials, NodeRefused, SubstrateNode, SubstrateUnusable
+from artesian.clusters.port import (
+    AgentCredentials,
+    NodeRefused,
+    SubstrateNode,
+    SubstrateUnusable,
+)
 from artesian.embedded.errors import EngineError
 from artesian.embedded.local.addresses import network_for
 from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
@@ -34,6 +39,7 @@ from artesian.host.files import locked, write_durably
 from artesian.host.processes import ProcessIdentity
 from artesian.host.single import Single
 from artesian.model.errors import NotPossible
+from artesian.model.resources import Resources
 
 MAX_NODES = 200
 DEFAULT_DISK_BYTES = 2 << 30
@@ -213,8 +219,13 @@ class LocalCluster:
             )
         return tuple(found)
 
-    def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
-        """Start a node's agent as a process of its own, anew if it has other credentials; whether it was."""
+    def ensure_agent(
+        self, node: str, credentials: AgentCredentials, roles: Mapping[str, Resources] = MappingProxyType({})
+    ) -> bool:
+        """Start a node's agent as a process of its own, anew if it has other credentials; whether it was.
+
+        Nobody else uses these nodes, so nothing has to be kept free for its roles.
+        """
         identity = processes.running(self._agent_pid_file(node))
         if identity is not None and self._credentials.get(node) == credentials:
             return False
@@ -264,6 +275,16 @@ class LocalCluster:
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on."""
         return self._end_agent(node, _stop) > 0
+
+    def listen(self, _listener: Callable[[], None]) -> None:
+        """Nothing happens to machines in a folder without us."""
+
+    def leave(self) -> list[str]:
+        """End all agents; what was done."""
+        return [f"stopped the agent of {name}" for name in self._names() if self.stop_agent(name)]
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def kill_agent(self, node: str) -> bool:
         """End a node's agent as a crash does; whether it ran."""

@@ -29,5 +29,8 @@ class Node:
     disks: tuple[Disk, ...] = ()
     cpus: float = 0.0
     memory_bytes: int = 0
+    unreachable: bool = False  # the substrate has lost sight of it, and it may well run
+    leaving: bool = False  # whoever runs the cluster wants it empty
+    problem: str = ""  # why the substrate cannot use it as it is
     joined: bool = True  # whether somebody, or the policy, has agreed to use it
     in_maintenance: bool = False

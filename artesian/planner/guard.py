@@ -29,6 +29,7 @@ from artesian.model.observation import SeenAttachment
 from artesian.model.plan import Consent, GuardedPlan, HeldStep, Plan, Step
 from artesian.model.topology import VerdictKind
 from artesian.planner.facts import Facts
+from artesian.planner.needs import too_small
 from artesian.planner.pausing import paused
 from artesian.strategy.managers import DEFAULT_MANAGERS
 
@@ -89,6 +90,11 @@ class _Guard:
 
     def _node(self, change: Change) -> str | None:
         assert isinstance(change, AddClient | JoinNode)
+        node = self._facts.nodes.get(change.node)
+        if node is not None and isinstance(change, JoinNode):
+            unfit = node.problem or too_small(node)
+            if unfit:
+                return unfit
         return self._not_alive(change.node)
 
     def _add_server(self, change: Change) -> str | None:

@@ -17,11 +17,12 @@ import structlog
 from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
 from artesian.engines.port import Engine, EngineUnreachable
 from artesian.model.assignment import Assignment
-from artesian.model.errors import ArtesianError
+from artesian.model.errors import ArtesianError, Conflict
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
 from artesian.model.state import Stopping
 from artesian.model.topology import Topology
+from artesian.planner.needs import role_needs
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
 from artesian.remedy.checking import read_whole_spec
@@ -87,6 +88,7 @@ class Scheduler:
         self._finished = 0
         self._pass_ended = threading.Condition()
         self.memory.listen(self.wake)
+        substrate.listen(self.wake)
 
     # --- the loop
 
@@ -201,6 +203,12 @@ class Scheduler:
                 return None
         return self._assignments.of(self.memory.state, node, address) if address is not None else None
 
+    def leave(self) -> list[str]:
+        """End all agents, once everything is to end; what was done. Raises Conflict, SubstrateUnusable."""
+        if self.memory.state.stopping is not Stopping.ALL:
+            raise Conflict("agents end when everything is to end, and not before")
+        return self._substrate.leave()
+
     def _generation_of(self, node: SubstrateNode) -> str:
         return self._assignments.of(self.memory.state, node.name, node.address)[0]
 
@@ -217,7 +225,8 @@ class Scheduler:
             return
         for node in nodes:
             credentials = AgentCredentials(self._url, self.agent_token(node), secret)
-            if self._substrate.ensure_agent(node, credentials):
+            roles = role_needs(self._assignments.of(self.memory.state, node, self._addresses[node])[1])
+            if self._substrate.ensure_agent(node, credentials, roles):
                 log.info("agent started", node=node)
 
     def _last_topology(self) -> Topology | None:

@@ -37,7 +37,9 @@ def observe(
             if node.name in heard and node.state is not NodeState.GONE
             for attachment in heard[node.name].report.attachments
         ),
-        unheard=frozenset(node.name for node in substrate if not node.gone and node.name not in heard),
+        unheard=frozenset(
+            node.name for node in substrate if not (node.gone or node.problem) and node.name not in heard
+        ),
         behind=frozenset(
             node.name
             for node in substrate
@@ -71,4 +73,7 @@ def _node(node: SubstrateNode, heard: Mapping[str, Heard], reports: Reports) -> 
         known.report.disks if known is not None else (),
         node.cpus,
         node.memory_bytes,
+        node.unreachable,
+        node.leaving,
+        node.problem,
     )

@@ -68,7 +68,7 @@ class FakeSubstrate:
     def nodes(self) -> tuple[SubstrateNode, ...]:
         return tuple(self.known.values())
 
-    def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
+    def ensure_agent(self, node: str, credentials: AgentCredentials, roles: object = None) -> bool:
         self.credentials[node] = credentials
         started = node not in self.running
         self.running.add(node)

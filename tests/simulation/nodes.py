@@ -79,7 +79,7 @@ class SimulatedSubstrate:
             for node in self.machines.values()
         )
 
-    def ensure_agent(self, node: str, credentials: AgentCredentials) -> bool:
+    def ensure_agent(self, node: str, credentials: AgentCredentials, roles: object = None) -> bool:
         """Start the agent if it does not run."""
         machine = self.machines[node]
         if machine.agent or not machine.powered:

@@ -34,7 +34,7 @@ class Api:
         try:
             access = json.loads(path.read_bytes())
         except FileNotFoundError:
-            if not (folder / "cluster.json").exists():
+            if not any((folder / name).exists() for name in ("cluster.json", "mesos.json")):
                 raise NotThere(f"there is no cluster in {folder}; make one with: artesian up") from None
             raise NotRunning("the scheduler has never run here; start it with: artesian up") from None
         except (OSError, ValueError) as error:

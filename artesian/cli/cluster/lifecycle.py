@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from artesian.cli import options as common
-from artesian.cli.cluster import options, scheduler_process
+from artesian.cli.cluster import mesos_options, options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
 from artesian.cli.consent import confirm
@@ -38,6 +38,17 @@ def up(
     attributes: Annotated[
         Path | None, typer.Option(help="Attribute files for new nodes; disks they name are made.")
     ] = None,
+    substrate: mesos_options.SubstrateKind = None,
+    master: mesos_options.Master = None,
+    role: mesos_options.Role = None,
+    principal: mesos_options.Principal = None,
+    secret_file: mesos_options.SecretFile = None,
+    ca_file: mesos_options.CaFile = None,
+    user: mesos_options.User = None,
+    node_folder: mesos_options.NodeFolder = None,
+    node_python: mesos_options.NodePython = None,
+    address: mesos_options.Address = None,
+    port: mesos_options.Port = None,
     spec: Annotated[Path | None, typer.Option(help="What is wanted, in YAML.")] = None,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 300.0,
@@ -45,13 +56,23 @@ def up(
 ) -> None:
     """From bare nodes to storage: shows the plan, asks, and carries it out.
 
-    In a new folder a cluster of bare nodes is made on this machine. Everything goes on in the background;
-    a later `up` starts what does not run, and finds all data.
+    In a new folder a cluster of bare nodes is made on this machine; with `--substrate mesos` the nodes are
+    the agents of a Mesos cluster that is there. Everything goes on in the background; a later `up` starts
+    what does not run, and finds all data.
     """
     output = Output(as_json)
     began = time.monotonic()
     folder = folder.absolute()
-    _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
+    asked = {
+        "master": master, "role": role, "principal": principal, "secret_file": secret_file,
+        "ca_file": ca_file, "user": user, "node_folder": node_folder, "node_python": node_python,
+        "address": address, "port": port,
+    }  # fmt: skip
+    if mesos_options.is_mesos(folder, substrate, asked):
+        mesos_options.refuse_local(nodes, disks_per_node, disk_size, attributes)
+        mesos_options.keep(folder, asked)
+    else:
+        _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
     with output.progress() as say:
         say("starting the scheduler …")
         scheduler_process.ensure(folder)
@@ -92,18 +113,23 @@ def down(
     output = Output(as_json)
     folder = folder.absolute()
     cluster = LocalCluster(folder)
-    if not cluster.exists:
+    on_mesos = mesos_options.is_mesos(folder, None, {})
+    if not (cluster.exists or on_mesos):
         raise NotThere(f"there is no cluster in {folder}")
+    if destroy and on_mesos:
+        raise NotPossible(
+            "the disks of these nodes are not deleted from here; `artesian node remove` empties one"
+        )
     if destroy and not yes:
         confirm(f"Delete the cluster in {folder} and all its data?", NotPossible)
     elif not yes:
         _ask_before_detaching(folder)
     receipt: list[str] = []
     with output.progress() as say:
-        if scheduler_process.ensure(folder, unless=lambda: _nothing_runs(cluster)) is None:
+        if scheduler_process.ensure(folder, unless=lambda: not on_mesos and _nothing_runs(cluster)) is None:
             receipt.append("nothing was running")
         else:
-            receipt += _stop(folder, cluster, Ending(force, discard, timeout_s), say)
+            receipt += _stop(folder, Ending(force, discard, timeout_s), say)
     if destroy:
         cluster.check_nothing_runs()
         shutil.rmtree(folder)
@@ -171,7 +197,11 @@ def _read_attributes(folder: Path) -> dict[str, str]:
 def _wait_for_agents(api: Api, say: Progress) -> None:
     def look() -> str | None:
         try:
-            silent = [node["name"] for node in api.get("/nodes") if node["state"] == "silent"]
+            silent = [
+                node["name"]
+                for node in api.get("/nodes")
+                if node["state"] == "silent" and not (node["unreachable"] or node["problem"])
+            ]
         except NotPossible as error:
             return str(error)
         return f"waiting for the agents of {', '.join(silent)}" if silent else None
@@ -215,7 +245,7 @@ class Ending(NamedTuple):
     timeout_s: float
 
 
-def _stop(folder: Path, cluster: LocalCluster, ending: Ending, say: Progress) -> list[str]:
+def _stop(folder: Path, ending: Ending, say: Progress) -> list[str]:
     """End everything in good order; what was done."""
     api = Api(folder)
     if api.get("/status")["stopping"] == "all":
@@ -227,8 +257,7 @@ def _stop(folder: Path, cluster: LocalCluster, ending: Ending, say: Progress) ->
     running = _running(api)
     wait_for(lambda: _what_runs(api), ending.timeout_s, say)
     receipt += [f"stopped {name} on {node}" for node, name in running]
-    names = [node.name for node in cluster.nodes()]
-    receipt += [f"stopped the agent of {name}" for name in names if cluster.stop_agent(name)]
+    receipt += api.post("/agents/end")["receipt"]
     scheduler_process.stop(folder)
     return [*receipt, "stopped the scheduler"]
 

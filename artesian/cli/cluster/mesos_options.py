@@ -1,0 +1,100 @@
+"""Options of `artesian up` for nodes that are agents of a Mesos cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artesian.clusters.mesos import settings as mesos_settings
+from artesian.clusters.mesos.settings import MesosSettings
+from artesian.model.errors import Conflict, NotPossible
+
+
+class Kind(StrEnum):
+    """Where nodes come from."""
+
+    LOCAL = "local"
+    MESOS = "mesos"
+
+
+_PANEL = "Mesos"
+SubstrateKind = Annotated[
+    Kind | None, typer.Option("--substrate", help="Where nodes come from.  [local]", show_default=False)
+]
+Master = Annotated[
+    str | None,
+    typer.Option(help="host:port, https://…, or zk://host:port,…/mesos.", rich_help_panel=_PANEL),
+]
+Role = Annotated[
+    str | None,
+    typer.Option(help="Role that nodes' resources are kept for.  [artesian]", rich_help_panel=_PANEL),
+]
+Principal = Annotated[str | None, typer.Option(help="Who we are to Mesos.", rich_help_panel=_PANEL)]
+SecretFile = Annotated[
+    str | None, typer.Option(help="File with the principal's secret.", rich_help_panel=_PANEL)
+]
+CaFile = Annotated[
+    str | None, typer.Option(help="Authority of the masters' certificates.", rich_help_panel=_PANEL)
+]
+User = Annotated[
+    str | None, typer.Option(help="Whom agents run as on nodes.  [root]", rich_help_panel=_PANEL)
+]
+NodeFolder = Annotated[
+    str | None,
+    typer.Option(help="What agents keep on nodes is here.  [/var/lib/artesian]", rich_help_panel=_PANEL),
+]
+NodePython = Annotated[
+    str | None, typer.Option(help="Python on nodes, if it is not in their path.", rich_help_panel=_PANEL)
+]
+Address = Annotated[
+    str | None, typer.Option(help="The scheduler's address, as nodes reach it.", rich_help_panel=_PANEL)
+]
+Port = Annotated[int | None, typer.Option(help="The scheduler's port.  [8700]", rich_help_panel=_PANEL)]
+
+
+def is_mesos(folder: Path, kind: Kind | None, asked: Mapping[str, Any]) -> bool:
+    """Whether the folder's cluster is, or is to be, one of Mesos. Raises Conflict, NotPossible."""
+    there = mesos_settings.load(folder) is not None
+    local = (folder / "cluster.json").exists()
+    named = [name for name, value in asked.items() if value is not None]
+    if kind is Kind.MESOS and local:
+        raise Conflict(f"the cluster in {folder} is one of this machine's own nodes; use another --dir")
+    if kind is Kind.LOCAL and there:
+        raise Conflict(f"the cluster in {folder} is on Mesos; use another --dir")
+    if named and kind is not Kind.MESOS and not there:
+        option = named[0].replace("_", "-")
+        raise NotPossible(f"--{option} is for nodes of Mesos: add --substrate mesos")
+    return there or kind is Kind.MESOS
+
+
+def refuse_local(*options: object) -> None:
+    """Raises NotPossible for what only nodes on this machine can have."""
+    if any(one is not None for one in options):
+        raise NotPossible(
+            "--nodes, --disks-per-node, --disk-size and --attributes are for nodes made on this machine; "
+            "those of Mesos have what they have"
+        )
+
+
+def keep(folder: Path, asked: Mapping[str, Any]) -> MesosSettings:
+    """Store what was asked for beside what was kept before. Raises NotPossible."""
+    before = mesos_settings.load(folder)
+    given = {name: value for name, value in asked.items() if value is not None}
+    for name in {"secret_file", "ca_file"} & given.keys():
+        given[name] = str(Path(given[name]).absolute())
+    if before is None and "master" not in given:
+        raise NotPossible("--substrate mesos needs --master: host:port, or zk://host:port,…/mesos")
+    settings = replace(before, **given) if before is not None else MesosSettings(**given)
+    mesos_settings.check(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if settings != before:
+            mesos_settings.save(folder, settings)
+    except OSError as error:
+        raise NotPossible(f"{folder}: {error.strerror}") from None
+    return settings

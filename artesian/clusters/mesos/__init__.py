@@ -1,0 +1,1 @@
+"""Nodes that are agents of an Apache Mesos cluster."""

@@ -1,0 +1,240 @@
+"""What the framework knows of its Mesos right now: what is wanted, said and offered. Safe in any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from artesian.clusters.mesos.infos import AgentProgram
+from artesian.clusters.mesos.matching import Asked, NodeWant, Situation, Status
+from artesian.clusters.mesos.offers import Offer, Reserver
+from artesian.clusters.mesos.records import NodeRecord
+from artesian.clusters.port import TaskWanted
+from artesian.model.mesos_agent import AGENT_ROLE, config_digest
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 60.0
+_WELL_AFTER_S = 30.0  # a task that has run for so long has not failed because of how it was begun
+_TELL_AGAIN_S = 2.0
+GONE_FOR_GOOD = "TASK_GONE_BY_OPERATOR"
+
+
+class Desk:
+    """`records` as they were stored before. It decides nothing and asks nobody."""
+
+    def __init__(
+        self,
+        reserver: Reserver,
+        program: AgentProgram,
+        records: Mapping[str, NodeRecord],
+        tasks: Mapping[str, TaskWanted],
+    ) -> None:
+        self.reserver = reserver
+        self._program = program
+        self._lock = threading.RLock()
+        self._wants: dict[str, NodeWant] = {}
+        self._stopping: set[str] = set()
+        self._records = dict(records)
+        self._statuses: dict[str, Status] = {}
+        self._running_since: dict[str, float] = {}
+        self._offers: dict[str, Offer] = {}
+        self._tasks = dict(tasks)
+        self._unwanted: set[str] = set()
+        self._asked_s: dict[str, float] = {}
+        self._not_before: dict[str, tuple[float, float]] = {}  # node → until when, and how long that was
+        self._shortages: dict[str, str] = {}
+        self._configs: dict[str, str] = {}  # node → digest of the config that its agent has said it has
+        self._told: dict[str, float] = {}
+
+    # --- what is wanted
+
+    def want(self, node: str, want: NodeWant) -> bool:
+        """A node is to have these roles; whether that is new."""
+        with self._lock:
+            new = self._wants.get(node) != want or node in self._stopping
+            self._wants[node] = want
+            self._stopping.discard(node)
+            return new
+
+    def stop(self, node: str) -> bool:
+        """Nothing is to run on a node any more; whether anything does."""
+        with self._lock:
+            self._wants.pop(node, None)
+            self._stopping.add(node)
+            return self.runs(node)
+
+    def want_task(self, task: TaskWanted) -> bool:
+        """An ordinary task is to run; whether that is new."""
+        with self._lock:
+            new = task.id not in self._tasks
+            self._tasks.setdefault(task.id, task)
+            return new
+
+    def unwant_task(self, task_id: str) -> bool:
+        """It is to end; False once there is none any more, or none that runs."""
+        with self._lock:
+            status = self._statuses.get(task_id)
+            if task_id not in self._tasks and status is None:
+                return False
+            if status is None or not status.is_live:
+                self._tasks.pop(task_id, None)
+                self._statuses.pop(task_id, None)
+                self._unwanted.discard(task_id)
+                return False
+            self._unwanted.add(task_id)
+            return True
+
+    # --- what Mesos says
+
+    def offered(self, offers: Iterable[Offer]) -> None:
+        """New offers."""
+        with self._lock:
+            self._offers |= {one.id: one for one in offers}
+
+    def rescinded(self, offer_id: str) -> None:
+        """An offer that is none any more."""
+        with self._lock:
+            self._offers.pop(offer_id, None)
+
+    def disconnected(self) -> None:
+        """Offers are worth nothing once the master that made them is away."""
+        with self._lock:
+            self._offers.clear()
+            self._asked_s.clear()
+
+    def heard(self, task_id: str, status: Status) -> bool:
+        """A task's status; whether what is remembered of its node has changed by that."""
+        with self._lock:
+            before = self._statuses.get(task_id)
+            self._statuses[task_id] = status
+            if status.state == "TASK_RUNNING" and (before is None or before.state != "TASK_RUNNING"):
+                self._running_since[task_id] = status.at_s
+            found = self._whose(task_id)
+            if found is None:
+                return False
+            node, role = found
+            gone = status.state == GONE_FOR_GOOD and not self._records[node].gone
+            if gone:
+                self._records[node] = replace(self._records[node], gone=True)
+            ended_badly = not status.is_live and status.state not in ("TASK_KILLED", "TASK_FINISHED")
+            if ended_badly and (before is None or before.is_live):
+                self._wait(node, task_id, status.at_s)
+            if role == AGENT_ROLE and not status.is_live:
+                self._configs.pop(node, None)
+            return gone
+
+    def _wait(self, node: str, task_id: str, now_s: float) -> None:
+        """The next attempt comes later than the last, unless this one has gone well for a while."""
+        since = self._running_since.pop(task_id, None)
+        went_well = since is not None and now_s - since > _WELL_AFTER_S
+        _, last = self._not_before.get(node, (0.0, 0.0))
+        wait = _FIRST_WAIT_S if went_well or not last else min(2 * last, _LONGEST_WAIT_S)
+        self._not_before[node] = (now_s + (0.0 if went_well else wait), 0.0 if went_well else wait)
+
+    def agent_has(self, executor_id: str, digest: str) -> None:
+        """An agent has said which config it goes on with."""
+        with self._lock:
+            for node, record in self._records.items():
+                if record.executor_id == executor_id:
+                    self._configs[node] = digest
+
+    def _whose(self, task_id: str) -> tuple[str, str] | None:
+        for node, record in self._records.items():
+            for role, one in record.tasks.items():
+                if one == task_id:
+                    return node, role
+        return None
+
+    # --- deciding
+
+    def situation(self, now_s: float) -> Situation:
+        """Everything that a decision rests on, as it is at this moment."""
+        with self._lock:
+            return Situation(
+                self.reserver,
+                self._program,
+                now_s,
+                MappingProxyType(dict(self._wants)),
+                frozenset(self._stopping),
+                MappingProxyType(dict(self._records)),
+                MappingProxyType(dict(self._statuses)),
+                tuple(self._offers.values()),
+                MappingProxyType({k: v for k, v in self._tasks.items() if k not in self._unwanted}),
+                frozenset(self._unwanted),
+                MappingProxyType(dict(self._asked_s)),
+                MappingProxyType({node: until for node, (until, _) in self._not_before.items()}),
+            )
+
+    def asked(self, situation: Situation, asked: Asked) -> None:
+        """What was decided is stored, and is about to be asked for."""
+        with self._lock:
+            for offer in situation.offers:
+                self._offers.pop(offer.id, None)
+            for record in asked.records:
+                self._records[record.node] = record
+            self._shortages |= asked.shortages
+            self._asked_s |= dict.fromkeys(asked.killed, situation.now_s)
+            for task_id in asked.launched:
+                self._statuses.pop(task_id, None)
+                if task_id in self._tasks:
+                    self._statuses[task_id] = Status("TASK_STAGING", "", situation.now_s)
+
+    # --- what is to be told to agents
+
+    def uninformed(self, now_s: float) -> list[tuple[NodeRecord, Mapping[str, Any]]]:
+        """Agents that run with another config than they should, as far as they have said, with the right one.
+
+        They count as told then, for a while.
+        """
+        found = []
+        with self._lock:
+            for node, want in self._wants.items():
+                record = self._records.get(node)
+                status = self._statuses.get(record.tasks.get(AGENT_ROLE, "")) if record is not None else None
+                if record is None or status is None or status.state != "TASK_RUNNING":
+                    continue
+                recently = now_s - self._told.get(node, float("-inf")) < _TELL_AGAIN_S
+                if self._configs.get(node) != config_digest(want.config) and not recently:
+                    self._told[node] = now_s
+                    found.append((record, want.config))
+        return found
+
+    # --- looking
+
+    @property
+    def records(self) -> dict[str, NodeRecord]:
+        """What is remembered of nodes."""
+        with self._lock:
+            return dict(self._records)
+
+    def status(self, task_id: str) -> Status | None:
+        """What was heard last of a task."""
+        with self._lock:
+            return self._statuses.get(task_id)
+
+    def shortage(self, node: str) -> str:
+        """Why what a node has offered is not enough; empty if it is, or nothing was offered."""
+        with self._lock:
+            return self._shortages.get(node, "")
+
+    def runs(self, node: str) -> bool:
+        """Whether any task of a node runs, or may."""
+        return any(one is None or one.is_live for one in self._statuses_of(node))
+
+    def runs_here(self, node: str) -> bool:
+        """Whether any task of a node runs, or may, on an agent that Mesos can see."""
+        live = [one for one in self._statuses_of(node) if one is None or one.is_live]
+        return any(one is None or one.state != "TASK_UNREACHABLE" for one in live)
+
+    def _statuses_of(self, node: str) -> list[Status | None]:
+        with self._lock:
+            record = self._records.get(node)
+            return [self._statuses.get(one) for one in record.tasks.values()] if record is not None else []
+
+    def tasks(self) -> list[tuple[TaskWanted, Status | None]]:
+        """The ordinary tasks."""
+        with self._lock:
+            return [(task, self._statuses.get(task.id)) for task in self._tasks.values()]

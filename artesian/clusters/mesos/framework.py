@@ -1,0 +1,258 @@
+"""Our framework towards its Mesos: one thread that hears every event, decides, stores and asks."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from artesian.clusters.mesos.desk import Desk
+from artesian.clusters.mesos.matching import Asked, Situation, Status, decide, wants_offers
+from artesian.clusters.mesos.offers import read_offer
+from artesian.clusters.mesos.records import document_of
+from artesian.clusters.port import SubstrateMemory, SubstrateUnusable
+from artesian.mesos import calls
+from artesian.mesos.calls import Call
+from artesian.mesos.errors import MasterUnreachable, MesosError, NotSubscribed
+from artesian.mesos.scheduler import MesosAccess, SchedulerClient
+from artesian.model.errors import ArtesianError
+
+_LOOK_S = 1.0  # how often is looked without an event
+_RECONCILE_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # an agent that has not come back to a new master is not spoken of
+_RECONCILE_ALL_S = 300.0
+_GOOD_BYE_S = 5.0
+
+log = structlog.get_logger()
+
+
+class MesosFramework:
+    """Runs from `start` to `stop`. `changed` is called whenever something has that others may see."""
+
+    def __init__(
+        self,
+        access: MesosAccess,
+        info: dict[str, Any],
+        desk: Desk,
+        memory: SubstrateMemory,
+        changed: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._memory = memory
+        self._changed = changed
+        self._client = SchedulerClient(access, info)
+        self._loop = asyncio.new_event_loop()
+        self._due = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="mesos", daemon=True)
+        self._offering = True  # whether the master makes us offers
+        self._unanswered: dict[str, str | None] = {}  # tasks that were asked about: id → agent's
+        self._next_question_s, self._questions = 0.0, 0
+        self.failure: ArtesianError | None = None  # what trying again does not mend
+
+    # --- for others' threads
+
+    def start(self) -> None:
+        """Begin to subscribe; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, as a crash would: Mesos waits for us until the fail-over timeout is over."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._thread.join(_GOOD_BYE_S)
+
+    def poke(self) -> None:
+        """Something else is wanted than before."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._due.set)
+
+    def tear_down(self) -> None:
+        """End the framework for good. Raises SubstrateUnusable."""
+        future = asyncio.run_coroutine_threadsafe(self._client.call(*calls.teardown()), self._loop)
+        try:
+            future.result(_GOOD_BYE_S)
+        except (MesosError, TimeoutError) as error:
+            raise SubstrateUnusable(f"Mesos was not told that the framework ends: {error}") from None
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether Mesos has us as its framework now."""
+        return self._client.is_subscribed
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it has not."""
+        return str(self.failure) if self.failure is not None else self._client.trouble
+
+    # --- the thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._both())
+        except asyncio.CancelledError:
+            pass
+        except ArtesianError as error:
+            self.failure = error
+            log.error("Mesos takes us no more", reason=str(error))
+            self._changed()
+        finally:
+            self._loop.close()
+
+    def _cancel(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+
+    async def _both(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._answer())
+            group.create_task(self._hear())
+
+    async def _hear(self) -> None:
+        await self._client.run(self._handle)
+
+    async def _handle(self, event: dict[str, Any]) -> None:
+        match event["type"]:
+            case "SUBSCRIBED":
+                log.info("subscribed", framework=event["subscribed"]["framework_id"]["value"])
+                self._offering = True
+                self._ask_about_all()
+            case "OFFERS":
+                reserver = self._desk.reserver
+                self._desk.offered(read_offer(one, reserver) for one in event["offers"]["offers"])
+            case "RESCIND":
+                self._desk.rescinded(str(event["rescind"]["offer_id"]["value"]))
+            case "UPDATE":
+                await self._take_status(event["update"]["status"])
+            case "MESSAGE":
+                self._take_message(event["message"])
+            case "FAILURE":
+                self._changed()
+            case "DISCONNECTED":
+                log.warning("Mesos is away", reason=event["reason"])
+                self._desk.disconnected()
+                self._changed()
+            case "HEARTBEAT":
+                return
+        self._due.set()
+
+    async def _take_status(self, status: dict[str, Any]) -> None:
+        task_id = str(status["task_id"]["value"])
+        reasons = (status.get("message"), status.get("reason"))
+        because = "; ".join(str(one) for one in reasons if one)
+        agent_id = str(status.get("agent_id", {}).get("value", ""))
+        state = str(status["state"])
+        log.info("task", id=task_id, state=state, because=because)
+        self._unanswered.pop(task_id, None)
+        if self._desk.heard(task_id, Status(state, because, time.monotonic(), agent_id)):
+            await self._store(())
+        acknowledgement = calls.acknowledge(status)
+        if acknowledgement is not None:
+            await self._ask(acknowledgement)
+        self._changed()
+
+    def _take_message(self, message: dict[str, Any]) -> None:
+        """An agent says which config it has; whatever else it may say is from another version."""
+        try:
+            document = json.loads(base64.b64decode(message["data"]))
+            self._desk.agent_has(str(message["executor_id"]["value"]), str(document["config"]))
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("an executor says what nobody understands", reason=str(error))
+
+    # --- asking
+
+    async def _answer(self) -> None:
+        """Whenever something has changed, and now and then: look at everything, and ask for what is next."""
+        while True:
+            try:
+                await asyncio.wait_for(self._due.wait(), _LOOK_S)
+            except TimeoutError:
+                pass
+            self._due.clear()
+            if self._client.is_subscribed:
+                await self._step()
+
+    async def _step(self) -> None:
+        situation = self._desk.situation(time.monotonic())
+        asked = decide(situation)
+        if not await self._store(asked):
+            return
+        self._desk.asked(situation, asked)
+        for call in asked.calls:
+            await self._ask(call)
+        await self._inform_agents()
+        await self._reconcile()
+        await self._want_offers(self._desk.situation(time.monotonic()))
+
+    async def _store(self, asked: Asked | tuple[()]) -> bool:
+        """What is about to be launched is stored first; whether it is."""
+        records = asked.records if isinstance(asked, Asked) else tuple(self._desk.records.values())
+        if not records:
+            return True
+        try:
+            await asyncio.to_thread(self._memory.save, dict(document_of(record) for record in records))
+        except ArtesianError as error:
+            log.error("nothing is launched that cannot be stored", reason=str(error))
+            return False
+        return True
+
+    async def _ask(self, call: Call) -> None:
+        """What does not arrive is seen to be missing at the next look."""
+        try:
+            await self._client.call(*call)
+        except (NotSubscribed, MasterUnreachable) as error:
+            log.warning("Mesos was not reached", call=call[0], reason=str(error))
+            self._ask_about_all()
+        except MesosError as error:
+            log.error("Mesos refuses a call", call=call[0], reason=str(error))
+            self._ask_about_all()
+
+    async def _inform_agents(self) -> None:
+        for record, config in self._desk.uninformed(time.monotonic()):
+            data = json.dumps({"config": dict(config)}).encode()
+            await self._ask(calls.message(record.agent_id, record.executor_id, data))
+
+    async def _want_offers(self, situation: Situation) -> None:
+        """Offers are what others wait for: none are held while nothing is wanted."""
+        wanted = wants_offers(situation)
+        if wanted != self._offering:
+            self._offering = wanted
+            await self._ask(calls.revive() if wanted else calls.suppress())
+
+    # --- what became of tasks
+
+    def _ask_about_all(self) -> None:
+        """Every task that is remembered is asked about until something is said of it."""
+        self._unanswered = {
+            task_id: record.agent_id
+            for record in self._desk.records.values()
+            for task_id in record.tasks.values()
+        }
+        self._unanswered |= {task.id: None for task, _ in self._desk.tasks()}
+        self._next_question_s, self._questions = 0.0, 0
+        self._due.set()
+
+    async def _reconcile(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._next_question_s:
+            return
+        if self._questions == 0 or not self._unanswered:
+            await self._ask_once(calls.reconcile([]))
+        if self._unanswered:
+            await self._ask_once(calls.reconcile(sorted(self._unanswered.items())))
+            wait_s = _RECONCILE_S[min(self._questions, len(_RECONCILE_S) - 1)]
+        else:
+            wait_s = _RECONCILE_ALL_S
+        self._questions += 1
+        self._next_question_s = now_s + wait_s
+
+    async def _ask_once(self, call: Call) -> None:
+        try:
+            await self._client.call(*call)
+        except MesosError as error:
+            log.warning("Mesos was not reached", call=call[0], reason=str(error))

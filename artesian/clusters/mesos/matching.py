@@ -1,0 +1,261 @@
+"""What to ask of Mesos next: a pure function of what is wanted, remembered, seen and offered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from artesian.clusters.mesos.infos import EXECUTOR, AgentProgram, executor_info, ordinary_task, role_task
+from artesian.clusters.mesos.offers import Offer, Reserver, as_list, is_nothing, minus
+from artesian.clusters.mesos.records import NodeRecord
+from artesian.clusters.port import TaskWanted
+from artesian.mesos import calls
+from artesian.mesos.calls import Call
+from artesian.model.mesos_agent import AGENT_ROLE
+from artesian.model.resources import Resources, total
+
+LIVE_STATES = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE"})
+LONG_S = 3600.0  # nothing is wanted of this agent; REVIVE takes it back
+SHORT_S = 2.0  # something is wanted, and there was no room
+KILL_AGAIN_S = 5.0
+OURS = "artesian."  # what the ids of tasks for roles begin with, and no other's
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What Mesos said last of a task. `at_s` on our clock."""
+
+    state: str
+    because: str = ""
+    at_s: float = 0.0
+    agent_id: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it runs, or may."""
+        return self.state in LIVE_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWant:
+    """What a node has to run: its roles, each with what it takes, and the config of its agent."""
+
+    roles: Mapping[str, Resources]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that the decision rests on.
+
+    `stopping`: nodes whose tasks are all to end. `wanted_tasks` and `unwanted_tasks`: ordinary ones.
+    `asked_s`: when the end of a task was asked for last. `not_before_s`: nodes that wait after a failure.
+    """
+
+    reserver: Reserver
+    program: AgentProgram
+    now_s: float
+    wants: Mapping[str, NodeWant] = field(default_factory=lambda: _NONE)
+    stopping: frozenset[str] = frozenset()
+    records: Mapping[str, NodeRecord] = field(default_factory=lambda: _NONE)
+    statuses: Mapping[str, Status] = field(default_factory=lambda: _NONE)
+    offers: tuple[Offer, ...] = ()
+    wanted_tasks: Mapping[str, TaskWanted] = field(default_factory=lambda: _NONE)
+    unwanted_tasks: frozenset[str] = frozenset()
+    asked_s: Mapping[str, float] = field(default_factory=lambda: _NONE)
+    not_before_s: Mapping[str, float] = field(default_factory=lambda: _NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of Mesos. `records` are stored before any of the calls is made.
+
+    `shortages`: for each node of which something was offered why that is not enough, empty if it is.
+    `killed`: the tasks whose end is asked for. `launched`: those that are.
+    """
+
+    calls: tuple[Call, ...] = ()
+    records: tuple[NodeRecord, ...] = ()
+    shortages: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    killed: tuple[str, ...] = ()
+    launched: tuple[str, ...] = ()
+
+
+def is_live(situation: Situation, record: NodeRecord, role: str) -> bool:
+    """Whether a role's task runs, or may: one of which nothing was heard yet was just launched."""
+    task_id = record.tasks.get(role)
+    if task_id is None:
+        return False
+    status = situation.statuses.get(task_id)
+    return status is None or status.is_live
+
+
+def missing_roles(situation: Situation, node: str, record: NodeRecord | None) -> tuple[str, ...]:
+    """The roles that a node is to have and has no task for, the agent first."""
+    want = situation.wants.get(node)
+    if want is None or node in situation.stopping:
+        return ()
+    missing = [role for role in want.roles if record is None or not is_live(situation, record, role)]
+    if (
+        AGENT_ROLE in missing
+        and record is not None
+        and any(is_live(situation, record, one) for one in want.roles)
+    ):
+        return ()  # the rest of its executor ends first
+    return tuple(sorted(missing, key=lambda role: (role != AGENT_ROLE, role)))
+
+
+def wants_offers(situation: Situation) -> bool:
+    """Whether anything is missing that an offer could bring, or anything is to be given back."""
+    if any(missing_roles(situation, node, situation.records.get(node)) for node in situation.wants):
+        return True
+    if any(one not in situation.statuses for one in situation.wanted_tasks):
+        return True
+    return bool(situation.stopping)
+
+
+def decide(situation: Situation) -> Asked:
+    """What to ask for now; every offer is answered."""
+    asked = Asked()
+    for offer in situation.offers:
+        asked = _together(asked, _answer(situation, offer))
+    return _together(asked, _kills(situation))
+
+
+def _together(one: Asked, other: Asked) -> Asked:
+    return Asked(
+        (*one.calls, *other.calls),
+        (*one.records, *other.records),
+        MappingProxyType({**one.shortages, **other.shortages}),
+        (*one.killed, *other.killed),
+        (*one.launched, *other.launched),
+    )
+
+
+# --- offers
+
+
+def _answer(situation: Situation, offer: Offer) -> Asked:
+    record = situation.records.get(offer.node)
+    if record is not None and record.agent_id != offer.agent_id and _is_elsewhere(situation, record):
+        because = f"two agents of Mesos call themselves {offer.node}; give one of them another --hostname"
+        return _declined(offer, LONG_S, because)
+    if record is None or record.agent_id != offer.agent_id:
+        attempts = record.attempts if record is not None else 0
+        record = NodeRecord(offer.node, offer.agent_id, offer.address, offer.attributes, attempts=attempts)
+    missing = missing_roles(situation, offer.node, record)
+    if missing:
+        if situation.not_before_s.get(offer.node, 0.0) > situation.now_s:
+            return _declined(offer, SHORT_S, "")
+        return _launched(situation, offer, record, missing)
+    return _with_tasks(situation, offer)
+
+
+def _is_elsewhere(situation: Situation, record: NodeRecord) -> bool:
+    """Whether the agent that is remembered under this name runs something of ours, and can be seen."""
+    states = [situation.statuses.get(task_id) for task_id in record.tasks.values()]
+    return any(one is not None and one.state == "TASK_RUNNING" for one in states)
+
+
+def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: Iterable[str]) -> Asked:
+    want, reserver = situation.wants[offer.node], situation.reserver
+    missing = tuple(missing)
+    fresh = AGENT_ROLE in missing or record.executor is None
+    needs = total([want.roles[role] for role in missing] + ([EXECUTOR] if fresh else []))
+    has = total([offer.kept, offer.free])
+    if not needs.fits_in(has):
+        because = f"node {offer.node} has {has} to give now, and its storage takes {needs}"
+        return replace(_declined(offer, SHORT_S, because))
+    executor = executor_info(offer.node, situation.program, reserver) if fresh else record.executor
+    assert executor is not None
+    ids = {role: f"{OURS}{offer.node}.{role}.{record.attempts + 1}" for role in missing}
+    infos = [
+        role_task(
+            ids[role], role, offer.agent_id, want.roles[role], executor, reserver,
+            want.config if role == AGENT_ROLE else None,
+        )
+        for role in missing
+    ]  # fmt: skip
+    operations = _reserving(needs, offer, reserver)
+    record = replace(
+        record,
+        tasks=MappingProxyType({**({} if fresh else record.tasks), **ids}),
+        executor=executor,
+        attempts=record.attempts + 1,
+        gone=False,
+    )
+    call = calls.accept([offer.id], [*operations, calls.launch(infos)], SHORT_S)
+    return Asked((call,), (record,), {offer.node: ""}, launched=tuple(ids.values()))
+
+
+def _reserving(needs: Resources, offer: Offer, reserver: Reserver) -> list[dict[str, Any]]:
+    """Keep what is missing, and give back what is too much, so that exactly what is needed is kept."""
+    operations = []
+    lacking, surplus = minus(needs, offer.kept), minus(offer.kept, needs)
+    if not is_nothing(surplus):
+        operations.append(calls.unreserve(as_list(surplus, reserver, kept=True)))
+    if not is_nothing(lacking):
+        operations.append(calls.reserve(as_list(lacking, reserver, kept=True)))
+    return operations
+
+
+def _with_tasks(situation: Situation, offer: Offer) -> Asked:
+    """Nothing is missing for the storage: what is kept in vain is given back, and ordinary tasks begin."""
+    operations: list[dict[str, Any]] = []
+    if not is_nothing(offer.kept):
+        operations.append(calls.unreserve(as_list(offer.kept, situation.reserver, kept=True)))
+    left, launched, shortage = total([offer.kept, offer.free]), [], False
+    for task in sorted(situation.wanted_tasks.values(), key=lambda one: one.id):
+        if task.node != offer.node or task.id in situation.statuses:
+            continue
+        if not task.resources.fits_in(left):
+            shortage = True
+            continue
+        left = minus(left, task.resources)
+        launched.append(ordinary_task(task, offer.agent_id, situation.reserver))
+    if launched:
+        operations.append(calls.launch(launched))
+    if not operations:
+        return _declined(offer, SHORT_S if shortage else LONG_S, "")
+    refuse_s = SHORT_S if shortage else LONG_S
+    names = tuple(str(one["task_id"]["value"]) for one in launched)
+    return Asked((calls.accept([offer.id], operations, refuse_s),), launched=names)
+
+
+def _declined(offer: Offer, refuse_s: float, because: str) -> Asked:
+    return Asked((calls.decline([offer.id], refuse_s),), shortages={offer.node: because} if because else {})
+
+
+# --- ends
+
+
+def _kills(situation: Situation) -> Asked:
+    """Tasks that are not wanted any more; asked for again until they have ended."""
+    found: list[tuple[str, str]] = []
+    for node, record in sorted(situation.records.items()):
+        want = situation.wants.get(node)
+        for role, task_id in sorted(record.tasks.items()):
+            stop = node in situation.stopping or (want is not None and role not in want.roles)
+            orphaned = role != AGENT_ROLE and want is not None and not is_live(situation, record, AGENT_ROLE)
+            if stop or orphaned:
+                found.append((task_id, record.agent_id))
+    known = {task_id for record in situation.records.values() for task_id in record.tasks.values()}
+    for task_id, status in sorted(situation.statuses.items()):
+        forgotten = task_id.startswith(OURS) and task_id not in known  # its agent was away, and is back
+        if forgotten or task_id in situation.unwanted_tasks:
+            found.append((task_id, status.agent_id))
+    due = [(task_id, agent_id) for task_id, agent_id in found if _is_due(situation, task_id)]
+    return Asked(
+        tuple(calls.kill(task_id, agent_id or None, 0.0) for task_id, agent_id in due),
+        killed=tuple(task_id for task_id, _ in due),
+    )
+
+
+def _is_due(situation: Situation, task_id: str) -> bool:
+    status = situation.statuses.get(task_id)
+    if status is None or not status.is_live:
+        return False
+    return situation.now_s - situation.asked_s.get(task_id, float("-inf")) >= KILL_AGAIN_S

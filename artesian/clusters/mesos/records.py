@@ -1,0 +1,68 @@
+"""What the framework remembers of each node of a Mesos cluster, so that a restart finds its tasks again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from artesian.clusters.port import SubstrateUnusable
+
+_PREFIX = "node/"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """Written down before anything is launched.
+
+    `tasks`: for each role the id of the task that was launched last. `executor`: its ExecutorInfo, which has
+    to be the same for every task of it. `attempts` makes the ids of tasks differ. `gone`: somebody has told
+    Mesos that this agent is gone for good.
+    """
+
+    node: str
+    agent_id: str
+    address: str
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    executor: Mapping[str, Any] | None = None
+    attempts: int = 0
+    gone: bool = False
+
+    @property
+    def executor_id(self) -> str:
+        """Empty if nothing was ever launched."""
+        return str(self.executor["executor_id"]["value"]) if self.executor is not None else ""
+
+    def without(self, task_id: str) -> NodeRecord:
+        """Without a task that has ended."""
+        left = {role: one for role, one in self.tasks.items() if one != task_id}
+        return replace(self, tasks=MappingProxyType(left))
+
+
+def records_of(documents: Mapping[str, str]) -> dict[str, NodeRecord]:
+    """The nodes in a memory's documents. Raises SubstrateUnusable."""
+    found = {}
+    for key, text in documents.items():
+        if key.startswith(_PREFIX):
+            try:
+                values = json.loads(text)
+                for name in ("attributes", "tasks"):
+                    values[name] = MappingProxyType(values[name])
+                record = NodeRecord(**values)
+            except (ValueError, TypeError, KeyError) as error:
+                raise SubstrateUnusable(f"what is known of {key} cannot be read: {error}") from None
+            found[record.node] = record
+    return found
+
+
+def document_of(record: NodeRecord) -> tuple[str, str]:
+    """Key and text."""
+    values = {key: dict(value) if isinstance(value, Mapping) else value for key, value in _fields(record)}
+    return f"{_PREFIX}{record.node}", json.dumps(values, sort_keys=True)
+
+
+def _fields(record: NodeRecord) -> list[tuple[str, Any]]:
+    return [(name, getattr(record, name)) for name in NodeRecord.__slots__]

@@ -1,0 +1,356 @@
+"""A Mesos cluster as a substrate: its agents are our nodes, and our agent is its executor."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from artesian.clusters.mesos.agents import AgentSeen, agents_of, same_name
+from artesian.clusters.mesos.desk import Desk
+from artesian.clusters.mesos.framework import MesosFramework
+from artesian.clusters.mesos.infos import AgentProgram
+from artesian.clusters.mesos.matching import NodeWant, Status
+from artesian.clusters.mesos.offers import Reserver
+from artesian.clusters.mesos.records import NodeRecord, records_of
+from artesian.clusters.mesos.settings import MesosSettings
+from artesian.clusters.port import (
+    AgentCredentials,
+    SubstrateMemory,
+    SubstrateNode,
+    SubstrateUnusable,
+    TaskSeen,
+    TaskState,
+    TaskWanted,
+)
+from artesian.mesos.errors import FrameworkRemoved, MesosError
+from artesian.mesos.operator import Operator
+from artesian.model.errors import NotThere
+from artesian.model.mesos_agent import AGENT_ROLE
+from artesian.model.resources import Resources
+
+FOLDER_ATTRIBUTE = "artesian-folder"  # where this node's agent keeps what it keeps
+DISKS_ATTRIBUTE = "artesian-disks"  # a folder of files that stand for disks, instead of the machine's own
+_FRAMEWORK, _LABEL, _TASKS = "framework", "label", "task/"
+_AGENT_ALONE = Resources(0.1, 96 << 20)
+_LOOK_AGAIN_S = 0.5
+_LEAVING_S = 30.0
+_POLL_S = 0.1
+_STATES = {
+    "TASK_STAGING": TaskState.STARTING,
+    "TASK_STARTING": TaskState.STARTING,
+    "TASK_RUNNING": TaskState.RUNNING,
+    "TASK_KILLING": TaskState.RUNNING,
+    "TASK_UNREACHABLE": TaskState.UNREACHABLE,
+    "TASK_FINISHED": TaskState.ENDED,
+    "TASK_KILLED": TaskState.KILLED,
+}
+
+
+class MesosCluster:
+    """Begins to subscribe when it is first asked something. Raises SubstrateUnusable throughout.
+
+    `scheduler_url` is where agents find us, `agent_sha256` names what they fetch from there.
+    """
+
+    def __init__(
+        self,
+        settings: MesosSettings,
+        memory: SubstrateMemory,
+        scheduler_url: str,
+        agent_sha256: Callable[[], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._url = scheduler_url
+        self._agent_sha256 = agent_sha256
+        self._clock = clock
+        self._operator = Operator(settings.access())
+        self._lock = threading.RLock()
+        self._framework: MesosFramework | None = None
+        self._desk: Desk | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self._has_left = False  # the framework was ended, and none is wanted until an agent is
+        self._seen: tuple[float, tuple[AgentSeen, ...]] = (float("-inf"), ())
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Be called, in a thread of ours, whenever Mesos has said something new."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """End our threads. Everything goes on in Mesos until the fail-over timeout is over."""
+        with self._lock:
+            framework, self._framework, self._desk = self._framework, None, None
+        if framework is not None:
+            framework.stop()
+        self._operator.close()
+
+    def leave(self) -> list[str]:
+        """End all agents, give back what is kept for them, and the framework; what was done.
+
+        What agents have started goes on.
+        """
+        desk, framework = self._begun()
+        done = []
+        for node in sorted(desk.records):
+            if desk.stop(node):
+                done.append(f"ended the agent of {node}")
+        framework.poke()
+        self._wait_until_left(desk)
+        framework.tear_down()
+        with self._lock:
+            self._has_left = True
+            self._forget()
+        return [*done, f"ended framework {desk.reserver.framework_id} in Mesos"]
+
+    def _wait_until_left(self, desk: Desk) -> None:
+        """Until no agent runs and nothing is kept for us. Those that are away Mesos ends when they return."""
+        deadline = self._clock() + _LEAVING_S
+        while True:
+            running = [node for node in sorted(desk.records) if desk.runs_here(node)]
+            kept = self._who_keeps(desk.reserver)
+            if not (running or kept):
+                return
+            if self._clock() > deadline:
+                what = "run its agent" if running else "keep resources for role " + desk.reserver.role
+                raise SubstrateUnusable(f"{', '.join(running or kept)} still {what}")
+            time.sleep(_POLL_S)
+
+    def _who_keeps(self, reserver: Reserver) -> list[str]:
+        try:
+            answers = [one for one in self._operator.agents() if one.get("active", True)]
+        except MesosError as error:
+            raise SubstrateUnusable(str(error)) from None
+        return [
+            str(one["agent_info"]["hostname"])
+            for one in answers
+            if any(reserver.holds(resource) for resource in one.get("total_resources", ()))
+        ]
+
+    # --- nodes
+
+    def nodes(self) -> tuple[SubstrateNode, ...]:
+        """Every agent of Mesos, and those that we have used and that are away."""
+        if self._has_left:
+            return tuple(_node(one, "") for one in self._agents())
+        desk, framework = self._begun()
+        agents = self._agents()
+        twice = same_name(agents)
+        records = desk.records
+        found = {
+            one.node: _node(one, desk.shortage(one.node))
+            for one in sorted(agents, key=lambda one: one.active)  # of two of a name the active one counts
+        }
+        for name in twice:
+            problem = f"several agents of Mesos call themselves {name}; give each a --hostname of its own"
+            found[name] = replace(found[name], problem=problem)
+        for record in records.values():
+            if record.node not in found:
+                found[record.node] = _away(record)
+        if framework.failure is not None:
+            raise SubstrateUnusable(str(framework.failure))
+        return tuple(found[name] for name in sorted(found))
+
+    def _agents(self) -> tuple[AgentSeen, ...]:
+        with self._lock:
+            at_s, agents = self._seen
+            if self._clock() - at_s < _LOOK_AGAIN_S:
+                return agents
+            try:
+                agents = agents_of(self._operator.agents(), self._settings.role)
+            except MesosError as error:
+                raise SubstrateUnusable(str(error)) from None
+            except (KeyError, TypeError, ValueError) as error:
+                raise SubstrateUnusable(
+                    f"Mesos says of its agents what nobody understands: {error!r}"
+                ) from None
+            self._seen = self._clock(), agents
+            return agents
+
+    def ensure_agent(
+        self,
+        node: str,
+        credentials: AgentCredentials,
+        roles: Mapping[str, Resources] = MappingProxyType({}),
+    ) -> bool:
+        """Have a node's agent run with these credentials, as soon as there is room for it and its roles."""
+        self._has_left = False
+        desk, framework = self._begun()
+        found = next((one for one in self.nodes() if one.name == node), None)
+        if found is None:
+            raise NotThere(f"Mesos has no agent that calls itself {node}")
+        if found.gone or found.unreachable:
+            return False
+        wanted = MappingProxyType(dict(roles) or {AGENT_ROLE: _AGENT_ALONE})
+        if not desk.want(node, NodeWant(wanted, self._config(found, credentials))):
+            return False
+        framework.poke()
+        return True
+
+    def stop_agent(self, node: str) -> bool:
+        """End a node's agent; what it started goes on. Whether it ran."""
+        desk, framework = self._begun()
+        ran = desk.stop(node)
+        framework.poke()
+        return ran
+
+    def _config(self, node: SubstrateNode, credentials: AgentCredentials) -> Mapping[str, Any]:
+        config: dict[str, Any] = {
+            "node": node.name,
+            "address": node.address,
+            "folder": node.attributes.get(FOLDER_ATTRIBUTE, self._settings.node_folder),
+            "scheduler_url": credentials.scheduler_url,
+            "token": credentials.token,
+            "engine_secret": credentials.engine_secret,
+        }
+        if DISKS_ATTRIBUTE in node.attributes:
+            config["dev"] = node.attributes[DISKS_ATTRIBUTE]
+        return MappingProxyType(config)
+
+    # --- ordinary tasks
+
+    def launch_task(self, task: TaskWanted) -> None:
+        """Have it run on its node, as soon as there is room; nothing if there is one of this id."""
+        desk, framework = self._begun()
+        document = {
+            "id": task.id,
+            "node": task.node,
+            "command": list(task.command),
+            "cpus": task.resources.cpus,
+            "memory_bytes": task.resources.memory_bytes,
+            "environment": dict(task.environment),
+        }
+        if task.id not in {one.id for one, _ in desk.tasks()}:
+            self._memory.save({f"{_TASKS}{task.id}": json.dumps(document)})
+        if desk.want_task(task):
+            framework.poke()
+
+    def tasks(self) -> tuple[TaskSeen, ...]:
+        """Every task that was launched and not yet forgotten."""
+        desk, _ = self._begun()
+        return tuple(_task_seen(task, status) for task, status in desk.tasks())
+
+    def kill_task(self, task: str) -> None:
+        """End it, and forget it once it has ended."""
+        desk, framework = self._begun()
+        if desk.unwant_task(task):
+            framework.poke()
+        else:
+            self._memory.save({f"{_TASKS}{task}": None})
+
+    # --- the framework
+
+    def _begun(self) -> tuple[Desk, MesosFramework]:
+        """The framework, subscribed or about to be; a new one if Mesos has removed ours."""
+        with self._lock:
+            if self._framework is not None and isinstance(self._framework.failure, FrameworkRemoved):
+                self._forget()
+            if self._framework is None or self._desk is None:
+                self._begin()
+            assert self._framework is not None and self._desk is not None
+            return self._desk, self._framework
+
+    def _begin(self) -> None:
+        documents = self._memory.load()
+        framework_id = documents.get(_FRAMEWORK)
+        if framework_id is None:
+            framework_id = f"artesian-{uuid.uuid4()}"
+            self._memory.save({_FRAMEWORK: framework_id})  # before Mesos knows it
+        reserver = Reserver(framework_id, self._settings.role, self._label(), self._settings.principal)
+        self._desk = Desk(reserver, self._program(), records_of(documents), _tasks_of(documents))
+        self._framework = MesosFramework(
+            self._settings.access(), self._info(framework_id), self._desk, self._memory, self._tell
+        )
+        self._framework.start()
+
+    def _label(self) -> str:
+        """What names everything that is kept for us, whichever framework of ours has asked for it."""
+        label = self._memory.load().get(_LABEL)
+        if label is None:
+            label = str(uuid.uuid4())
+            self._memory.save({_LABEL: label})
+        return label
+
+    def _forget(self) -> None:
+        """The framework is none any more; agents that run for it have been ended by Mesos."""
+        with self._lock:
+            framework, self._framework, self._desk = self._framework, None, None
+        if framework is not None:
+            framework.stop()
+        self._memory.save({key: None for key in self._memory.load() if key != _LABEL})
+
+    def _info(self, framework_id: str) -> dict[str, Any]:
+        settings = self._settings
+        made: dict[str, Any] = {
+            "id": {"value": framework_id},
+            "name": settings.name,
+            "user": settings.user or "root",
+            "roles": [settings.role],
+            "checkpoint": settings.checkpoint,
+            "failover_timeout": settings.failover_timeout_s,
+            "webui_url": self._url,
+            "capabilities": [
+                {"type": one} for one in ("MULTI_ROLE", "PARTITION_AWARE", "RESERVATION_REFINEMENT")
+            ],
+        }
+        return made if settings.principal is None else {**made, "principal": settings.principal}
+
+    def _program(self) -> AgentProgram:
+        return AgentProgram(
+            f"{self._url}/v1/agent",
+            self._agent_sha256(),
+            ".".join(platform.python_version_tuple()[:2]),
+            self._settings.node_python or str(Path(sys.executable).resolve()),
+            self._settings.node_folder,
+            self._settings.user,
+        )
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+def _node(agent: AgentSeen, shortage: str) -> SubstrateNode:
+    return SubstrateNode(
+        agent.node,
+        agent.address,
+        agent.attributes,
+        cpus=agent.free.cpus,
+        memory_bytes=agent.free.memory_bytes,
+        unreachable=not agent.active,
+        leaving=agent.leaving,
+        problem=shortage,
+    )
+
+
+def _away(record: NodeRecord) -> SubstrateNode:
+    return SubstrateNode(
+        record.node, record.address, record.attributes, gone=record.gone, unreachable=not record.gone
+    )
+
+
+def _task_seen(task: TaskWanted, status: Status | None) -> TaskSeen:
+    if status is None:
+        return TaskSeen(task.id, task.node, TaskState.STARTING, "it waits for room on its node")
+    return TaskSeen(task.id, task.node, _STATES.get(status.state, TaskState.FAILED), status.because)
+
+
+def _tasks_of(documents: Mapping[str, str]) -> dict[str, TaskWanted]:
+    found = {}
+    for key, text in documents.items():
+        if key.startswith(_TASKS):
+            one = json.loads(text)
+            resources = Resources(one["cpus"], one["memory_bytes"])
+            found[one["id"]] = TaskWanted(
+                one["id"], one["node"], tuple(one["command"]), resources, MappingProxyType(one["environment"])
+            )
+    return found
