@@ -5,24 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from artesian.cli import lifecycle, node_commands, volume_commands
-from artesian.cli.cluster import drills, nodes, pauses, plans, pools, remedies, volumes
-from artesian.cli.cluster import lifecycle as cluster_lifecycle
 from artesian.cli.outcome import ExitCode, code_of, sentence
-from artesian.embedded.local.layout import Role
-
-app = typer.Typer(
-    name="artesian",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Highly available block storage out of the raw disks of a bare cluster.",
-)
 
 
 def _show_version(wanted: bool) -> None:
@@ -31,7 +20,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool,
@@ -43,45 +31,107 @@ def options(
     """Highly available block storage out of the raw disks of a bare cluster."""
 
 
-engine = typer.Typer(no_args_is_help=True, help="The embedded storage engine on this machine.")
-app.add_typer(engine, name="engine")
-engine.command()(lifecycle.up)
-engine.command()(lifecycle.down)
-engine.command()(lifecycle.status)
-engine.add_typer(volume_commands.volume, name="volume")
-engine.command("map")(volume_commands.map_volume)
-engine.command("unmap")(volume_commands.unmap_volume)
-engine.command()(volume_commands.attach)
-engine.command()(volume_commands.detach)
-engine.command()(volume_commands.mount)
-engine.command()(volume_commands.unmount)
-engine.add_typer(node_commands.node, name="node")
-engine.add_typer(node_commands.disk, name="disk")
-for _role in Role:
-    engine.command(_role.value)(node_commands.foreground(_role))
+def _engine(app: typer.Typer) -> None:
+    from artesian.cli import lifecycle, node_commands, volume_commands
+    from artesian.embedded.local.layout import Role
 
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    cluster_lifecycle.up,
-    cluster_lifecycle.down,
-    cluster_lifecycle.status,
-    plans.plan,
-    plans.apply,
-    plans.events,
-    pauses.pause,
-    pauses.resume,
-    remedies.rules,
-    remedies.why,
-    remedies.audit,
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-app.add_typer(nodes.node, name="node")
-app.add_typer(nodes.disk, name="disk")
-app.add_typer(pools.pool, name="pool")
-app.add_typer(volumes.volume, name="volume")
-app.add_typer(remedies.remedies, name="remedies")
-app.add_typer(drills.drill, name="drill")
-app.add_typer(nodes.local, name="local")
+    engine = typer.Typer(no_args_is_help=True, help="The embedded storage engine on this machine.")
+    app.add_typer(engine, name="engine")
+    for command in (lifecycle.up, lifecycle.down, lifecycle.status):
+        engine.command()(command)
+    engine.add_typer(volume_commands.volume, name="volume")
+    engine.command("map")(volume_commands.map_volume)
+    engine.command("unmap")(volume_commands.unmap_volume)
+    for attaching in (
+        volume_commands.attach,
+        volume_commands.detach,
+        volume_commands.mount,
+        volume_commands.unmount,
+    ):
+        engine.command()(attaching)
+    engine.add_typer(node_commands.node, name="node")
+    engine.add_typer(node_commands.disk, name="disk")
+    for role in Role:
+        engine.command(role.value)(node_commands.foreground(role))
+
+
+def _lifecycle(app: typer.Typer) -> None:
+    from artesian.cli.cluster import lifecycle
+
+    for command in (lifecycle.up, lifecycle.down, lifecycle.status):
+        app.command()(command)
+
+
+def _plans(app: typer.Typer) -> None:
+    from artesian.cli.cluster import plans
+
+    for command in (plans.plan, plans.apply, plans.events):
+        app.command()(command)
+
+
+def _pauses(app: typer.Typer) -> None:
+    from artesian.cli.cluster import pauses
+
+    for command in (pauses.pause, pauses.resume):
+        app.command()(command)
+
+
+def _remedies(app: typer.Typer) -> None:
+    from artesian.cli.cluster import remedies
+
+    for command in (remedies.rules, remedies.why, remedies.audit):
+        app.command()(command)
+    app.add_typer(remedies.remedies, name="remedies")
+
+
+def _nodes(app: typer.Typer) -> None:
+    from artesian.cli.cluster import nodes
+
+    app.add_typer(nodes.node, name="node")
+    app.add_typer(nodes.disk, name="disk")
+    app.add_typer(nodes.local, name="local")
+
+
+def _pools(app: typer.Typer) -> None:
+    from artesian.cli.cluster import pools
+
+    app.add_typer(pools.pool, name="pool")
+
+
+def _volumes(app: typer.Typer) -> None:
+    from artesian.cli.cluster import volumes
+
+    app.add_typer(volumes.volume, name="volume")
+
+
+def _drills(app: typer.Typer) -> None:
+    from artesian.cli.cluster import drills
+
+    app.add_typer(drills.drill, name="drill")
+
+
+# Loading everything takes longer than most commands do, so a command loads what it is part of.
+_PARTS: Mapping[Callable[[typer.Typer], None], tuple[str, ...]] = {
+    _engine: ("engine",),
+    _lifecycle: ("up", "down", "status"),
+    _plans: ("plan", "apply", "events"),
+    _pauses: ("pause", "resume"),
+    _remedies: ("rules", "why", "audit", "remedies"),
+    _nodes: ("node", "disk", "local"),
+    _pools: ("pool",),
+    _volumes: ("volume",),
+    _drills: ("drill",),
+}
+
+
+def make_app(command: str | None = None) -> typer.Typer:
+    """The whole command line, or the part of it that a command belongs to, if there is such a command."""
+    app = typer.Typer(name="artesian", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(options)
+    wanted = [part for part, names in _PARTS.items() if command in names] or list(_PARTS)
+    for part in wanted:
+        part(app)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (with ARTESIAN_DEBUG set, they become one)."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        app = make_app(next(iter(arguments), None))
         result = app(args=arguments, prog_name="artesian", standalone_mode=False)
         sys.stdout.flush()
         return int(result or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TextIO, cast
 
 
@@ -28,3 +29,12 @@ class _Forgiving:
 def forgiving(stream: TextIO) -> TextIO:
     """The stream as one that a logger can write to: neither `write` nor `flush` raises."""
     return cast(TextIO, _Forgiving(stream))
+
+
+def last_line(log: Path) -> str:
+    """What a log says last."""
+    try:
+        lines = log.read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it said nothing"

@@ -20,7 +20,7 @@ from demo.database import Load, Postgres, find_postgres
 from demo.engine import Engine
 
 SEEDS = range(int(os.environ.get("ENGINE_DRILLS", "2")))
-SECONDS = 25
+SECONDS = 20
 HANG_S = 5.5  # servers that say nothing for 4 s count as lost
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from artesian.cli.cluster.access import Api
-from artesian.embedded.local.engine import last_words
 from artesian.embedded.local.errors import NotRunning
 from artesian.host import processes
 from artesian.host.files import locked
+from artesian.host.logs import last_line
 from artesian.host.processes import ProcessIdentity
 
 _START_TIMEOUT_S = 30.0
@@ -52,7 +52,7 @@ def _ensure(folder: Path, home: Path) -> bool:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not _answers(folder):
         if process.poll() is not None:
-            raise NotRunning(f"the scheduler ended at once: {last_words(log)} (log: {log})")
+            raise NotRunning(f"the scheduler ended at once: {last_line(log)} (log: {log})")
         if time.monotonic() > deadline:
             raise NotRunning(f"the scheduler does not answer (log: {log})")
         time.sleep(_POLL_S)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artesian.host.files import write_durably
-from artesian.mesos.masters import parse_master
-from artesian.mesos.scheduler import MesosAccess
+from artesian.mesos.access import MesosAccess
 from artesian.model.errors import NotPossible
 
 FILE_NAME = "mesos.json"
@@ -53,7 +52,7 @@ class MesosSettings:
 def check(settings: MesosSettings) -> None:
     """Raises NotPossible for what can never be."""
     try:
-        parse_master(settings.master)
+        MesosAccess(settings.master).masters()
     except ValueError as error:
         raise NotPossible(f"--master: {error}") from None
     if settings.role == "*":

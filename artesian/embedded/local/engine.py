@@ -21,6 +21,7 @@ from artesian.embedded.local.errors import InTheWay, NotRunning, TookTooLong
 from artesian.embedded.local.layout import USER, Layout, ProcessPlace, Role, locked, rotate_log, write_files
 from artesian.embedded.local.planning import Wish
 from artesian.host import processes
+from artesian.host.logs import last_line
 from artesian.host.processes import ProcessIdentity
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class LocalEngine:
         wanted = set(names)
         for place in self.layout.processes(self.description):
             if place.name in wanted and self.running(place) is None:
-                raise NotRunning(f"{place.name} ended at once: {last_words(place.log)} (log: {place.log})")
+                raise NotRunning(f"{place.name} ended at once: {last_line(place.log)} (log: {place.log})")
 
     def settle(self, names: Iterable[str]) -> None:
         """See to it that processes that were just started do not end at once. Raises NotRunning."""
@@ -282,12 +283,3 @@ def _wait_for_clients(
             if time.monotonic() > deadline:
                 raise TookTooLong("not all clients have registered")
             time.sleep(_POLL_S)
-
-
-def last_words(log: Path) -> str:
-    """The last line of a log."""
-    try:
-        lines = log.read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
-    return lines[-1] if lines else "it said nothing"

@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from tests.embedded.simulation import drill
 
-SEEDS = int(os.environ.get("DRILL_SEEDS", "40"))
+SEEDS = int(os.environ.get("DRILL_SEEDS", "30"))
 BATCH = 10
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
