@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -78,25 +77,6 @@ class Cluster:
             if one["name"].startswith(prefix) and one["running"]:
                 return int(one["process_id"])
         return None
-
-    def kill_control(self) -> int:
-        """kill -9 of the scheduler and of every agent; how many there were."""
-        killed = 0
-        files = [
-            self.folder / "scheduler" / "scheduler.pid",
-            *self.folder.glob("nodes/*/agent/agent.pid"),
-        ]
-        for file in files:
-            try:
-                os.kill(json.loads(file.read_bytes())["process_id"], signal.SIGKILL)
-                killed += 1
-            except (FileNotFoundError, ProcessLookupError):
-                pass
-        return killed
-
-    def dev(self, node: str) -> Path:
-        """The folder that stands for a node's /dev."""
-        return self.folder / "nodes" / node / "dev"
 
     def down(self, *, destroy: bool = False) -> Any:
         """End everything; with `destroy` the folder goes too."""

@@ -18,17 +18,18 @@ from typing import Any
 
 from demo.cluster import Cluster
 from demo.database import Database, Load
+from demo.machines import Machines
 from demo.telling import Story
 
 MIB = 1 << 20
 FULL_AT = 0.95
 WANTED = 0.98
 SPEC = f"""
-new_disks: ask
+new_disks: NEW
 new_nodes: ask
 default_rules: no
 providers:
-  - {{name: rack, kind: file, disk_size: 1GiB, lead_time: 1s}}
+  - PROVIDER
 budget: {{disks_total: 8}}
 rules:
   - name: pool-is-full
@@ -97,12 +98,13 @@ class Filler:
             self.error = error
 
 
-def fills_up(story: Story, cluster: Cluster, load: Load, folder: Path) -> Filler:
+def fills_up(story: Story, cluster: Cluster, machines: Machines, load: Load, folder: Path) -> Filler:
     """The pool is filled, and grows by itself."""
     story.chapter("A volume is filled with data until its pool is full, while the database commits")
     spec = folder / "rules.yaml"
-    spec.write_text(SPEC)
+    spec.write_text(SPEC.replace("PROVIDER", machines.provider).replace("NEW", machines.new_disks))
     cluster.run("apply", "--spec", str(spec), "--yes")
+    machines.put_in_spares()
     mountpoint = folder / "archive"
     cluster.run("volume", "create", "archive", "8GiB", "--node", "node-4", "--mount", str(mountpoint))
     filler = Filler(mountpoint / "archive.bin")
@@ -126,9 +128,9 @@ def fills_up(story: Story, cluster: Cluster, load: Load, folder: Path) -> Filler
     return filler
 
 
-def disk_dies(story: Story, cluster: Cluster, load: Load, filler: Filler) -> None:
+def disk_dies(story: Story, cluster: Cluster, machines: Machines, load: Load, filler: Filler) -> None:
     """A disk loses everything while all write, and is replaced."""
-    disk = cluster.dev("node-2") / "sdb"
+    disk = machines.dev("node-2") / "sdb"
     story.chapter(f"A disk of node-2 dies: {disk.name} has lost everything when its server starts again")
     before = {one["id"] for one in _remedies(cluster, "replace-device")}
     size_bytes = disk.stat().st_size

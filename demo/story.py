@@ -3,8 +3,8 @@
 A bare cluster of three nodes becomes storage after its plan was agreed to; a volume carries a real database;
 while rows are committed a fourth node joins, a node dies, a manager dies, the framework itself dies; then the
 database's own node dies and another takes the volume over. At the end every row whose commit was
-acknowledged must be there. `DEMO_REPORT=FILE` writes what was checked as JSON; the exit status says whether
-all of it held.
+acknowledged must be there. `SUBSTRATE=mesos` tells it on a real Mesos. `DEMO_REPORT=FILE` writes what was
+checked as JSON; the exit status says whether all of it held.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from rich.console import Console
 from demo import second_half
 from demo.cluster import NEEDS_APPROVAL, Cluster, CommandFailed
 from demo.database import Database, Load, Postgres, Sqlite, find_postgres
+from demo.machines import LocalMachines, Machines, choose_machines, kill
 from demo.telling import ROWS, Story
 
 VOLUME = "ledger"
+GIB = 1 << 30
 
 
 def choose_database(mountpoint: Path, folder: Path) -> Database:
@@ -38,15 +40,17 @@ def choose_database(mountpoint: Path, folder: Path) -> Database:
     return Sqlite(mountpoint)
 
 
-def bare_nodes(story: Story, cluster: Cluster) -> Path:
+def bare_nodes(story: Story, cluster: Cluster, machines: Machines) -> Path:
     """The plan is shown, and nothing is done before somebody agrees; the disk that must stay as it is."""
-    story.chapter("Three bare nodes with two raw disks each, and one disk that holds somebody's files")
+    story.chapter(
+        f"Three bare nodes, {machines.describes}, with two raw disks each, and a disk with somebody's files"
+    )
     try:
-        cluster.run("up", "--nodes", "3", "--disks-per-node", "2", "--disk-size", "1GiB")
+        cluster.run("up", *machines.up)
         waited = False
     except CommandFailed as asked:
         waited = asked.code == NEEDS_APPROVAL
-    foreign = cluster.dev("node-2") / "sdz"
+    foreign = machines.dev("node-2") / "sdz"
     foreign.write_bytes(b"")
     os.truncate(foreign, 1 << 30)
     subprocess.run(["mkfs.ext4", "-q", "-F", "-L", "precious", str(foreign)], check=True)
@@ -81,9 +85,9 @@ def deploy(story: Story, cluster: Cluster, mountpoint: Path) -> None:
                 mounted_after_s=round(time.monotonic() - began, 2))  # fmt: skip
 
 
-def fourth_node(story: Story, cluster: Cluster, load: Load) -> None:
+def fourth_node(story: Story, cluster: Cluster, machines: Machines, load: Load) -> None:
     story.chapter("A fourth node is put into the rack")
-    cluster.run("local", "add", "node-4", "--disks", "2", "--disk-size", "1GiB")
+    machines.add("node-4", 2, GIB)
     cluster.wait_until("node-4 is seen", _waits_for_node_4, 20.0)
     story.check("it is not touched before somebody agrees", not _node(cluster, "node-4")["roles"])
     began = time.monotonic()
@@ -104,11 +108,11 @@ def _node(cluster: Cluster, name: str) -> dict[str, list[str]]:
     return found
 
 
-def node_dies(story: Story, cluster: Cluster, load: Load) -> None:
+def node_dies(story: Story, cluster: Cluster, machines: Machines, load: Load) -> None:
     story.chapter("kill -9: everything on node-2 dies while the database commits")
-    cluster.run("local", "off", "node-2")
+    machines.off("node-2")
     story.survives(load, "the database went on without an error", "node_death")
-    cluster.run("local", "on", "node-2")
+    machines.on("node-2")
     healed_s = cluster.wait_healthy()
     story.check("node-2 came back, and everything has two good copies again", True,
                 healed_after_s=round(healed_s, 2))  # fmt: skip
@@ -129,9 +133,10 @@ def manager_dies(story: Story, cluster: Cluster, load: Load) -> None:
                 manager_back_after_s=round(time.monotonic() - began, 2))  # fmt: skip
 
 
-def framework_dies(story: Story, cluster: Cluster, load: Load) -> None:
+def framework_dies(story: Story, cluster: Cluster, machines: Machines, load: Load) -> None:
     story.chapter("kill -9: the scheduler and every agent")
-    killed = cluster.kill_control()
+    files = [cluster.folder / "scheduler" / "scheduler.pid", *machines.agent_pid_files()]
+    killed = sum(kill(file) for file in files)
     story.survives(load, f"{killed} processes are gone, and the database did not notice", "framework_death")
     began = time.monotonic()
     cluster.run("up")
@@ -140,13 +145,19 @@ def framework_dies(story: Story, cluster: Cluster, load: Load) -> None:
 
 
 def take_over(
-    story: Story, cluster: Cluster, database: Database, load: Load, mountpoint: Path, folder: Path
+    story: Story,
+    cluster: Cluster,
+    machines: Machines,
+    database: Database,
+    load: Load,
+    mountpoint: Path,
+    folder: Path,
 ) -> None:
     story.chapter("kill -9: node-1, on which the database runs; node-3 takes the volume over")
     load.stop()
     began = time.monotonic()
     database.crash()
-    cluster.run("local", "off", "node-1")
+    machines.off("node-1")
     other = folder / "taken-over"
     cluster.run("volume", "attach", VOLUME, "--node", "node-3", "--mount", str(other))
     database.move(other)
@@ -157,7 +168,7 @@ def take_over(
     story.check(f"every acknowledged row is there: {len(load.acknowledged)} of {len(load.acknowledged)}"
                 if not missing else f"{len(missing)} acknowledged rows are LOST",
                 not missing, acknowledged_rows=len(load.acknowledged))  # fmt: skip
-    cluster.run("local", "on", "node-1")
+    machines.on("node-1")
     cluster.wait_healthy()
     story.check("node-1 came back and left the volume where it is now",
                 not os.path.ismount(mountpoint) and os.path.ismount(other))  # fmt: skip
@@ -178,10 +189,11 @@ def _digest(path: Path) -> str:
 def tell(story: Story, folder: Path) -> None:
     """Everything, in order."""
     cluster = Cluster(folder / "c")
+    machines = choose_machines(cluster, folder)
     mountpoint = folder / "mounted"
     database: Database | None = None
     try:
-        foreign = bare_nodes(story, cluster)
+        foreign = bare_nodes(story, cluster, machines)
         before = _digest(foreign)
         deploy(story, cluster, mountpoint)
         database = choose_database(mountpoint, folder)
@@ -190,15 +202,15 @@ def tell(story: Story, folder: Path) -> None:
         load = Load(database.writer(), 1)
         story.check(f"{ROWS} rows are committed", load.wait_for(ROWS, 60.0))
         load.longest_wait_s = 0.0
-        fourth_node(story, cluster, load)
-        node_dies(story, cluster, load)
+        fourth_node(story, cluster, machines, load)
+        node_dies(story, cluster, machines, load)
         manager_dies(story, cluster, load)
-        framework_dies(story, cluster, load)
-        take_over(story, cluster, database, load, mountpoint, folder)
+        framework_dies(story, cluster, machines, load)
+        take_over(story, cluster, machines, database, load, mountpoint, folder)
         story.chapter("The second half: the cluster mends itself")
         load = Load(database.writer(), max(load.acknowledged) + 1)
-        filler = second_half.fills_up(story, cluster, load, folder)
-        second_half.disk_dies(story, cluster, load, filler)
+        filler = second_half.fills_up(story, cluster, machines, load, folder)
+        second_half.disk_dies(story, cluster, machines, load, filler)
         second_half.everything_is_there(story, database, load, filler)
         database.stop()
         ending(story, cluster, foreign, before)
@@ -206,7 +218,8 @@ def tell(story: Story, folder: Path) -> None:
         if database is not None:
             database.stop()
         if cluster.folder.exists():
-            cluster.down(destroy=True)
+            cluster.down(destroy=isinstance(machines, LocalMachines))
+        machines.end()
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -184,6 +185,8 @@ class MesosAgent:
         deadline = self._clock() + _LOCK_TIMEOUT_S
         while not self._holds_lock:
             self._holds_lock = single.be_it()
+            if self._holds_lock:
+                single.name_it(os.getpid())
             if not self._holds_lock:
                 if self._clock() > deadline:
                     raise ArtesianError(f"another agent runs in {folder}")
