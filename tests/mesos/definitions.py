@@ -27,7 +27,7 @@ def check_call(api: str, call: Mapping[str, Any]) -> None:
     assert not unknown, f"Mesos writes no field like {unknown}"
     message = message_factory.GetMessageClass(_definitions().FindMessageTypeByName(f"{api}.Call"))()
     try:
-        json_format.ParseDict(dict(call), message)
+        json_format.ParseDict(_as_protobuf_has_it(call), message)
     except json_format.ParseError as error:
         raise AssertionError(f"{call.get('type')}: {error}") from None
     assert not message.FindInitializationErrors(), (
@@ -54,6 +54,17 @@ class Recorder:
     def __call__(self, call: Mapping[str, Any]) -> None:
         check_call(self._api, call)
         self.types.add(str(call["type"]))
+
+
+def _as_protobuf_has_it(value: Any, name: str = "") -> Any:
+    """Mesos' JSON has no special form for a duration, as protobuf's has."""
+    if name == "max_grace_period":
+        return f"{value['seconds']}s"
+    if isinstance(value, Mapping):
+        return {key: _as_protobuf_has_it(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_protobuf_has_it(each) for each in value]
+    return value
 
 
 def _keys(value: Any) -> Iterator[str]:
