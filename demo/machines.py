@@ -170,6 +170,7 @@ class MesosMachines:
         )  # fmt: skip
 
     def _start(self, name: str, program: str, address: str, port: int, *flags: str) -> None:
+        self._work(name).mkdir(parents=True, exist_ok=True)
         command = [
             _KIT / "bin" / program,
             f"--ip={address}",
