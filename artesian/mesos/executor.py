@@ -79,8 +79,9 @@ class ExecutorClient:
         """Subscribe, and hand over SUBSCRIBED, LAUNCH, KILL, MESSAGE, SHUTDOWN and whatever else comes;
         subscribe anew when the agent was away. Acknowledgements are taken in here.
 
-        Returns why it ended: SHUTDOWN (all is acknowledged, or the agent's patience is nearly at its end), STOPPED likewise,
-        RECOVERY_TIMEOUT, AGENT_GONE (it is away and recovers no executors, or does not know us any more).
+        Returns why it ended: SHUTDOWN (all is acknowledged, or the agent's patience is nearly at its end),
+        STOPPED likewise, RECOVERY_TIMEOUT, AGENT_GONE (it is away and recovers no executors, or does not know
+        us any more).
         Raises whatever `handle` raises.
         """
         last_seen_s = self._clock()

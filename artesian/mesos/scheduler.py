@@ -263,7 +263,7 @@ class SchedulerClient:
         """A call was answered as if there were no subscription: there is none, whatever the stream says."""
         if self._stream is stream:
             self._given_up = reason
-            if self._patience is not None:
+            if self._patience is not None and not self._patience.expired():
                 self._patience.reschedule(asyncio.get_running_loop().time())
         return NotSubscribed(f"the subscription is lost: {reason}")
 

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -127,7 +128,7 @@ class ZooKeeperProcess:
     """One ZooKeeper, with its data below the folder."""
 
     def __init__(self, folder: Path, ip: str) -> None:
-        self.address = f"{ip}:2181"
+        self.address, self._folder = f"{ip}:2181", folder
         settings = folder / "zoo.cfg"
         lines = ["tickTime=500", f"dataDir={folder}/zk", f"clientPortAddress={ip}", "clientPort=2181"]
         settings.write_text("\n".join([*lines, "admin.enableServer=false", ""]))
@@ -138,6 +139,15 @@ class ZooKeeperProcess:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def is_ready(self) -> bool:
+        assert self._process.poll() is None, (self._folder / "zookeeper.log").read_text()[-2000:]
+        host, _, port = self.address.partition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -175,6 +185,7 @@ class Cluster:
         if not _ZOOKEEPER.exists():
             pytest.skip(f"there is no ZooKeeper: {_ZOOKEEPER} is not there")
         self._zookeeper = ZooKeeperProcess(self.folder, self._addresses.next())
+        until(self._zookeeper.is_ready, "ZooKeeper answers")
         return self._zookeeper.address
 
     def stop(self) -> None:
