@@ -108,6 +108,8 @@ class ExecutorClient:
     def stop(self, patience_s: float) -> None:
         """Have `run` return once every update is acknowledged, or after so many seconds."""
         self._end_with(STOPPED, patience_s)
+        if self._pending.is_empty:
+            self._interrupt("there is nothing more to wait for")
 
     def update(
         self,
@@ -161,7 +163,6 @@ class ExecutorClient:
         """One subscription, until it breaks or there is nothing more to wait for."""
         connection = self._connection()
         try:
-            self._pending.lost_agent()
             told = self._pending.subscription()
             connection.connect()
             with self._lock:
@@ -235,8 +236,6 @@ class ExecutorClient:
         timer = threading.Timer(patience_s, self._interrupt, ["the time for the end is over"])
         timer.daemon = True
         timer.start()
-        if self._pending.is_empty:
-            self._interrupt("there is nothing more to wait for")
 
     def _ended(self) -> str | None:
         with self._lock:

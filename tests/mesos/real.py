@@ -22,9 +22,11 @@ import pytest
 from artesian.host.files import locked
 
 _KIT = Path(__file__).parent / "kit"
-_BUILT = _KIT / "bin" / ".built"
+_BUILT, _FAILED = _KIT / "bin" / ".built", _KIT / "bin" / ".failed"
 _ZOOKEEPER = Path("/usr/share/zookeeper/bin/zkServer.sh")
-_BUILDING_S = 240
+_BUILDING_S = 120
+# The same in all processes of one run of the tests: what one could not build, others do not try again.
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 _ROOT = Path(__file__).parents[2]
 
 
@@ -34,20 +36,30 @@ def _lacking() -> str | None:
     with locked(_KIT):
         if _BUILT.exists():
             return None
-        try:
-            done = subprocess.run(
-                [sys.executable, str(_KIT / "build.py")],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_BUILDING_S,
-            )
-        except subprocess.TimeoutExpired:
-            return f"Mesos could not be built within {_BUILDING_S} s"
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            return f"Mesos could not be built: {said[-1] if said else 'without a reason'}"
-        _BUILT.touch()
+        if _FAILED.exists():
+            run, _, reason = _FAILED.read_text().partition("\n")
+            if run == _RUN:
+                return reason
+        reason = _build()
+        (_BUILT if reason is None else _FAILED).write_text(f"{_RUN}\n{reason}")
+        return reason
+
+
+def _build() -> str | None:
+    """Why Mesos could not be built; None if it was."""
+    try:
+        done = subprocess.run(
+            [sys.executable, str(_KIT / "build.py")],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_BUILDING_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"Mesos could not be built within {_BUILDING_S} s"
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        return f"Mesos could not be built: {said[-1] if said else 'without a reason'}"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,11 +64,15 @@ class StandIn:
     "/path#KILL" is the path for calls of this type, where they are to have answers of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self._server = _Server(("127.0.0.1", 0), Handler)
+        if context is not None:
+            # The handshake is made when first read, in the thread of the connection.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.owner = self
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.address}"
         self.requests: list[tuple[str, Any]] = []
         self._lined_up: dict[str, list[Answer]] = {"/version": [text(200, json.dumps({"version": "1.11.0"}))]}
         self._lock = threading.Lock()

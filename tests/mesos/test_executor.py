@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,6 +215,7 @@ def test_the_end_waits_for_acknowledgements_but_not_for_ever(agent: StandIn) -> 
     agent.on(_SUBSCRIBE, stream(_SUBSCRIBED, _SHUTDOWN, then="hang"))
     assert client.run(_on("SHUTDOWN", lambda: client.update("t", "TASK_KILLED"))) == executor.SHUTDOWN
     assert [each["update"]["status"]["state"] for each in agent.bodies(_UPDATE)] == ["TASK_KILLED"]
+    assert len(agent.bodies(_SUBSCRIBE)) == 1
 
 
 def test_who_has_nothing_more_to_do_stops(agent: StandIn) -> None:
@@ -259,3 +263,10 @@ def test_what_the_handler_raises_ends_it(agent: StandIn) -> None:
 
     with pytest.raises(KeyError):
         _executor(agent).run(fail)
+
+
+def test_an_executor_needs_nothing_but_python() -> None:
+    """It runs on nodes where nothing may be installed: -S leaves out everything that was."""
+    root = Path(executor.__file__).parents[2]
+    script = f"import sys; sys.path.insert(0, {str(root)!r}); import artesian.mesos.executor"
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True, timeout=30)

@@ -265,6 +265,14 @@ def test_a_server_that_is_no_mesos_is_told_after_a_few_attempts(
     assert not master.bodies(_PATH)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_master_that_does_not_tell_its_version_to_everybody_is_asked_all_the_same(
+    master: StandIn, status: int
+) -> None:
+    master.on("/version", text(status, "Endpoint is disabled"))
+    assert _through(master, stream(subscribed())).types == ["SUBSCRIBED", "DISCONNECTED", "ERROR"]
+
+
 def test_what_was_mesos_once_is_waited_for(master: StandIn) -> None:
     """While it starts, or from a proxy before it."""
     story = _through(master, stream(subscribed()), *[text(404, "")] * 5)
