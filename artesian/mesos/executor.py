@@ -79,8 +79,9 @@ class ExecutorClient:
         """Subscribe, and hand over SUBSCRIBED, LAUNCH, KILL, MESSAGE, SHUTDOWN and whatever else comes;
         subscribe anew when the agent was away. Acknowledgements are taken in here.
 
-        Returns why it ended: SHUTDOWN (all is acknowledged, or the agent's patience is nearly at its end), STOPPED likewise,
-        RECOVERY_TIMEOUT, AGENT_GONE (it is away and recovers no executors, or does not know us any more).
+        Returns why it ended: SHUTDOWN (all is acknowledged, or the agent's patience is nearly at its end),
+        STOPPED likewise, RECOVERY_TIMEOUT, AGENT_GONE (it is away and recovers no executors, or does not know
+        us any more).
         Raises whatever `handle` raises.
         """
         last_seen_s = self._clock()
@@ -107,6 +108,8 @@ class ExecutorClient:
     def stop(self, patience_s: float) -> None:
         """Have `run` return once every update is acknowledged, or after so many seconds."""
         self._end_with(STOPPED, patience_s)
+        if self._pending.is_empty:
+            self._interrupt("there is nothing more to wait for")
 
     def update(
         self,
@@ -160,7 +163,6 @@ class ExecutorClient:
         """One subscription, until it breaks or there is nothing more to wait for."""
         connection = self._connection()
         try:
-            self._pending.lost_agent()
             told = self._pending.subscription()
             connection.connect()
             with self._lock:
@@ -234,8 +236,6 @@ class ExecutorClient:
         timer = threading.Timer(patience_s, self._interrupt, ["the time for the end is over"])
         timer.daemon = True
         timer.start()
-        if self._pending.is_empty:
-            self._interrupt("there is nothing more to wait for")
 
     def _ended(self) -> str | None:
         with self._lock:

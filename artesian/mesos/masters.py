@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
@@ -43,7 +43,8 @@ class MasterAddress:
 
 def parse_master(text: str, scheme: str = "http") -> MasterAddress:
     """Reads "host:port", "http(s)://host:port[/base]", a list of these with commas between, or
-    "zk://[user:password@]h1:2181,h2:2181/path". `scheme` is that of masters named without one.
+    "zk://[user:password@]h1:2181,h2:2181/path", as Mesos' programs do. `scheme` is that of masters named
+    without one.
 
     Raises ValueError with a message for people; secrets are not in it.
     """
@@ -113,7 +114,7 @@ def leader_in_zookeeper(
     credentials = []
     if zookeeper.user is not None:
         credentials.append(("digest", f"{zookeeper.user}:{zookeeper.password or ''}"))
-    client = KazooClient(hosts=hosts, timeout=timeout_s, read_only=True, auth_data=credentials)
+    client = KazooClient(hosts=hosts, timeout=timeout_s, auth_data=credentials)
     try:
         client.start(timeout=timeout_s)
         leader = first_candidate(client.get_children(zookeeper.path))
@@ -184,9 +185,7 @@ def _parse_zookeeper(text: str) -> ZooKeeper:
     if not path.strip("/"):
         raise ValueError(f"{_without_secret(text)!r} lacks the masters' path in ZooKeeper, such as /mesos")
     found = tuple(_zookeeper_host(host.strip(), text) for host in hosts.split(","))
-    return ZooKeeper(
-        found, f"/{path.strip('/')}", unquote(user) if has_login else None, unquote(password) or None
-    )
+    return ZooKeeper(found, f"/{path.strip('/')}", user or None, password or None)
 
 
 def _zookeeper_host(text: str, whole: str) -> str:
@@ -196,7 +195,7 @@ def _zookeeper_host(text: str, whole: str) -> str:
     except ValueError:
         host = port = None
     if not host or any(c.isspace() for c in text):
-        raise ValueError(f"{_without_secret(whole)!r}: {text!r} is no host of ZooKeeper, such as h1:2181")
+        raise ValueError(f"{_without_secret(whole)!r} has no hosts of ZooKeeper, such as h1:2181")
     return _joined(host, port or _ZOOKEEPER_PORT)
 
 
@@ -207,4 +206,4 @@ def _joined(host: str, port: int | None) -> str:
 
 
 def _without_secret(text: str) -> str:
-    return re.sub(r"(//)[^/]*@", r"\1…@", text)
+    return re.sub(r"^(\w+://)?.*@", r"\1…@", text)

@@ -209,13 +209,17 @@ class SchedulerClient:
         subscribe = {"framework_info": self._framework}
         call = {"framework_id": framework_id, "type": "SUBSCRIBE", "subscribe": subscribe}
         try:
-            version = await self._client.get(f"{url}/version", auth=None)
-            if version.status_code != httpx.codes.OK:
+            version = await self._client.get(f"{url}/version")
+            if version.status_code == httpx.codes.OK:
+                answers.check_version(answers.version_of(version.content, url), url)
+            elif version.status_code not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
                 raise answers.problem(version.status_code, version.content, url)
-            answers.check_version(answers.version_of(version.content, url), url)
             # Between two events there may be any time; how much of it is too much is seen to when reading.
             timeout = httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S, read=None)
-            request = self._client.build_request("POST", url + _PATH, json=call, timeout=timeout)
+            # Nobody on the way is to pack it: it is read as it comes.
+            request = self._client.build_request(
+                "POST", url + _PATH, json=call, timeout=timeout, headers={"Accept-Encoding": "identity"}
+            )
             self._on_call(call)
             async with asyncio.timeout(_TIMEOUT_S):
                 response = await self._client.send(request, stream=True)
@@ -263,7 +267,7 @@ class SchedulerClient:
         """A call was answered as if there were no subscription: there is none, whatever the stream says."""
         if self._stream is stream:
             self._given_up = reason
-            if self._patience is not None:
+            if self._patience is not None and not self._patience.expired():
                 self._patience.reschedule(asyncio.get_running_loop().time())
         return NotSubscribed(f"the subscription is lost: {reason}")
 

@@ -62,8 +62,3 @@ class Unacknowledged:
         """The agent was told of these."""
         with self._lock:
             self._sent.update(uuid for u in updates if (uuid := u["status"]["uuid"]) in self._updates)
-
-    def lost_agent(self) -> None:
-        """The agent has to be told of everything again."""
-        with self._lock:
-            self._sent.clear()

@@ -98,7 +98,7 @@ def _definitions() -> descriptor_pool.DescriptorPool:
 
 
 def _serialized(content: bytes, name: str) -> bytes:
-    """The definitions of a file as protobuf keeps them: they begin with its name, and nothing says their end."""
+    """The definitions of a file as protobuf keeps them: they begin with its name, and end somewhere."""
     begin = position = content.index(b"\n" + bytes([len(name)]) + name.encode())
     while True:
         tag, after = _number(content, position)

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,9 +22,11 @@ import pytest
 from artesian.host.files import locked
 
 _KIT = Path(__file__).parent / "kit"
-_BUILT = _KIT / "bin" / ".built"
+_BUILT, _FAILED = _KIT / "bin" / ".built", _KIT / "bin" / ".failed"
 _ZOOKEEPER = Path("/usr/share/zookeeper/bin/zkServer.sh")
-_BUILDING_S = 240
+_BUILDING_S = 120
+# The same in all processes of one run of the tests: what one could not build, others do not try again.
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 _ROOT = Path(__file__).parents[2]
 
 
@@ -33,20 +36,30 @@ def _lacking() -> str | None:
     with locked(_KIT):
         if _BUILT.exists():
             return None
-        try:
-            done = subprocess.run(
-                [sys.executable, str(_KIT / "build.py")],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_BUILDING_S,
-            )
-        except subprocess.TimeoutExpired:
-            return f"Mesos could not be built within {_BUILDING_S} s"
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            return f"Mesos could not be built: {said[-1] if said else 'without a reason'}"
-        _BUILT.touch()
+        if _FAILED.exists():
+            run, _, reason = _FAILED.read_text().partition("\n")
+            if run == _RUN:
+                return reason
+        reason = _build()
+        (_BUILT if reason is None else _FAILED).write_text(f"{_RUN}\n{reason}")
+        return reason
+
+
+def _build() -> str | None:
+    """Why Mesos could not be built; None if it was."""
+    try:
+        done = subprocess.run(
+            [sys.executable, str(_KIT / "build.py")],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_BUILDING_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"Mesos could not be built within {_BUILDING_S} s"
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        return f"Mesos could not be built: {said[-1] if said else 'without a reason'}"
     return None
 
 
@@ -127,7 +140,7 @@ class ZooKeeperProcess:
     """One ZooKeeper, with its data below the folder."""
 
     def __init__(self, folder: Path, ip: str) -> None:
-        self.address = f"{ip}:2181"
+        self.address, self._folder = f"{ip}:2181", folder
         settings = folder / "zoo.cfg"
         lines = ["tickTime=500", f"dataDir={folder}/zk", f"clientPortAddress={ip}", "clientPort=2181"]
         settings.write_text("\n".join([*lines, "admin.enableServer=false", ""]))
@@ -138,6 +151,15 @@ class ZooKeeperProcess:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def is_ready(self) -> bool:
+        assert self._process.poll() is None, (self._folder / "zookeeper.log").read_text()[-2000:]
+        host, _, port = self.address.partition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -175,6 +197,7 @@ class Cluster:
         if not _ZOOKEEPER.exists():
             pytest.skip(f"there is no ZooKeeper: {_ZOOKEEPER} is not there")
         self._zookeeper = ZooKeeperProcess(self.folder, self._addresses.next())
+        until(self._zookeeper.is_ready, "ZooKeeper answers")
         return self._zookeeper.address
 
     def stop(self) -> None:
