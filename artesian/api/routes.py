@@ -12,10 +12,12 @@ from artesian.api import pool_views, views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
-from artesian.model.state import Stopping
+from artesian.model.spec import Spec
+from artesian.model.state import FrameworkState, Stopping
 from artesian.planner.planning import decide
 from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler import node_requests, requests
+from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import pass_verdict
 
 Document = dict[str, Any]
@@ -48,11 +50,10 @@ def plan_for(
     scheduler: TheScheduler, verdict: TheVerdict, text: Annotated[str, Body(embed=True)]
 ) -> Document:
     """What another spec would lead to; nothing is stored. It has no id, as nobody can agree to it yet."""
-    spec = read_whole_spec(text)
-    scheduler.providers.check(spec)
-    state = requests.set_spec(scheduler.memory.state, text)
+    spec, state, warnings = _tried_out(scheduler, text)
     decision = decide(spec, verdict.seen, state)
-    return views.plan_view(pass_verdict(verdict.seen, decision, [])) | {"id": None}
+    document = views.plan_view(pass_verdict(verdict.seen, decision, []))
+    return document | {"id": None, "notes": [*warnings, *document["notes"]]}
 
 
 @routes.post("/passes")
@@ -81,11 +82,21 @@ def get_spec(scheduler: TheScheduler) -> Document:
 
 @routes.put("/spec")
 def put_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
-    """Take another spec; the plan shows what follows from it."""
-    scheduler.providers.check(read_whole_spec(text))
-    event = Event("spec", "spec", "somebody has given another spec")
-    scheduler.memory.change(lambda state: requests.set_spec(state, text), [event])
-    return {"text": text}
+    """Take another spec; the plan shows what follows from it. `warnings`: what could not be tried out."""
+    _, _, warnings = _tried_out(scheduler, text)
+    events = [Event("spec", "spec", "somebody has given another spec")]
+    events += [Event("spec", "spec", warning) for warning in warnings]
+    scheduler.memory.change(lambda state: requests.set_spec(state, text), events)
+    return {"text": text, "warnings": list(warnings)}
+
+
+def _tried_out(scheduler: Scheduler, text: str) -> tuple[Spec, FrameworkState, tuple[str, ...]]:
+    """A spec that may be taken, what the state would be, and warnings. Its providers are asked, once all
+    that can be said without them has been said."""
+    spec = read_whole_spec(text)
+    scheduler.providers.check(spec)
+    state = requests.set_spec(scheduler.memory.state, text)
+    return spec, state, scheduler.providers.try_out(spec)
 
 
 @routes.put("/paused")
