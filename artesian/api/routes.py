@@ -40,9 +40,9 @@ def status(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 
 
 @routes.get("/plan")
-def plan(verdict: TheVerdict) -> Document:
+def plan(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """What would be done, in order, and why; and what is held back."""
-    return views.plan_view(verdict)
+    return views.plan_view(verdict, views.idle_notes(scheduler, verdict))
 
 
 @routes.post("/plan")
@@ -52,7 +52,8 @@ def plan_for(
     """What another spec would lead to; nothing is stored. It has no id, as nobody can agree to it yet."""
     spec, state, warnings = _tried_out(scheduler, text)
     decision = decide(spec, verdict.seen, state)
-    document = views.plan_view(pass_verdict(verdict.seen, decision, []))
+    idle = scheduler.idle_parts(spec, verdict.seen, decision.topology)
+    document = views.plan_view(pass_verdict(verdict.seen, decision, []), idle)
     return document | {"id": None, "notes": [*warnings, *document["notes"]]}
 
 
@@ -82,12 +83,30 @@ def get_spec(scheduler: TheScheduler) -> Document:
 
 @routes.put("/spec")
 def put_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
-    """Take another spec; the plan shows what follows from it. `warnings`: what could not be tried out."""
-    _, _, warnings = _tried_out(scheduler, text)
+    """Take another spec; the plan shows what follows from it. `warnings`: what does nothing in it as things
+    are, and providers that could not be tried out."""
+    spec, state, warnings = _tried_out(scheduler, text)
     events = [Event("spec", "spec", "somebody has given another spec")]
     events += [Event("spec", "spec", warning) for warning in warnings]
+    idle = _idle_parts(scheduler, spec, state)
     scheduler.memory.change(lambda state: requests.set_spec(state, text), events)
-    return {"text": text, "warnings": list(warnings)}
+    return {"text": text, "warnings": [*warnings, *idle]}
+
+
+@routes.post("/spec/check")
+def check_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
+    """Refuse what PUT would refuse, and give its `warnings`; nothing is stored."""
+    spec, state, warnings = _tried_out(scheduler, text)
+    return {"warnings": [*warnings, *_idle_parts(scheduler, spec, state)]}
+
+
+def _idle_parts(scheduler: Scheduler, spec: Spec, state: FrameworkState) -> tuple[str, ...]:
+    """Before the first pass nothing is known against which a spec could be held."""
+    verdict = scheduler.verdict
+    if verdict is None:
+        return ()
+    topology = decide(spec, verdict.seen, state).topology
+    return scheduler.idle_parts(spec, verdict.seen, topology)
 
 
 def _tried_out(scheduler: Scheduler, text: str) -> tuple[Spec, FrameworkState, tuple[str, ...]]:

@@ -36,7 +36,12 @@ def step_view(step: Step) -> Document:
     }
 
 
-def plan_view(verdict: Verdict) -> Document:
+def idle_notes(scheduler: Scheduler, verdict: Verdict) -> tuple[str, ...]:
+    """What in the spec does nothing as things are."""
+    return scheduler.idle_parts(scheduler.spec, verdict.seen, verdict.decision.topology)
+
+
+def plan_view(verdict: Verdict, more_notes: tuple[str, ...] = ()) -> Document:
     """The plan as it is now, and what becomes of each step."""
     guarded = verdict.decision.guarded
     held = {one.step.id: one.because for one in guarded.held}
@@ -49,7 +54,7 @@ def plan_view(verdict: Verdict) -> Document:
         if step.id in taken:
             state, detail = str(taken[step.id].outcome), taken[step.id].detail
         steps.append(step_view(step) | {"state": state, "detail": detail})
-    return {"id": guarded.plan.id, "steps": steps, "notes": list(guarded.plan.notes)}
+    return {"id": guarded.plan.id, "steps": steps, "notes": [*guarded.plan.notes, *more_notes]}
 
 
 def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
@@ -65,7 +70,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "drills": sorted(key for key, one in state.drills.items() if one.state.is_open),
         "stopping": state.stopping,
         "plan_id": verdict.decision.plan.id,
-        "notes": list(verdict.decision.plan.notes),
+        "notes": [*verdict.decision.plan.notes, *idle_notes(scheduler, verdict)],
         "held": [held_view(one) for one in verdict.held],
         "engine": {
             "kind": state.engine.kind,

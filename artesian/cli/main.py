@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from artesian.cli import lifecycle, node_commands, volume_commands
-from artesian.cli.cluster import drills, nodes, pauses, plans, pools, remedies, volumes
+from artesian.cli.cluster import drills, nodes, pauses, plans, pools, remedies, specs, volumes
 from artesian.cli.cluster import lifecycle as cluster_lifecycle
 from artesian.cli.outcome import ExitCode, code_of, sentence
 from artesian.embedded.local.layout import Role
@@ -75,6 +75,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(specs.spec, name="spec")
 app.add_typer(nodes.node, name="node")
 app.add_typer(nodes.disk, name="disk")
 app.add_typer(pools.pool, name="pool")

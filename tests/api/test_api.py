@@ -448,3 +448,32 @@ def test_a_half_refused_change_changes_nothing(api: Access) -> None:
     body = {"size_bytes": 16 * GIB, "new_name": "data"}
     api.problem(409, "conflict", "PATCH", "/v1/volumes/idle", body)
     assert api.scheduler.memory.state == before
+
+
+# --- what in a spec does nothing
+
+IDLE = "{rules: [{name: gold-full, when: used_share > 80%, remedy: notify, scope: pool, things: [gold]}]}"
+
+
+def test_a_spec_that_can_do_nothing_is_taken_with_a_warning(api: Access) -> None:
+    checked = api.ask("POST", "/v1/spec/check", {"text": IDLE})
+    assert checked.status_code == 200
+    assert api.ask("GET", "/v1/spec").json()["text"] == ""
+    (warning,) = checked.json()["warnings"]
+    assert warning.startswith("rule gold-full is for nothing: no pool is called gold")
+    assert warning in api.ask("POST", "/v1/plan", {"text": IDLE}).json()["notes"]
+    assert api.ask("PUT", "/v1/spec", {"text": IDLE}).json() == {"text": IDLE, "warnings": [warning]}
+
+
+def test_and_is_noted_wherever_the_plan_is_shown(api: Access) -> None:
+    (warning,) = api.ask("PUT", "/v1/spec", {"text": IDLE}).json()["warnings"]
+    api.scheduler.verdict = api.scheduler.one_pass()
+    assert warning in api.ask("GET", "/v1/plan").json()["notes"]
+    assert warning in api.ask("GET", "/v1/status").json()["notes"]
+    reasons = api.ask("GET", "/v1/why", thing="gold-full").json()["reasons"]
+    assert {"from": "plan", "because": warning} in reasons
+
+
+def test_a_spec_that_is_wrong_is_refused_by_its_check_as_well(api: Access) -> None:
+    said = api.problem(422, "spec", "POST", "/v1/spec/check", {"text": "pols: []"})
+    assert "pols is not known" in said

@@ -33,8 +33,8 @@ def plan(
     """Show what would be done, in order, and why. Nothing is changed."""
     api = Api(folder)
     if spec is not None:
-        with _naming(spec):
-            document = api.post("/plan", {"text": _read(spec)})
+        with naming(spec):
+            document = api.post("/plan", {"text": read(spec)})
     else:
         api.post("/passes")  # what was plugged in just now is seen
         document = api.get("/plan")
@@ -89,15 +89,16 @@ def events(
 
 def give_spec(api: Api, path: Path, output: Output) -> list[str]:
     """Hand a spec over; gives warnings, which people are shown at once. Raises SpecError, naming the file."""
-    text = _read(path)
-    with _naming(path):
+    text = read(path)
+    with naming(path):
         warnings: list[str] = api.put("/spec", {"text": text})["warnings"]
     for warning in warnings:
         output.warn(warning)
     return warnings
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a spec. Raises SpecError."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -105,7 +106,8 @@ def _read(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
+    """Let what is wrong with a spec begin with its file."""
     try:
         yield
     except SpecError as error:
