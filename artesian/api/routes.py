@@ -176,8 +176,10 @@ def act_on_disk(
     scheduler: TheScheduler,
     verdict: TheVerdict,
     disk: Annotated[str, Body(embed=True)],
+    dry_run: Annotated[bool, Body(embed=True)] = False,
 ) -> Document:
-    """`remove` a disk from its pool, or `return` one that was removed, or whose device has failed."""
+    """`remove` a disk from its pool, or `return` one that was removed, or whose device has failed. `loss`:
+    what the pool may hold with and without a disk that is removed. `dry_run`: nothing is changed."""
     seen = verdict.seen
     actions = {
         "remove": lambda state: node_requests.remove_disk(state, seen, node, disk),
@@ -186,9 +188,15 @@ def act_on_disk(
     if action not in actions:
         raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
     identity = node_requests.find_disk(scheduler.memory.state, seen, node, disk)
+    document: Document = {"node": node, "disk": disk, "identity": identity, "action": action}
+    if action == "remove":
+        document["loss"] = views.loss_view(scheduler.memory.state, verdict, identity)
+    if dry_run:
+        actions[action](scheduler.memory.state)
+        return document
     event = Event(f"disk {action}", f"{node} {disk}", f"somebody has asked to {action} disk {disk}")
     scheduler.memory.change(actions[action], [event])
-    return {"node": node, "disk": disk, "identity": identity, "action": action}
+    return document
 
 
 @routes.get("/pools")
