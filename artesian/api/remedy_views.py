@@ -126,7 +126,8 @@ def _reasons(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tup
         if _names(thing, repr(taken.step.change)):
             detail = f" ({taken.detail})" if taken.detail else ""
             yield f"step {taken.step.id}", f"{taken.outcome}{detail}: {taken.step.because}"
-    for note in decision.plan.notes:
+    idle = scheduler.idle_parts(scheduler.spec, verdict.seen, decision.topology)
+    for note in (*decision.plan.notes, *idle):
         if _names(thing, note):
             yield "plan", note
     for remedy in sorted(state.remedies.values(), key=lambda one: one.created_s):

@@ -12,10 +12,12 @@ from artesian.api import pool_views, views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
-from artesian.model.state import Stopping
+from artesian.model.spec import Spec
+from artesian.model.state import FrameworkState, Stopping
 from artesian.planner.planning import decide
 from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler import node_requests, requests
+from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import pass_verdict
 
 Document = dict[str, Any]
@@ -38,9 +40,9 @@ def status(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 
 
 @routes.get("/plan")
-def plan(verdict: TheVerdict) -> Document:
+def plan(scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """What would be done, in order, and why; and what is held back."""
-    return views.plan_view(verdict)
+    return views.plan_view(verdict, views.idle_notes(scheduler, verdict))
 
 
 @routes.post("/plan")
@@ -48,11 +50,11 @@ def plan_for(
     scheduler: TheScheduler, verdict: TheVerdict, text: Annotated[str, Body(embed=True)]
 ) -> Document:
     """What another spec would lead to; nothing is stored. It has no id, as nobody can agree to it yet."""
-    spec = read_whole_spec(text)
-    scheduler.providers.check(spec)
-    state = requests.set_spec(scheduler.memory.state, text)
+    spec, state, warnings = _tried_out(scheduler, text)
     decision = decide(spec, verdict.seen, state)
-    return views.plan_view(pass_verdict(verdict.seen, decision, [])) | {"id": None}
+    idle = scheduler.idle_parts(spec, verdict.seen, decision.topology)
+    document = views.plan_view(pass_verdict(verdict.seen, decision, []), idle)
+    return document | {"id": None, "notes": [*warnings, *document["notes"]]}
 
 
 @routes.post("/passes")
@@ -81,11 +83,39 @@ def get_spec(scheduler: TheScheduler) -> Document:
 
 @routes.put("/spec")
 def put_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
-    """Take another spec; the plan shows what follows from it."""
-    scheduler.providers.check(read_whole_spec(text))
-    event = Event("spec", "spec", "somebody has given another spec")
-    scheduler.memory.change(lambda state: requests.set_spec(state, text), [event])
-    return {"text": text}
+    """Take another spec; the plan shows what follows from it. `warnings`: what does nothing in it as things
+    are, and providers that could not be tried out."""
+    spec, state, warnings = _tried_out(scheduler, text)
+    events = [Event("spec", "spec", "somebody has given another spec")]
+    events += [Event("spec", "spec", warning) for warning in warnings]
+    idle = _idle_parts(scheduler, spec, state)
+    scheduler.memory.change(lambda state: requests.set_spec(state, text), events)
+    return {"text": text, "warnings": [*warnings, *idle]}
+
+
+@routes.post("/spec/check")
+def check_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
+    """Refuse what PUT would refuse, and give its `warnings`; nothing is stored."""
+    spec, state, warnings = _tried_out(scheduler, text)
+    return {"warnings": [*warnings, *_idle_parts(scheduler, spec, state)]}
+
+
+def _idle_parts(scheduler: Scheduler, spec: Spec, state: FrameworkState) -> tuple[str, ...]:
+    """Before the first pass nothing is known against which a spec could be held."""
+    verdict = scheduler.verdict
+    if verdict is None:
+        return ()
+    topology = decide(spec, verdict.seen, state).topology
+    return scheduler.idle_parts(spec, verdict.seen, topology)
+
+
+def _tried_out(scheduler: Scheduler, text: str) -> tuple[Spec, FrameworkState, tuple[str, ...]]:
+    """A spec that may be taken, what the state would be, and warnings. Its providers are asked, once all
+    that can be said without them has been said."""
+    spec = read_whole_spec(text)
+    scheduler.providers.check(spec)
+    state = requests.set_spec(scheduler.memory.state, text)
+    return spec, state, scheduler.providers.try_out(spec)
 
 
 @routes.put("/paused")
@@ -152,8 +182,10 @@ def act_on_disk(
     scheduler: TheScheduler,
     verdict: TheVerdict,
     disk: Annotated[str, Body(embed=True)],
+    dry_run: Annotated[bool, Body(embed=True)] = False,
 ) -> Document:
-    """`remove` a disk from its pool, or `return` one that was removed, or whose device has failed."""
+    """`remove` a disk from its pool, or `return` one that was removed, or whose device has failed. `loss`:
+    what the pool may hold with and without a disk that is removed. `dry_run`: nothing is changed."""
     seen = verdict.seen
     actions = {
         "remove": lambda state: node_requests.remove_disk(state, seen, node, disk),
@@ -162,9 +194,15 @@ def act_on_disk(
     if action not in actions:
         raise NotThere(f"nothing is called {action!r} here; there are {', '.join(actions)}")
     identity = node_requests.find_disk(scheduler.memory.state, seen, node, disk)
+    document: Document = {"node": node, "disk": disk, "identity": identity, "action": action}
+    if action == "remove":
+        document["loss"] = views.loss_view(scheduler.memory.state, verdict, identity)
+    if dry_run:
+        actions[action](scheduler.memory.state)
+        return document
     event = Event(f"disk {action}", f"{node} {disk}", f"somebody has asked to {action} disk {disk}")
     scheduler.memory.change(actions[action], [event])
-    return {"node": node, "disk": disk, "identity": identity, "action": action}
+    return document
 
 
 @routes.get("/pools")

@@ -8,7 +8,8 @@ from typing import Any
 from artesian.api.pause_views import pauses_view
 from artesian.api.pool_views import pools_view
 from artesian.api.remedy_views import remedies_view
-from artesian.model.changes import EnterMaintenance
+from artesian.model.changes import EnterMaintenance, RemoveDevice
+from artesian.model.disk import PoolName
 from artesian.model.engine import SeenDevice
 from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
@@ -16,6 +17,7 @@ from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
 from artesian.model.state import FrameworkState, NodeRecord
 from artesian.model.wishes import VolumeWish
+from artesian.remedy.consequences import loss_of, loss_of_disk
 from artesian.remedy.health import device_health
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
@@ -36,7 +38,12 @@ def step_view(step: Step) -> Document:
     }
 
 
-def plan_view(verdict: Verdict) -> Document:
+def idle_notes(scheduler: Scheduler, verdict: Verdict) -> tuple[str, ...]:
+    """What in the spec does nothing as things are."""
+    return scheduler.idle_parts(scheduler.spec, verdict.seen, verdict.decision.topology)
+
+
+def plan_view(verdict: Verdict, more_notes: tuple[str, ...] = ()) -> Document:
     """The plan as it is now, and what becomes of each step."""
     guarded = verdict.decision.guarded
     held = {one.step.id: one.because for one in guarded.held}
@@ -49,7 +56,11 @@ def plan_view(verdict: Verdict) -> Document:
         if step.id in taken:
             state, detail = str(taken[step.id].outcome), taken[step.id].detail
         steps.append(step_view(step) | {"state": state, "detail": detail})
-    return {"id": guarded.plan.id, "steps": steps, "notes": list(guarded.plan.notes)}
+    return {
+        "id": guarded.plan.id,
+        "steps": steps,
+        "notes": [*guarded.plan.notes, *_losses(verdict), *more_notes],
+    }
 
 
 def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
@@ -65,7 +76,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "drills": sorted(key for key, one in state.drills.items() if one.state.is_open),
         "stopping": state.stopping,
         "plan_id": verdict.decision.plan.id,
-        "notes": list(verdict.decision.plan.notes),
+        "notes": [*verdict.decision.plan.notes, *idle_notes(scheduler, verdict)],
         "held": [held_view(one) for one in verdict.held],
         "engine": {
             "kind": state.engine.kind,
@@ -207,6 +218,26 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
                 }
             )
     return shown
+
+
+def loss_view(state: FrameworkState, verdict: Verdict, identity: str) -> Document | None:
+    """What a pool loses with a disk; None if that is in none, or the engine does not answer."""
+    claim, engine = state.claims.get(identity), verdict.seen.engine
+    loss = loss_of_disk(engine, claim.pool, identity) if claim is not None and engine is not None else None
+    return asdict(loss) | {"pool": str(loss.pool)} if loss is not None else None
+
+
+def _losses(verdict: Verdict) -> list[str]:
+    """What pools lose by the plan, a sentence for each."""
+    engine = verdict.seen.engine
+    going: dict[PoolName, set[str]] = {}
+    for step in verdict.decision.plan.steps:
+        if isinstance(step.change, RemoveDevice):
+            going.setdefault(step.change.pool, set()).add(device_name(step.change.identity))
+    if engine is None:
+        return []
+    found = [loss_of(engine, pool, names) for pool, names in sorted(going.items())]
+    return [loss.because for loss in found if loss is not None]
 
 
 def _device_state(device: SeenDevice | None) -> str | None:

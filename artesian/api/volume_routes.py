@@ -15,7 +15,10 @@ from artesian.model.errors import NotPossible
 from artesian.model.event import Event
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
+from artesian.remedy.consequences import promised_too_much
 from artesian.scheduler import volume_requests
+from artesian.scheduler.loop import Scheduler
+from artesian.scheduler.verdict import Verdict
 
 Document = dict[str, Any]
 routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=USER_ONLY)
@@ -72,7 +75,7 @@ def volume(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 
 @routes.post("", status_code=202)
 def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
-    """Make a volume."""
+    """Make a volume. `warnings`: its pool promises more than it has."""
     pool = parse_pool(wanted.pool) if wanted.pool is not None else volume_requests.default_pool(verdict.seen)
     mount_path = _mount_path(wanted.mount_path, wanted.node)
     wish = VolumeWish(
@@ -88,7 +91,7 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
     )
     event = Event("volume", wanted.name, f"somebody wants volume {wanted.name}")
     scheduler.memory.change(lambda state: volume_requests.create_volume(state, verdict.seen, wish), [event])
-    return {"name": wanted.name}
+    return {"name": wanted.name, "warnings": _warnings(scheduler, verdict, pool)}
 
 
 @routes.post("/{name}/adopt", status_code=202)
@@ -101,7 +104,7 @@ def adopt(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
 
 @routes.patch("/{name}", status_code=202)
 def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
-    """Grow, limit or rename a volume."""
+    """Grow, limit or rename a volume. `warnings`: as when it was made."""
     events = []
     if wanted.size_bytes is not None:
         events.append(Event("grow", name, f"somebody wants volume {name} to be larger"))
@@ -122,7 +125,9 @@ def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: Th
         return state
 
     scheduler.memory.change(all_of_it, events)
-    return {"name": wanted.new_name or name}
+    after = volume_requests.find_volume(scheduler.memory.state, wanted.new_name or name)
+    warnings = _warnings(scheduler, verdict, after.pool) if wanted.size_bytes is not None else []
+    return {"name": after.name, "warnings": warnings}
 
 
 @routes.delete("/{name}", status_code=202)
@@ -162,6 +167,12 @@ def detach(name: str, scheduler: TheScheduler, verdict: TheVerdict, force: bool 
         lambda state: volume_requests.detach_volume(state, verdict.seen, name, force=force), [event]
     )
     return {"name": name}
+
+
+def _warnings(scheduler: Scheduler, verdict: Verdict, pool: PoolName) -> list[str]:
+    engine = verdict.seen.engine
+    words = promised_too_much(engine, scheduler.memory.state, pool) if engine is not None else ""
+    return [words] if words else []
 
 
 def parse_pool(text: str) -> PoolName:

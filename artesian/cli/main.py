@@ -104,6 +104,12 @@ def _volumes(app: typer.Typer) -> None:
     app.add_typer(volumes.volume, name="volume")
 
 
+def _specs(app: typer.Typer) -> None:
+    from artesian.cli.cluster import specs
+
+    app.add_typer(specs.spec, name="spec")
+
+
 def _drills(app: typer.Typer) -> None:
     from artesian.cli.cluster import drills
 
@@ -120,6 +126,7 @@ _PARTS: Mapping[Callable[[typer.Typer], None], tuple[str, ...]] = {
     _nodes: ("node", "disk", "local"),
     _pools: ("pool",),
     _volumes: ("volume",),
+    _specs: ("spec",),
     _drills: ("drill",),
 }
 

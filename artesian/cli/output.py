@@ -33,6 +33,12 @@ class Output:
 
             Console(highlight=False).print(text())
 
+    def warn(self, text: str) -> None:
+        """Something that people should know beforehand; a JSON document has it among its results."""
+        if not self.as_json:
+            clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+            print(f"{clear}warning: {text}", file=sys.stderr, flush=True)
+
     @contextlib.contextmanager
     def progress(self) -> Iterator[Progress]:
         """Tell what is being done while it is; only where somebody watches."""

@@ -73,13 +73,15 @@ class ProviderSpec:
     """One provider. `name` is what rules call it; disks are asked of the first one that can give them.
 
     `lead_time_s`: how long a new disk takes, as far as is known. `disk_size_bytes`: how large a disk is when
-    nothing else is said; None: as those that the pool has.
+    nothing else is said; None: as those that the pool has. `line`: where the spec names it, for what turns
+    out only when it is asked; 0: nowhere.
     """
 
     name: str
     settings: FileSpec | SpareSpec | EbsSpec
     lead_time_s: float
     disk_size_bytes: int | None = None
+    line: int = field(default=0, compare=False)  # one that has moved in its file is the same provider
 
     @property
     def kind(self) -> ProviderKind:

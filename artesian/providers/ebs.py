@@ -29,6 +29,7 @@ _CLUSTER, _TOKEN, _NODE = "artesian-cluster", "artesian-token", "artesian-node"
 _INSTANCE, _RELEASING = "artesian-instance", "artesian-releasing"
 _MANAGED_BY = ("managed-by", "artesian")
 _LEAD_TIME_S = 30.0
+_FEWEST_RESULTS = 5  # that EC2 lets itself be asked for
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 # Recommended, then available, for virtualised hardware of every generation; NVMe devices are named otherwise.
 _DEVICES = (*(f"sd{one}" for one in "fghijklmnop"),
@@ -53,6 +54,10 @@ class EbsProvider:
         self._settings = settings
         self._ec2 = ec2 or Ec2Calls(settings)
         self._now = now
+
+    def check(self) -> None:
+        """List volumes, as every other verb does first: it needs credentials, a region and permission."""
+        self._ec2.call("describe_volumes", MaxResults=_FEWEST_RESULTS)
 
     def quote(self, request: DiskRequest) -> Quote:
         """Whole GiB, what they cost, and every limit that can be known: size, speed, places, quota.

@@ -113,8 +113,18 @@ class Ec2Calls:
                     read_timeout=settings.call_timeout_s,
                     retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 )
-                self._client = session.client("ec2", endpoint_url=settings.endpoint_url, config=config)
+                try:
+                    self._client = session.client("ec2", endpoint_url=settings.endpoint_url, config=config)
+                except boto.BotoCoreError:
+                    raise
+                except ValueError as error:  # of an endpoint alone; what it says repeats nothing else
+                    words = f"EC2 cannot be reached by this endpoint: {_shortened(error)}"
+                    raise Ec2Refused(words, "InvalidEndpoint", for_this_thing=False) from None
             return self._client
+
+    def _forget_client(self) -> None:
+        with self._lock:
+            self._client = None
 
     def _in_words(self, operation: str, error: Exception) -> ArtesianError:
         action = "".join(word.capitalize() for word in operation.split("_"))
@@ -124,6 +134,9 @@ class Ec2Calls:
         if isinstance(error, boto.NoRegionError):
             words = "EC2 has no region: set one, or give the profile one"
             return Ec2Refused(words, "NoRegion", for_this_thing=False)
+        if isinstance(error, boto.InvalidRegionError):
+            words = f"{self._settings.region!r} is no region: those are called as eu-central-1 is"
+            return Ec2Refused(words, "InvalidRegion", for_this_thing=False)
         if not isinstance(error, boto.ClientError):
             return ProviderUnreachable(
                 f"EC2 in {self._settings.shown_region} does not answer: {_shortened(error)}"
@@ -137,6 +150,7 @@ class Ec2Calls:
                 f"EC2 in {self._settings.shown_region} is in trouble ({code or status})"
             )
         if code in _CREDENTIALS:
+            self._forget_client()  # those of a file may be renewed while this process runs
             return Ec2Refused(self._no_credentials(code), code, for_this_thing=False)
         if code in _PERMISSION:
             words = f"EC2 does not permit ec2:{action} ({code}): allow it in the policy of {self._who()}"

@@ -45,6 +45,9 @@ class FileProvider:
         self._max_disks = max_disks_per_node
         self._price = price_per_gib_month
 
+    def check(self) -> None:
+        """Nobody has to let us in; what there is room for is seen with each request."""
+
     def quote(self, request: DiskRequest) -> Quote:
         """What a request would give; refused for lack of a node, of a place or of room on the file system."""
         with _readable():

@@ -19,6 +19,12 @@ class ProviderRefused(ArtesianError):
 class DiskProvider(Protocol):
     """Every verb may be repeated, and returns within seconds."""
 
+    def check(self) -> None:
+        """Ask for nothing, to see whether anything could be asked for: whether it answers and lets us in.
+
+        Raises ProviderRefused, with what is to be mended, or ProviderUnreachable.
+        """
+
     def quote(self, request: DiskRequest) -> Quote:
         """What a request would give and cost, with all limits that are known beforehand; nothing is made.
 

@@ -39,6 +39,9 @@ class SpareProvider:
         self._lock = threading.Lock()
         self._given: dict[str, SpareDisk] = {}  # by token
 
+    def check(self) -> None:
+        """There is nobody to ask."""
+
     def quote(self, request: DiskRequest) -> Quote:
         """The size of the disk that a request would get."""
         try:

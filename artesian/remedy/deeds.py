@@ -14,6 +14,7 @@ from artesian.model.sizes import format_size
 from artesian.model.state import FrameworkState, with_item
 from artesian.model.wishes import VolumeWish
 from artesian.remedy.capacity import capacities
+from artesian.remedy.consequences import loss_of
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.limiting import begin_changing, cannot_change, changing_missing
 from artesian.remedy.machines import cannot_add, machine_missing
@@ -72,14 +73,12 @@ def _no_room_without(device: str, facts: RemedyFacts) -> str | None:
     )
     if engine is None or leaving is None or leaving.failed:
         return None
-    others = tuple(replace(one, leaving=True) if one.name == device else one for one in engine.devices)
-    room = capacities(replace(engine, devices=others)).get(leaving.pool, 0)
-    used = next((pool.used_bytes for pool in engine.pools if pool.name == leaving.pool), 0)
-    if used <= room:
+    loss = loss_of(engine, leaving.pool, {device})
+    if loss is None or loss.fits:
         return None
     return (
-        f"pool {leaving.pool} holds {format_size(used)}, and without {leaving.path} it has room for "
-        f"{format_size(room)}: give it another disk first"
+        f"pool {leaving.pool} holds {format_size(loss.used_bytes)}, and without {leaving.path} it has room "
+        f"for {format_size(loss.left_bytes)}: give it another disk first"
     )
 
 

@@ -103,7 +103,7 @@ def _looked_at(
     judgements: dict[int, Judgement] = {}  # by what the values are: many things share them
     nothing_known = Watched(rule.when)
     for one in things:
-        if rule.things and not _is_meant(rule, one):
+        if rule.things and not is_meant(rule, one):
             continue
         judgement = judgements.get(id(one.values))
         if judgement is None:
@@ -136,7 +136,8 @@ def _out_of_sight(
             yield key, Watched(before.of, before.holding.unknown(), before.firing)
 
 
-def _is_meant(rule: Rule, one: Measured) -> bool:
+def is_meant(rule: Rule, one: Measured) -> bool:
+    """Whether the patterns of a rule mean a thing, by any of its names."""
     return any(
         fnmatch.fnmatchcase(name, pattern)
         for pattern in rule.things

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import structlog
 
+from artesian.clusters.local import LocalCluster
 from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
 from artesian.engines.port import Engine, EngineUnreachable
 from artesian.model.assignment import Assignment
 from artesian.model.errors import ArtesianError, Conflict
+from artesian.model.observation import Observation
 from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
 from artesian.model.state import Stopping
@@ -26,6 +28,7 @@ from artesian.planner.needs import role_needs
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
 from artesian.remedy.checking import read_whole_spec
+from artesian.remedy.idle import IdleFacts, idle_parts
 from artesian.scheduler.acting import Actor
 from artesian.scheduler.assignments import Assignments
 from artesian.scheduler.connecting import EngineConnection
@@ -43,6 +46,7 @@ from artesian.strategy.deriver import Deriver
 
 _IDLE_S = 2.5
 _BUSY_S = 0.1
+_ASKING_S = 1.0  # sooner would bring a cloud to take no more calls
 _DEBOUNCE_S = 0.02
 
 log = structlog.get_logger()
@@ -103,8 +107,7 @@ class Scheduler:
                     self._pass_and_tell()
                 except Exception as error:  # noqa: BLE001  even what cannot be said must not end the loop
                     self.last_error = f"{type(error).__name__}: {error}"
-                verdict = self.verdict
-                self._wake.wait(_BUSY_S if verdict is not None and verdict.taken else _IDLE_S)
+                self._wake.wait(self._rest_s())
                 self._ended.wait(_DEBOUNCE_S)
             self._connection.close()
             self.remediator.close()
@@ -112,6 +115,14 @@ class Scheduler:
             self.driller.close()
         finally:
             self.has_ended = True
+
+    def _rest_s(self) -> float:
+        """How long the loop waits for something to happen before it looks again by itself."""
+        if self.verdict is not None and self.verdict.taken:
+            return _BUSY_S
+        if self.remediator.waits_for_disks:  # nobody tells when a provider has got further
+            return min(_IDLE_S, max(_ASKING_S, 2 * self.pass_seconds))
+        return _IDLE_S
 
     def _pass_and_tell(self) -> None:
         """One pass, and in the log what came of it."""
@@ -183,6 +194,12 @@ class Scheduler:
         if text != self._spec[0]:
             self._spec = (text, read_whole_spec(text))
         return self._spec[1]
+
+    def idle_parts(self, spec: Spec, seen: Observation, topology: Topology) -> tuple[str, ...]:
+        """What in a spec, this one or another, does nothing as things are."""
+        on_machines = not isinstance(self._substrate, LocalCluster)
+        measured = self.remediator.last.measured
+        return idle_parts(IdleFacts(spec, seen, self.memory.state, topology, measured, on_machines))
 
     # --- agents
 

@@ -21,7 +21,7 @@ from artesian.remedy.machines import described, with_machine
 from artesian.remedy.pausing import paused
 from artesian.scheduler.calls import Calls
 from artesian.scheduler.memory import Memory
-from artesian.scheduler.notifying import Notifier
+from artesian.scheduler.notifying import Notifier, meant
 
 CANNOT = "this cluster's substrate cannot make machines, only one of local processes can"
 _ASK_AGAIN_S = 5.0
@@ -111,4 +111,4 @@ class NodeMaking:
 
         log.info("remedy", id=remedy.id, because=event.because)
         self._memory.change(change, [event])
-        self._notifier.tell(spec.notify, failed, event.because)
+        self._notifier.tell(spec.notify, failed, event.because, *meant(failed, spec, self._memory.state))

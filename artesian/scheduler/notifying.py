@@ -14,9 +14,12 @@ from email.message import EmailMessage
 import httpx
 import structlog
 
+from artesian.drill.causing import drill_behind
 from artesian.model.drill import Drill
 from artesian.model.remedy import Remedy, RemedyState
-from artesian.model.rule import Notification, NotificationKind, RemedyKind
+from artesian.model.rule import Notification, NotificationKind, RemedyKind, Severity
+from artesian.model.spec import Spec
+from artesian.model.state import FrameworkState
 
 _TIMEOUT_S = 15.0
 _AGAIN_AFTER_S = (2.0, 20.0, 120.0)  # whoever is to be told may be away for a moment
@@ -29,6 +32,12 @@ def is_for_somebody(remedy: Remedy) -> bool:
     if remedy.kind is RemedyKind.NOTIFY:
         return remedy.state is RemedyState.ACTING
     return remedy.state in (RemedyState.ASKING, RemedyState.FAILED)
+
+
+def meant(remedy: Remedy, spec: Spec, state: FrameworkState) -> tuple[Severity, Drill | None]:
+    """How bad the rule of a remedy calls it, and the drill that is behind it."""
+    rule = next((one for one in spec.rules if one.name == remedy.rule), None)
+    return rule.severity if rule is not None else Severity.WARNING, drill_behind(remedy, state)
 
 
 class Notifier:
@@ -46,14 +55,26 @@ class Notifier:
         self._closed.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def tell(self, targets: tuple[Notification, ...], remedy: Remedy, because: str) -> None:
-        """Send what has become of a remedy to all targets."""
+    def tell(
+        self,
+        targets: tuple[Notification, ...],
+        remedy: Remedy,
+        because: str,
+        severity: Severity,
+        drill: Drill | None = None,
+    ) -> None:
+        """Send what has become of a remedy to all targets. `drill`: which one it is there for, if any."""
+        if drill is not None:
+            because = f"this is a drill ({drill.kind} {drill.id}): {because}"
         document = {
             "remedy": remedy.id,
             "kind": str(remedy.kind),
             "thing": remedy.thing,
             "state": str(remedy.state),
             "rule": remedy.rule,
+            "severity": str(severity),
+            "is_drill": drill is not None,
+            "drill": drill.id if drill is not None else None,
             "because": because,
             "saw": dict(remedy.saw),
         }
@@ -66,6 +87,8 @@ class Notifier:
             "kind": str(drill.kind),
             "thing": drill.thing,
             "state": str(drill.state),
+            "severity": str(Severity.WARNING),  # what failed is what was to be seen, and nothing in earnest
+            "is_drill": True,
             "because": drill.verdict,
         }
         self._send(targets, document, drill.verdict)
@@ -121,7 +144,8 @@ def _run(command: str, document: Mapping[str, object], _because: str) -> None:
 def _mail(address: str, document: Mapping[str, object], because: str) -> None:
     """By the mail server of this machine."""
     message = EmailMessage()
-    message["Subject"] = f"Artesian: {document['kind']} of {document['thing']}: {document['state']}"
+    prefix = "Artesian, a drill" if document["is_drill"] else f"Artesian, {document['severity']}"
+    message["Subject"] = f"{prefix}: {document['kind']} of {document['thing']}: {document['state']}"
     message["From"] = message["To"] = address
     shown = (
         f"remedies show {document['remedy']}" if "remedy" in document else f"drill show {document['drill']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import assert_never
 
 from artesian.clusters.local import LocalCluster
@@ -20,6 +20,7 @@ from artesian.providers.spare import SpareDisk, SpareProvider
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.node_making import check_makes_nodes
 from artesian.scheduler.stalling import Stalls
+from artesian.scheduler.trying_out import CALL_TIMEOUT_S, tried_out
 
 
 class Providers:
@@ -54,6 +55,22 @@ class Providers:
                 raise NotPossible(f"provider {one.name} makes files, and these nodes are no folders")
             if isinstance(one.settings, EbsSpec):
                 _ebs_settings(one.settings, "check")
+
+    def try_out(self, spec: Spec) -> tuple[str, ...]:
+        """Ask every provider whether it answers and lets us in: a step of its own, before a spec is taken.
+
+        Gives what is to be said of those that do not answer, which says nothing of the spec: a cluster can
+        be changed while a cloud is down. Raises SpecError, naming the line, for one that refuses us.
+        """
+        return tried_out(spec.providers, self._to_try)
+
+    def _to_try(self, wanted: ProviderSpec) -> DiskProvider:
+        """An adapter that has never asked, and so knows the credentials as they are now."""
+        if not isinstance(wanted.settings, EbsSpec):
+            return self._make(wanted)
+        from artesian.providers.ebs import EbsProvider  # Amazon's client takes long to load
+
+        return EbsProvider(replace(_ebs_settings(wanted.settings, "check"), call_timeout_s=CALL_TIMEOUT_S))
 
     def _make(self, wanted: ProviderSpec) -> DiskProvider:
         settings = wanted.settings

@@ -78,6 +78,16 @@ class Remediator:
         self._calls.close()
         self._teller.close()
 
+    @property
+    def waits_for_disks(self) -> bool:
+        """Whether a provider is making or attaching one, and has to be asked how far it is."""
+        return any(
+            part.state is PartState.ASKED and part.disk_id and not part.attached_s
+            for one in self._memory.state.remedies.values()
+            if one.state is RemedyState.ACTING and paused(one, self._memory.state) is None
+            for part in one.parts
+        )
+
     def look(self, spec: Spec, seen: Observation, topology: Topology) -> None:
         """One pass. Raises StoreUnusable."""
         state, now_s = self._memory.state, self._clock()

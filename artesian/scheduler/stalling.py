@@ -54,6 +54,10 @@ class _Stalled:
         self._name = name
         self._provider = provider
 
+    def check(self) -> None:
+        self._stalls.wait(self._name)
+        self._provider.check()
+
     def quote(self, request: DiskRequest) -> Quote:
         self._stalls.wait(self._name)
         return self._provider.quote(request)

@@ -11,7 +11,7 @@ from artesian.model.rule import RemedyKind
 from artesian.model.spec import Spec
 from artesian.remedy.holding import is_quiet
 from artesian.scheduler.memory import Memory
-from artesian.scheduler.notifying import Notifier, is_for_somebody
+from artesian.scheduler.notifying import Notifier, is_for_somebody, meant
 
 HELD_LONG_S = 900.0  # a remedy that may act by itself and does not: somebody should know
 FAILED_LATELY_S = 600.0  # before the scheduler was started
@@ -38,7 +38,7 @@ class Teller:
         for event in {event.subject: event for event in events}.values():
             remedy = self._memory.state.remedies.get(event.subject)
             if remedy is not None and is_for_somebody(remedy):
-                self._notifier.tell(spec.notify, remedy, event.because)
+                self._tell(spec, remedy, event.because)
 
     def catch_up(self, spec: Spec) -> None:
         """Before the first pass: nobody knows what the scheduler before this one still had to tell."""
@@ -48,7 +48,7 @@ class Teller:
         for _, remedy in sorted(self._memory.state.remedies.items()):
             if self._may_be_untold(remedy):
                 because = f"{remedy.kind} of {remedy.thing} is {remedy.state}: {remedy.because}"
-                self._notifier.tell(spec.notify, remedy, because)
+                self._tell(spec, remedy, because)
 
     def _may_be_untold(self, remedy: Remedy) -> bool:
         if not is_for_somebody(remedy) or (remedy.state is RemedyState.ASKING and remedy.approved_by):
@@ -66,4 +66,7 @@ class Teller:
             if self._clock() - remedy.changed_s > HELD_LONG_S:
                 self._told_of_waiting.add(key)
                 because = f"{remedy.kind} of {remedy.thing} still waits ({remedy.detail}): {remedy.because}"
-                self._notifier.tell(spec.notify, remedy, because)
+                self._tell(spec, remedy, because)
+
+    def _tell(self, spec: Spec, remedy: Remedy, because: str) -> None:
+        self._notifier.tell(spec.notify, remedy, because, *meant(remedy, spec, self._memory.state))

@@ -29,6 +29,7 @@ from artesian.strategy.yaml_reading import (
     choice,
     count,
     duration,
+    line_of,
     list_of,
     located,
     size,
@@ -108,7 +109,8 @@ def _provider(place: Place, node: yaml.Node) -> ProviderSpec:
             settings = EbsSpec(**own)
             _check_ebs(place, settings, found)
     lead_time_s = values.get("lead_time", _LEAD_TIMES_S[kind])
-    return ProviderSpec(values.get("name", str(kind)), settings, lead_time_s, values.get("disk_size"))
+    name, size_bytes = values.get("name", str(kind)), values.get("disk_size")
+    return ProviderSpec(name, settings, lead_time_s, size_bytes, line_of(node))
 
 
 def _kind(place: Place, node: yaml.Node) -> ProviderKind:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,10 +18,12 @@ from structlog.testing import capture_logs
 
 from artesian.api.application import make_application
 from artesian.model.disk import DiskSays
+from artesian.model.engine import EngineSeen, SeenDevice, SeenPool
 from artesian.model.event import Event
+from artesian.model.names import device_name
 from artesian.model.report import AgentReport
 from artesian.scheduler.loop import Scheduler
-from tests.scheduler.cases import GIB, FakeSubstrate, MemoryStore, disk
+from tests.scheduler.cases import GIB, POOL, FakeSubstrate, MemoryStore, claim, disk
 
 PROBLEM = "application/problem+json"
 
@@ -448,3 +451,82 @@ def test_a_half_refused_change_changes_nothing(api: Access) -> None:
     body = {"size_bytes": 16 * GIB, "new_name": "data"}
     api.problem(409, "conflict", "PATCH", "/v1/volumes/idle", body)
     assert api.scheduler.memory.state == before
+
+
+# --- what in a spec does nothing
+
+IDLE = "{rules: [{name: gold-full, when: used_share > 80%, remedy: notify, scope: pool, things: [gold]}]}"
+
+
+def test_a_spec_that_can_do_nothing_is_taken_with_a_warning(api: Access) -> None:
+    checked = api.ask("POST", "/v1/spec/check", {"text": IDLE})
+    assert checked.status_code == 200
+    assert api.ask("GET", "/v1/spec").json()["text"] == ""
+    (warning,) = checked.json()["warnings"]
+    assert warning.startswith("rule gold-full is for nothing: no pool is called gold")
+    assert warning in api.ask("POST", "/v1/plan", {"text": IDLE}).json()["notes"]
+    assert api.ask("PUT", "/v1/spec", {"text": IDLE}).json() == {"text": IDLE, "warnings": [warning]}
+
+
+def test_and_is_noted_wherever_the_plan_is_shown(api: Access) -> None:
+    (warning,) = api.ask("PUT", "/v1/spec", {"text": IDLE}).json()["warnings"]
+    api.scheduler.verdict = api.scheduler.one_pass()
+    assert warning in api.ask("GET", "/v1/plan").json()["notes"]
+    assert warning in api.ask("GET", "/v1/status").json()["notes"]
+    reasons = api.ask("GET", "/v1/why", thing="gold-full").json()["reasons"]
+    assert {"from": "plan", "because": warning} in reasons
+
+
+def test_a_spec_that_is_wrong_is_refused_by_its_check_as_well(api: Access) -> None:
+    said = api.problem(422, "spec", "POST", "/v1/spec/check", {"text": "pols: []"})
+    assert "pols is not known" in said
+
+
+# --- what requests come to
+
+
+@pytest.fixture
+def storage(api: Access) -> Access:
+    """With an engine: two disks of 10 GiB, a pool of them that holds 12 GiB."""
+    devices = tuple(
+        SeenDevice(f"d-{node}", device_name(f"serial:{node}-sdb"), f"s-{node}", "/dev/sdb", POOL, 10 * GIB)
+        for node in ("n1", "n2", "n3")
+    )
+    pool = SeenPool("p", POOL, 30 * GIB, 20 * GIB, 3 * GIB)
+    claims = {one.identity: one for one in (claim("n1", "sdb"), claim("n2", "sdb"))}
+    verdict = api.scheduler.verdict
+    assert verdict is not None
+    engine = EngineSeen("abc", pools=(pool,), devices=devices)
+    api.scheduler.verdict = replace(verdict, seen=replace(verdict.seen, engine=engine))
+    api.scheduler.memory.change(lambda state: replace(state, claims=MappingProxyType(claims)))
+    return api
+
+
+def test_a_dry_run_says_what_a_pool_would_lose_and_changes_nothing(storage: Access) -> None:
+    body = {"disk": "sdb", "dry_run": True}
+    answer = storage.ask("POST", "/v1/nodes/n1/disks/remove", body).json()
+    assert answer["loss"] == {
+        "pool": "default/default", "has_bytes": 27 * GIB, "left_bytes": 18 * GIB, "used_bytes": 20 * GIB,
+        "fits": False, "because": answer["loss"]["because"],
+    }  # fmt: skip
+    assert "it does not fit" in answer["loss"]["because"]
+    assert not storage.scheduler.memory.state.tombstones
+    real = storage.ask("POST", "/v1/nodes/n1/disks/remove", {"disk": "sdb"}).json()
+    assert real["loss"] == answer["loss"]
+    assert list(storage.scheduler.memory.state.tombstones) == ["serial:n1-sdb"]
+
+
+def test_a_dry_run_of_what_is_refused_is_refused(storage: Access) -> None:
+    storage.problem(404, "not-there", "POST", "/v1/nodes/n1/disks/remove", {"disk": "sdz", "dry_run": True})
+
+
+def test_a_volume_that_a_pool_may_not_hold_is_made_with_a_warning(storage: Access) -> None:
+    small = storage.ask("POST", "/v1/volumes", {"name": "small", "size_bytes": 8 * GIB})
+    assert (small.status_code, small.json()["warnings"]) == (202, [])
+    (warning,) = storage.ask("POST", "/v1/volumes", {"name": "big", "size_bytes": 8 * GIB}).json()["warnings"]
+    assert warning.startswith(
+        "pool default/default promises 16.0 GiB to 2 volumes, and has room for 13.5 GiB"
+    )
+    (grown,) = storage.ask("PATCH", "/v1/volumes/big", {"size_bytes": 9 * GIB}).json()["warnings"]
+    assert "17.0 GiB" in grown
+    assert storage.ask("PATCH", "/v1/volumes/big", {"limit_iops": 100}).json()["warnings"] == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from artesian.cli.outcome import ExitCode
 from artesian.clusters.local import LocalCluster
 from tests.cluster.cases import GIB, Cluster, unable_to_mount
 from tests.providers.ebs_bridge import EbsBridge
@@ -163,6 +164,25 @@ def test_trouble_with_amazon_makes_it_late_and_nothing_twice(amazon: Amazon) -> 
         lambda: {one["VolumeId"] for one in amazon.volumes()} == used,
         90.0,
     )
+
+
+def test_a_spec_is_refused_while_the_credentials_do_not_work(amazon: Amazon, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.format(region=REGION, url=amazon.ec2.url))
+    amazon.ec2.fail("*", "ExpiredToken", times=1000)
+    try:
+        for command in ("apply", "plan", "up"):
+            said = amazon.cluster.error(ExitCode.USAGE, command, "--spec", spec)
+            assert f"{spec}: spec, line 6: provider amazon would give no disk" in said
+            assert "(ExpiredToken): renew them" in said
+        amazon.ec2.calm()
+        amazon.ec2.fail("*", "Unavailable", status=503, times=1000)
+        done = amazon.cluster.run("apply", "--spec", spec, "--yes")
+        assert done.stderr.startswith("warning: provider amazon (line 6) does not answer now")
+        (warning,) = amazon.cluster.json("apply", "--spec", spec, "--yes")["warnings"]
+        assert warning in done.stderr
+    finally:
+        amazon.ec2.calm()
 
 
 def test_the_budget_is_the_end_of_it(amazon: Amazon, tmp_path: Path) -> None:

@@ -72,6 +72,14 @@ class ProviderConformance:
     def handle(self) -> Handle:
         raise NotImplementedError
 
+    # --- trying it out
+
+    def test_a_check_finds_that_it_may_be_asked_and_makes_nothing(self, handle: Handle) -> None:
+        provider = handle.provider()
+        provider.check()
+        provider.check()
+        assert handle.made() == 0
+
     # --- quotes
 
     def test_a_quote_says_what_would_come_of_it(self, handle: Handle) -> None:

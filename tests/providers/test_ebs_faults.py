@@ -87,6 +87,7 @@ def verbs(handle: EbsHandle) -> list[Callable[[], object]]:
     """Every question that a provider can be asked."""
     provider = handle.provider()
     return [
+        provider.check,
         lambda: provider.quote(handle.request("one")),
         lambda: provider.provide(handle.request("one")),
         provider.disks,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import smtplib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import structlog
 
 from artesian.model.drill import Drill, DrillKind, DrillState
 from artesian.model.remedy import Remedy, RemedyState
-from artesian.model.rule import Notification, NotificationKind, RemedyKind
+from artesian.model.rule import Notification, NotificationKind, RemedyKind, Severity
 from artesian.scheduler.notifying import Notifier, is_for_somebody
 
 REMEDY = Remedy(
@@ -31,13 +33,14 @@ REMEDY = Remedy(
 
 def tell(*targets: Notification) -> None:
     with ThreadPoolExecutor(1) as executor:
-        Notifier(executor, (0.0,)).tell(targets, REMEDY, "pool d/p is full")
+        Notifier(executor, (0.0,)).tell(targets, REMEDY, "pool d/p is full", Severity.CRITICAL)
 
 
 def test_a_command_gets_everything_on_its_standard_input(tmp_path: Path) -> None:
     tell(Notification(NotificationKind.COMMAND, f"tee {tmp_path / 'told'}"))
     told = json.loads((tmp_path / "told").read_text())
     assert (told["remedy"], told["state"], told["saw"]) == ("4f", "asking", {"used_share": 0.9})
+    assert (told["severity"], told["is_drill"], told["drill"]) == ("critical", False, None)
 
 
 def test_a_webhook_gets_it_as_json() -> None:
@@ -116,3 +119,41 @@ def test_a_drill_is_told_of_in_the_same_ways(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "told").read_text())
     assert (told["drill"], told["kind"], told["state"]) == ("d1", "kill-server", "failed")
     assert told["because"] == "nothing healed"
+    assert (told["severity"], told["is_drill"]) == ("warning", True)
+
+
+def test_a_remedy_that_a_drill_has_caused_says_so(tmp_path: Path) -> None:
+    drill = Drill("d1", DrillKind.FILL_POOL, DrillState.WATCHING, 1.0, 2.0, "pool d/p")
+    target = Notification(NotificationKind.COMMAND, f"tee {tmp_path / 'told'}")
+    with ThreadPoolExecutor(1) as executor:
+        Notifier(executor).tell((target,), REMEDY, "pool d/p is full", Severity.CRITICAL, drill)
+    told = json.loads((tmp_path / "told").read_text())
+    assert (told["severity"], told["is_drill"], told["drill"]) == ("critical", True, "d1")
+    assert told["because"] == "this is a drill (fill-pool d1): pool d/p is full"
+
+
+@pytest.mark.parametrize(("drill", "subject"), [(None, "Artesian, critical"), ("d1", "Artesian, a drill")])
+def test_a_mail_says_it_in_its_subject(
+    drill: str | None, subject: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[EmailMessage] = []
+
+    class Post:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def __enter__(self) -> Post:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def send_message(self, message: EmailMessage) -> None:
+            sent.append(message)
+
+    monkeypatch.setattr(smtplib, "SMTP", Post)
+    behind = Drill(drill, DrillKind.FILL_POOL, DrillState.WATCHING, 1.0, 2.0, "pool d/p") if drill else None
+    target = Notification(NotificationKind.EMAIL, "ops@example.org")
+    with ThreadPoolExecutor(1) as executor:
+        Notifier(executor).tell((target,), REMEDY, "it is full", Severity.CRITICAL, behind)
+    assert sent[0]["Subject"] == f"{subject}: expand-pool of d/p: asking"

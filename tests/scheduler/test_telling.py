@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from artesian.model.disk import PoolName
+from artesian.model.drill import Drill, DrillKind, DrillState
 from artesian.model.event import Event
 from artesian.model.remedy import Remedy, RemedyState
-from artesian.model.rule import Notification, NotificationKind, QuietHours, RemedyKind, Rule, Scope
+from artesian.model.rule import Notification, NotificationKind, QuietHours, RemedyKind, Rule, Scope, Severity
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
 from artesian.scheduler.memory import Memory
@@ -26,9 +28,20 @@ class Told(Notifier):
     def __init__(self) -> None:
         super().__init__()
         self.words: list[str] = []
+        self.severities: list[Severity] = []
+        self.drills: list[str | None] = []
 
-    def tell(self, targets: tuple[Notification, ...], remedy: Remedy, because: str) -> None:
+    def tell(
+        self,
+        targets: tuple[Notification, ...],
+        remedy: Remedy,
+        because: str,
+        severity: Severity,
+        drill: Drill | None = None,
+    ) -> None:
         self.words.append(because)
+        self.severities.append(severity)
+        self.drills.append(drill.id if drill is not None else None)
 
 
 class Office:
@@ -100,3 +113,23 @@ def test_quiet_hours_are_no_reason_to_tell_anybody() -> None:
     quiet = replace(RULE, quiet_hours=(QuietHours(0, 1439),))
     office.teller.tell_of_waiting(replace(SPEC, rules=(quiet,)))
     assert office.notifier.words == []
+
+
+def test_how_bad_it_is_the_rule_says() -> None:
+    office = Office(REMEDY, replace(REMEDY, id="r2", rule="gone"))
+    critical = replace(SPEC, rules=(replace(RULE, severity=Severity.CRITICAL),))
+    for key in ("r1", "r2"):
+        office.teller.tell(critical, [Event("remedy", key, "it asks")])
+    assert office.notifier.severities == [Severity.CRITICAL, Severity.WARNING]
+    assert office.notifier.drills == [None, None]
+
+
+def test_what_a_drill_has_caused_is_told_as_a_drill() -> None:
+    office = Office(REMEDY, replace(REMEDY, id="r2", thing="d/other"))
+    drill = Drill(
+        "k1", DrillKind.FILL_POOL, DrillState.WATCHING, 999.0, 999.0, "pool d/p", pool=PoolName("d", "p")
+    )
+    office.memory.change(lambda state: replace(state, drills={"k1": drill}))
+    for key in ("r1", "r2"):
+        office.teller.tell(SPEC, [Event("remedy", key, "it asks")])
+    assert office.notifier.drills == ["k1", None]

@@ -205,6 +205,10 @@ class CloudProvider:
         self._lead_s = lead_s
         self._price = price
 
+    def check(self) -> None:
+        """Whether it answers."""
+        self._cloud.faults.meet()
+
     def quote(self, request: DiskRequest) -> Quote:
         """What is known beforehand; a quota is not."""
         self._cloud.faults.meet()

@@ -79,8 +79,7 @@ def up(
         api = Api(folder)
         api.put("/stopping", {"stopping": "no"})
         api.post("/passes")  # nodes that were made just now are seen from here on
-        if spec is not None:
-            give_spec(api, spec)
+        warnings = give_spec(api, spec, output) if spec is not None else []
         _wait_for_agents(api, say)
         wait_for(lambda: _engine_away(api), _ENGINE_TIMEOUT_S, say)
     agree(api, output, None, yes)
@@ -89,7 +88,7 @@ def up(
         wait_for(lambda: _volume_away(api), _ENGINE_TIMEOUT_S, say)
     status = api.get("/status")
     seconds = time.monotonic() - began
-    document = status | {"folder": str(folder), "seconds": round(seconds, 3)}
+    document = status | {"folder": str(folder), "seconds": round(seconds, 3), "warnings": warnings}
     output.result(document, f"{status['verdict']} ({seconds:.1f} s)")
 
 

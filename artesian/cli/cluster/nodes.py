@@ -115,20 +115,31 @@ def remove_disk(
     name: options.NodeName,
     which: Disk,
     folder: options.Folder = options.DEFAULT_FOLDER,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what its pool would lose, and whether that fits.")
+    ] = False,
     no_wait: options.NoWait = False,
     timeout_s: options.Timeout = 600.0,
     as_json: common.Json = False,
 ) -> None:
     """Take a disk out of its pool: its data moves away first. It does not come back by itself."""
     api, output = Api(folder), Output(as_json)
-    identity = api.post(f"/nodes/{name}/disks/remove", {"disk": which})["identity"]
+    asked = api.post(f"/nodes/{name}/disks/remove", {"disk": which, "dry_run": dry_run})
+    identity, loss = asked["identity"], asked["loss"]
+    said = loss["because"] if loss is not None else f"disk {which} of node {name} is in no pool"
+    if dry_run:
+        output.result(asked, f"{said[0].upper()}{said[1:]}.")
+        return
+    if loss is not None and not loss["fits"]:
+        output.warn(said)
     api.post("/passes")
     if not no_wait:
         with output.progress() as say:
             wait_for(lambda: _disk_in_use(api, name, identity), timeout_s, say)
-    output.result(
-        {"node": name, "disk": which}, f"Disk {which} of node {name} is {'being ' * no_wait}removed."
-    )
+    text = f"Disk {which} of node {name} is {'being ' * no_wait}removed."
+    if loss is not None:
+        text += f"\n{said[0].upper()}{said[1:]}."
+    output.result({"node": name, "disk": which, "loss": loss}, text)
 
 
 @disk.command("return")

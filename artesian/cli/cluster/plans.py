@@ -33,8 +33,8 @@ def plan(
     """Show what would be done, in order, and why. Nothing is changed."""
     api = Api(folder)
     if spec is not None:
-        with _naming(spec):
-            document = api.post("/plan", {"text": _read(spec)})
+        with naming(spec):
+            document = api.post("/plan", {"text": read(spec)})
     else:
         api.post("/passes")  # what was plugged in just now is seen
         document = api.get("/plan")
@@ -51,13 +51,12 @@ def apply(
 ) -> None:
     """Carry out the plan, and wait until it is done. Asks before anything that needs approval."""
     api, output = Api(folder), Output(as_json)
-    if spec is not None:
-        give_spec(api, spec)
+    warnings = give_spec(api, spec, output) if spec is not None else []
     agree(api, output, approve, yes)
     with output.progress() as say:
         wait_until_done(api, timeout_s, say)
     status = api.get("/status")
-    output.result(status, str(status["verdict"]))
+    output.result(status | {"warnings": warnings}, str(status["verdict"]))
     steps = api.get("/plan")["steps"]
     if any(step["state"] == "refused" for step in steps):
         raise typer.Exit(ExitCode.REFUSED)
@@ -88,14 +87,18 @@ def events(
         found = api.get("/events", after=after)
 
 
-def give_spec(api: Api, path: Path) -> None:
-    """Hand a spec over. Raises SpecError, naming the file."""
-    text = _read(path)
-    with _naming(path):
-        api.put("/spec", {"text": text})
+def give_spec(api: Api, path: Path, output: Output) -> list[str]:
+    """Hand a spec over; gives warnings, which people are shown at once. Raises SpecError, naming the file."""
+    text = read(path)
+    with naming(path):
+        warnings: list[str] = api.put("/spec", {"text": text})["warnings"]
+    for warning in warnings:
+        output.warn(warning)
+    return warnings
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a spec. Raises SpecError."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -103,7 +106,8 @@ def _read(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
+    """Let what is wrong with a spec begin with its file."""
     try:
         yield
     except SpecError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,7 @@ def create(
 ) -> None:
     """Make a volume; attach and mount it too, if you say where."""
     api, output = Api(folder), Output(as_json)
-    api.post(
+    made = api.post(
         "/volumes",
         {
             "name": name,
@@ -63,7 +64,7 @@ def create(
             "limit_bandwidth_bytes_per_s": bandwidth or 0,
         },
     )
-    _finish(api, output, name, no_wait, timeout_s)
+    _finish(api, output, name, no_wait, timeout_s, made["warnings"])
 
 
 @volume.command()
@@ -106,8 +107,8 @@ def grow(
 ) -> None:
     """Give a volume a new, larger size; the file system on it grows too."""
     api, output = Api(folder), Output(as_json)
-    api.patch(f"/volumes/{name}", {"size_bytes": size})
-    _finish(api, output, name, no_wait, timeout_s)
+    grown = api.patch(f"/volumes/{name}", {"size_bytes": size})
+    _finish(api, output, name, no_wait, timeout_s, grown["warnings"])
 
 
 @volume.command()
@@ -211,8 +212,12 @@ def detach(
     _finish(api, output, name, no_wait, timeout_s)
 
 
-def _finish(api: Api, output: Output, name: str, no_wait: bool, timeout_s: float) -> None:
-    """Wait until the volume is as wished, and show it."""
+def _finish(
+    api: Api, output: Output, name: str, no_wait: bool, timeout_s: float, warnings: Sequence[str] = ()
+) -> None:
+    """Wait until the volume is as wished, and show it; warnings first."""
+    for warning in warnings:
+        output.warn(warning)
 
     def look() -> str | None:
         try:
@@ -225,7 +230,7 @@ def _finish(api: Api, output: Output, name: str, no_wait: bool, timeout_s: float
         with output.progress() as say:
             wait_for(look, timeout_s, say)
     document = api.get(f"/volumes/{name}")
-    output.result(document, _text(document))
+    output.result(document | {"warnings": list(warnings)}, _text(document))
 
 
 def _text(document: dict[str, Any]) -> str:
