@@ -11,7 +11,7 @@ from pathlib import Path
 
 from artesian.host.files import try_lock
 from artesian.model.event import Event
-from artesian.store.port import NotLeading, StoreUnusable
+from artesian.store.port import KEPT_EVENTS, NotLeading, StoreUnusable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
@@ -21,14 +21,14 @@ CREATE TABLE IF NOT EXISTS events (
 );
 """
 _VERSION = 1
-_KEPT_EVENTS = 100_000
 
 
 class SqliteStore:
     """Raises StoreUnusable throughout. Usable from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept_events: int = KEPT_EVENTS) -> None:
         self._path = path
+        self._kept = kept_events
         self._lock = threading.Lock()
         self._leading: int | None = None
         try:
@@ -71,6 +71,11 @@ class SqliteStore:
             raise NotLeading(f"another scheduler leads with the store {self._path}")
         self._leading = descriptor
 
+    def confirm(self) -> None:
+        """The lock is ours until `close`. Raises NotLeading."""
+        if self._leading is None:
+            raise NotLeading("only the leading scheduler writes to the store")
+
     def load(self) -> dict[str, str]:
         """All documents."""
         with self._lock, self._explained():
@@ -78,8 +83,7 @@ class SqliteStore:
 
     def commit(self, changes: Mapping[str, str | None], events: Sequence[Event] = ()) -> None:
         """All or nothing, and durable."""
-        if self._leading is None:
-            raise NotLeading("only the leading scheduler writes to the store")
+        self.confirm()
         if not changes and not events:
             return
         with self._lock, self._explained():
@@ -103,7 +107,7 @@ class SqliteStore:
         )
         if events:
             self._database.execute(
-                "DELETE FROM events WHERE number <= (SELECT MAX(number) FROM events) - ?", (_KEPT_EVENTS,)
+                "DELETE FROM events WHERE number <= (SELECT MAX(number) FROM events) - ?", (self._kept,)
             )
 
     def events(self, after: int, limit: int) -> list[Event]:

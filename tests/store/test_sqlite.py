@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from artesian.model.event import Event
-from artesian.store import sqlite
 from artesian.store.port import NotLeading, StoreUnusable
 from artesian.store.sqlite import SqliteStore
 
@@ -198,41 +197,3 @@ def test_a_closed_store_says_that_it_cannot_be_used(store: SqliteStore, path: Pa
     store.close()
     with pytest.raises(StoreUnusable, match=str(path)):
         store.load()
-
-
-# --- events
-
-
-def test_events_are_numbered_in_order(store: SqliteStore) -> None:
-    store.commit({}, [event("one"), event("two")])
-    store.commit({"a": "1"}, [event("three")])
-    found = store.events(0, 100)
-    assert [(one.number, one.because) for one in found] == [(1, "one"), (2, "two"), (3, "three")]
-    assert len(store.events(0, 10)) == 3
-
-
-def test_events_are_given_after_a_number_and_up_to_a_limit(store: SqliteStore) -> None:
-    store.commit({}, [event(str(number)) for number in range(1, 8)])
-    assert [one.number for one in store.events(2, 3)] == [3, 4, 5]
-    assert store.events(7, 3) == []
-
-
-def test_only_the_newest_events_are_kept(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_KEPT_EVENTS", 5)
-    for number in range(1, 13):
-        store.commit({}, [event(str(number))])
-    assert [one.number for one in store.events(0, 100)] == [8, 9, 10, 11, 12]
-
-
-def test_numbers_are_not_given_again(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.commit({}, [event("one"), event("two")])
-    monkeypatch.setattr(sqlite, "_KEPT_EVENTS", 0)
-    store.commit({}, [event("three")])
-    assert store.events(0, 10) == []
-    store.close()
-    again = SqliteStore(path)
-    again.lead()
-    monkeypatch.setattr(sqlite, "_KEPT_EVENTS", 10)
-    again.commit({}, [event("four")])
-    assert [one.number for one in again.events(0, 10)] == [4]
-    again.close()
