@@ -126,6 +126,8 @@ def _names(thing: str, text: str) -> bool:
 
 def _reasons(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tuple[str, str]]:
     state, decision = scheduler.memory.state, verdict.decision
+    if scheduler.blindness is not None:
+        yield "nodes", scheduler.blindness.sentence
     yield from _of_node(state, verdict, thing)
     for one in decision.topology.verdicts:
         if thing in (one.identity, one.path, one.path.rpartition("/")[2], device_name(one.identity or "")):
