@@ -40,6 +40,8 @@ class SchedulerCollector(Collector):
         ):
             steps.add_metric([state], count)
         yield steps
+        blind = self._scheduler.blindness is not None
+        yield _gauge("artesian_substrate_up", "1 if what gives us nodes answers.", not blind)
         nodes = GaugeMetricFamily("artesian_nodes", "Nodes of the cluster.", labels=["state"])
         for kind in NodeState:
             nodes.add_metric([kind], sum(node.state is kind for node in verdict.seen.nodes))

@@ -12,7 +12,9 @@ from artesian.model.node import NodeState
 from artesian.model.remedy import Remedy
 from artesian.model.rule import RemedyKind
 from artesian.model.state import FrameworkState
+from artesian.remedy import moving
 from artesian.remedy.deeds import DEEDS
+from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.holding import objection
 from artesian.remedy.machines import described, wanted_machine
 from artesian.remedy.proposing import what_becomes_of
@@ -52,7 +54,6 @@ def dry_run_view(scheduler: Scheduler, verdict: Verdict, remedy: Remedy) -> Docu
     """What it would do now; nothing is asked for."""
     facts = scheduler.remediator.facts(scheduler.spec, verdict.seen, verdict.decision.topology)
     choice = scheduler.remediator.would_choose(remedy, facts)
-    adds = remedy.kind is RemedyKind.ADD_NODE
     return {
         "id": remedy.id,
         "kind": str(remedy.kind),
@@ -60,8 +61,18 @@ def dry_run_view(scheduler: Scheduler, verdict: Verdict, remedy: Remedy) -> Docu
         "held": objection(remedy, facts) or DEEDS[remedy.kind].cannot(remedy, facts),
         "disks": [asdict(part) | {"state": str(part.state)} for part in choice.parts],
         "cost_per_month": sum(part.cost_per_month for part in choice.parts),
-        "detail": described(wanted_machine(remedy, facts)) if adds else choice.detail,
+        "detail": _what_it_would_do(remedy, facts) or choice.detail,
     }
+
+
+def _what_it_would_do(remedy: Remedy, facts: RemedyFacts) -> str:
+    match remedy.kind:
+        case RemedyKind.ADD_NODE:
+            return described(wanted_machine(remedy, facts))
+        case RemedyKind.MOVE_VOLUMES:
+            return moving.described(remedy, facts)
+        case _:
+            return ""
 
 
 def rules_view(scheduler: Scheduler) -> list[Document]:
@@ -115,6 +126,8 @@ def _names(thing: str, text: str) -> bool:
 
 def _reasons(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tuple[str, str]]:
     state, decision = scheduler.memory.state, verdict.decision
+    if scheduler.blindness is not None:
+        yield "nodes", scheduler.blindness.sentence
     yield from _of_node(state, verdict, thing)
     for one in decision.topology.verdicts:
         if thing in (one.identity, one.path, one.path.rpartition("/")[2], device_name(one.identity or "")):

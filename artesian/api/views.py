@@ -19,6 +19,7 @@ from artesian.model.state import FrameworkState, NodeRecord
 from artesian.model.wishes import VolumeWish
 from artesian.remedy.consequences import loss_of, loss_of_disk
 from artesian.remedy.health import device_health
+from artesian.scheduler.blindness import Blindness
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
 
@@ -77,6 +78,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "stopping": state.stopping,
         "plan_id": verdict.decision.plan.id,
         "notes": [*verdict.decision.plan.notes, *idle_notes(scheduler, verdict)],
+        "substrate": substrate_view(scheduler.blindness),
         "held": [held_view(one) for one in verdict.held],
         "engine": {
             "kind": state.engine.kind,
@@ -91,6 +93,15 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "nodes": nodes_view(scheduler, verdict),
         "pools": pools_view(verdict, scheduler.remediator.last),
         "volumes": volumes_view(state, verdict),
+    }
+
+
+def substrate_view(blindness: Blindness | None) -> Document:
+    """Whether what gives us nodes answers; if not, since when (Unix time), and why."""
+    return {
+        "answers": blindness is None,
+        "since_s": blindness.since_s if blindness is not None else None,
+        "because": blindness.because if blindness is not None else "",
     }
 
 

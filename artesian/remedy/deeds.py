@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from artesian.remedy.consequences import loss_of
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.limiting import begin_changing, cannot_change, changing_missing
 from artesian.remedy.machines import cannot_add, machine_missing
+from artesian.remedy.moving import begin_moving, cannot_move, moving_missing
 from artesian.strategy.managers import too_few_nodes_without
 
 _GIB = 1 << 30
@@ -219,50 +219,6 @@ def _growing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
     return _not_grown(wish, facts) or None
 
 
-def _users(remedy: Remedy, facts: RemedyFacts) -> list[VolumeWish]:
-    return [
-        wish
-        for _, wish in sorted(facts.state.volumes.items())
-        if wish.node == remedy.thing and not wish.deleted
-    ]
-
-
-def _cannot_move(remedy: Remedy, facts: RemedyFacts) -> str | None:
-    if not _users(remedy, facts):
-        return f"no volume is on node {remedy.thing}"
-    if not _homes(remedy, facts):
-        return "no other node can use volumes"
-    return None
-
-
-def _homes(remedy: Remedy, facts: RemedyFacts) -> list[str]:
-    names = [node.name for node in facts.usable_nodes() if node.name != remedy.thing]
-    return [name for name in names if facts.state.node(name).is_client]
-
-
-def _begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    """To the nodes with fewest volumes."""
-    homes, state = _homes(remedy, facts), facts.state
-    for wish in _users(remedy, facts):
-        at = Counter(one.node for one in state.volumes.values())
-        free = [name for name in homes if state.volume_mounted_at(name, wish.mount_path) is None]
-        if free:
-            home = min(free, key=lambda name: (at[name], name))
-            # Where it was once taken from by force, it is at home again: force is not for the next time.
-            forced_from = wish.forced_from if wish.forced_from != home else None
-            state = state.with_volume(replace(wish, node=home, forced_from=forced_from))
-    return state
-
-
-def _moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
-    engine = facts.seen.engine
-    if engine is None:
-        return "the engine does not answer"
-    guid = facts.state.guid_of(remedy.thing)
-    left = [volume.name for volume in engine.volumes if guid in volume.mapped_to]
-    return f"volume {left[0]} is still mapped to node {remedy.thing}" if left else None
-
-
 DEEDS: Mapping[RemedyKind, Deed] = MappingProxyType(
     {
         RemedyKind.EXPAND_POOL: Deed(_can, _unchanged, _disks_missing),
@@ -271,7 +227,7 @@ DEEDS: Mapping[RemedyKind, Deed] = MappingProxyType(
         RemedyKind.REMOVE_NODE: Deed(_cannot_remove_node, _begin_removing_node, _node_missing),
         RemedyKind.GROW_VOLUME: Deed(_cannot_grow, _begin_growing, _growing_missing),
         RemedyKind.CHANGE_LIMIT: Deed(cannot_change, begin_changing, changing_missing),
-        RemedyKind.MOVE_VOLUMES: Deed(_cannot_move, _begin_moving, _moving_missing),
+        RemedyKind.MOVE_VOLUMES: Deed(cannot_move, begin_moving, moving_missing),
         RemedyKind.ADD_NODE: Deed(cannot_add, _unchanged, machine_missing),
         RemedyKind.NOTIFY: Deed(_can, _unchanged, _can),
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
 from artesian.model.rule import Approval, RemedyKind, Rule, Scope, Severity
 from artesian.model.spec import Spec
 
+_EACH_FOR_ITSELF = {RemedyKind.NOTIFY, RemedyKind.MOVE_VOLUMES}  # several rules may have a reason for it
 _NO_GUESS = "forecast_sure >= 50%"
 _EXPAND_POOL = Rule(
     name="expand-pool",
@@ -80,6 +82,24 @@ _REMOVE_NODE = Rule(
     remedy=RemedyKind.REMOVE_NODE,
     for_s=60.0,
 )
+_TAKE_OVER_VOLUMES = Rule(
+    name="take-over-volumes",
+    scope=Scope.NODE,
+    # Later than any restart of an agent takes, and than the substrate needs to make up its mind.
+    when="unreachable and silent and away_s > 90s and volumes > 0",
+    remedy=RemedyKind.MOVE_VOLUMES,
+    severity=Severity.CRITICAL,
+    parameters=MappingProxyType({"force": True}),
+)
+_EMPTY_DRAINED_NODE = Rule(
+    name="empty-drained-node",
+    scope=Scope.NODE,
+    when="drained and not silent and volumes > 0",
+    remedy=RemedyKind.MOVE_VOLUMES,
+    # Somebody has agreed already: whoever drains the node. The node lets go by itself, and nothing is lost.
+    approval=Approval.AUTOMATIC,
+    cooldown_s=60.0,
+)
 
 
 def default_rules(*, with_providers: bool) -> tuple[Rule, ...]:
@@ -94,6 +114,8 @@ def default_rules(*, with_providers: bool) -> tuple[Rule, ...]:
         _GROW_VOLUME,
         _REPLACE_MANAGER,
         _REMOVE_NODE,
+        _TAKE_OVER_VOLUMES,
+        _EMPTY_DRAINED_NODE,
     )
 
 
@@ -101,12 +123,13 @@ def with_default_rules(spec: Spec) -> Spec:
     """The spec with the default rules behind its own, as far as those leave something to say.
 
     One of its own takes the place of a default one of the same name, and, unless it is only for some things,
-    of those that do the same; but telling somebody is not doing the same.
+    of those that do the same; but telling somebody is not doing the same, and neither is moving volumes for
+    another reason.
     """
     if not spec.default_rules:
         return spec
     names = {rule.name for rule in spec.rules}
-    done = {rule.remedy for rule in spec.rules if not rule.things} - {RemedyKind.NOTIFY}
+    done = {rule.remedy for rule in spec.rules if not rule.things} - _EACH_FOR_ITSELF
     defaults = default_rules(with_providers=bool(spec.providers))
     others = (rule for rule in defaults if rule.name not in names and rule.remedy not in done)
     return replace(spec, rules=(*spec.rules, *others))

@@ -8,6 +8,7 @@ from artesian.model.node import NodeState
 from artesian.model.remedy import Part, PartState, Remedy, RemedyState
 from artesian.model.rule import Budget, RemedyKind, Rule
 from artesian.remedy.facts import RemedyFacts
+from artesian.remedy.moving import is_forced
 from artesian.remedy.pausing import paused
 
 DAY_S = 86_400.0
@@ -22,22 +23,32 @@ def objection(remedy: Remedy, facts: RemedyFacts) -> str | None:
         return paused(remedy, facts.state)
     return (
         paused(remedy, facts.state)
-        or half_a_picture(facts)
+        or half_a_picture(facts, _known_to_be_away(remedy, facts))
         or ("these are quiet hours" if is_quiet(facts.rule(remedy.rule), facts.now_s) else None)
         or _lane(remedy, facts)
         or _storm(remedy, facts)
     )
 
 
-def half_a_picture(facts: RemedyFacts) -> str | None:
-    """Why nothing may be begun or chosen now, whatever it is; None if everything is in sight."""
+def half_a_picture(facts: RemedyFacts, without: frozenset[str] = frozenset()) -> str | None:
+    """Why nothing may be begun or chosen now, whatever it is; None if everything is in sight, but for nodes
+    `without` which it may be."""
     if facts.state.paused:
         return facts.state.paused_because()
     if facts.seen.engine is None:
         return f"the engine does not answer: {facts.seen.engine_problem}"
-    if facts.seen.unheard:
-        return f"node {min(facts.seen.unheard)} has not reported yet, and nothing is done on half a picture"
+    unheard = facts.seen.unheard - without
+    if unheard:
+        return f"node {min(unheard)} has not reported yet, and nothing is done on half a picture"
     return None
+
+
+def _known_to_be_away(remedy: Remedy, facts: RemedyFacts) -> frozenset[str]:
+    """Volumes are moved to nodes that are heard of: nodes that the substrate itself cannot reach will not
+    report, and it makes no difference what they would say."""
+    if remedy.kind is not RemedyKind.MOVE_VOLUMES:
+        return frozenset()
+    return frozenset(node.name for node in facts.seen.nodes if node.unreachable)
 
 
 def is_quiet(rule: Rule | None, now_s: float) -> bool:
@@ -54,11 +65,18 @@ def _lane(remedy: Remedy, facts: RemedyFacts) -> str | None:
             continue
         if remedy.pool is not None and other.pool == remedy.pool:
             return f"remedy {other.id} ({other.kind}) is at work on pool {other.pool}"
-        if other.thing == remedy.thing:
+        if other.thing == remedy.thing and not _is_overtaken(other, remedy):
             return f"remedy {other.id} ({other.kind}) is at work on {other.thing}"
         if RemedyKind.REPLACE_MANAGER is other.kind is remedy.kind:
             return f"remedy {other.id} replaces another manager, and they change one at a time"
     return None
+
+
+def _is_overtaken(other: Remedy, remedy: Remedy) -> bool:
+    """A node that was to let go of its volumes, and went silent over it, lets go by force or not at all."""
+    return is_forced(remedy.kind, remedy.parameters) and (
+        other.kind is remedy.kind and not is_forced(other.kind, other.parameters)
+    )
 
 
 def _storm(remedy: Remedy, facts: RemedyFacts) -> str | None:

@@ -129,7 +129,7 @@ def _nodes(seen: Observation, state: FrameworkState, known: Known) -> Iterator[M
     there = {node.name: node for node in seen.nodes}
     used = {name for name, record in state.nodes.items() if record.joined}
     managers = {place.node for place in state.engine.managers} if state.engine is not None else set()
-    volumes = Counter(wish.node for wish in state.volumes.values() if not wish.deleted)
+    volumes = _volumes_on(seen, state)
     free = _free_disks(known.verdicts)
     for name in sorted(there.keys() | used):
         record, node = state.node(name), there.get(name)
@@ -137,15 +137,31 @@ def _nodes(seen: Observation, state: FrameworkState, known: Known) -> Iterator[M
         values: dict[str, float] = {
             "silent": float(node is None or node.state is NodeState.SILENT),
             "gone": float(node is not None and node.state is NodeState.GONE),
+            "unreachable": float(node is not None and node.unreachable),
             "away_s": watch.total_s if watch is not None else 0.0,
             "in_use": float(bool(record.domains) or record.is_client or name in managers),
             "in_maintenance": float(record.in_maintenance),
             "leaving": float(record.leaving),
+            "drained": float(node is not None and node.leaving),
             "volumes": volumes[name],
         }
         if free is not None and _is_alive(node):
             values["free_disks"] = free[name]
         yield Measured(Scope.NODE, name, MappingProxyType(values), f"node {name}")
+
+
+def _volumes_on(seen: Observation, state: FrameworkState) -> Counter[str | None]:
+    """How many volumes each node has: those that are wished there, and those that it has not let go of."""
+    names = {state.guid_of(name): name for name in state.nodes}
+    volumes = seen.engine.volumes if seen.engine is not None else ()
+    mapped = {one.id: {names[guid] for guid in one.mapped_to if guid in names} for one in volumes}
+    found: Counter[str | None] = Counter()
+    for wish in state.volumes.values():
+        there: set[str | None] = {*mapped.get(wish.engine_id or "", ())}
+        if not wish.deleted:
+            there.add(wish.node)
+        found.update(there)
+    return found
 
 
 def _is_alive(node: Node | None) -> bool:

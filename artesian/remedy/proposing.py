@@ -13,6 +13,7 @@ from artesian.model.rule import Approval, RemedyKind, Rule
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.firing import Firing
 from artesian.remedy.measuring import CLUSTER
+from artesian.remedy.moving import Parameters, is_forced, risk
 from artesian.remedy.words import rough_duration
 
 REJECTED_S = 86_400.0  # what somebody has rejected is not proposed again for so long
@@ -24,7 +25,7 @@ def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
     another rule may act by itself by now, with its agreement."""
     found = []
     taken = {
-        _about(one.kind, one.thing, one.rule): one
+        _about(one.kind, one.thing, one.rule, one.parameters): one
         for _, one in sorted(facts.state.remedies.items())
         if one.state.is_open
     }
@@ -32,7 +33,7 @@ def propose(facts: RemedyFacts) -> tuple[Remedy, ...]:
         rule = facts.rule(name)
         if rule is None:
             continue
-        about = _about(rule.remedy, thing, name)
+        about = _about(rule.remedy, thing, name, rule.parameters)
         if about in taken:
             if _may_act(facts, rule, taken[about]):
                 because = f"{taken[about].because}; rule {name} needs nobody's agreement: {firing.because}"
@@ -66,18 +67,21 @@ def _has_failed(past: list[Remedy]) -> bool:
     return next(tried, None) is RemedyState.FAILED
 
 
-def _about(kind: RemedyKind, thing: str, rule: str) -> tuple[str, ...]:
-    """What two remedies would do twice. What one rule has told says nothing of what another has to tell."""
-    return (kind, thing, rule) if kind is RemedyKind.NOTIFY else (kind, thing)
+def _about(kind: RemedyKind, thing: str, rule: str, parameters: Parameters) -> tuple[str, ...]:
+    """What two remedies would do twice. What one rule has told says nothing of what another has to tell, and
+    to ask a node for its volumes is not to take them."""
+    if kind is RemedyKind.NOTIFY:
+        return (kind, thing, rule)
+    return (kind, thing, "by force") if is_forced(kind, parameters) else (kind, thing)
 
 
 def _past(facts: RemedyFacts, rule: Rule, thing: str) -> list[Remedy]:
     """Closed remedies that did the same for the thing, the last one first."""
-    same = _about(rule.remedy, thing, rule.name)
+    same = _about(rule.remedy, thing, rule.name, rule.parameters)
     closed = [
         one
         for one in facts.state.remedies.values()
-        if _about(one.kind, one.thing, one.rule) == same and not one.state.is_open
+        if _about(one.kind, one.thing, one.rule, one.parameters) == same and not one.state.is_open
     ]
     # One that is still to come was closed by a clock that was wrong: it is no newer than all others.
     return sorted(closed, key=lambda one: (one.changed_s > facts.now_s, -one.changed_s, one.id))
@@ -107,9 +111,9 @@ def what_becomes_of(facts: RemedyFacts, firing: Firing) -> str:
     rule = facts.rule(firing.rule)
     if rule is None:
         return f"there is no rule {firing.rule} any more"
-    about = _about(rule.remedy, firing.thing, rule.name)
+    about = _about(rule.remedy, firing.thing, rule.name, rule.parameters)
     for key, one in sorted(facts.state.remedies.items()):
-        if one.state.is_open and _about(one.kind, one.thing, one.rule) == about:
+        if one.state.is_open and _about(one.kind, one.thing, one.rule, one.parameters) == about:
             return f"remedy {key} is {one.state}"
     if not _is_too_soon(facts, rule, firing):
         return f"it raises {rule.remedy} at the next look"
@@ -127,6 +131,8 @@ def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:
     failed = _has_failed(past)
     ask = rule.approval is Approval.ASK or (failed and rule.remedy is not RemedyKind.NOTIFY)
     because = firing.because
+    if costs := risk(rule.remedy, rule.parameters, firing.thing):
+        because += f"; {costs}"
     if failed:
         because += "; the last remedy did not help, so somebody has to agree to another one"
     return Remedy(

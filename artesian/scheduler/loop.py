@@ -31,6 +31,7 @@ from artesian.remedy.checking import read_whole_spec
 from artesian.remedy.idle import IdleFacts, idle_parts
 from artesian.scheduler.acting import Actor
 from artesian.scheduler.assignments import Assignments
+from artesian.scheduler.blindness import Blindness, blind_verdict, still
 from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.drilling import Driller
 from artesian.scheduler.memory import Memory
@@ -74,6 +75,8 @@ class Scheduler:
         self._deriver = Deriver()
         self._assignments = Assignments()
         self._addresses: dict[str, str] = {}  # of the nodes that the last pass has seen
+        self._nodes: tuple[SubstrateNode, ...] = ()  # as the substrate told of them last
+        self.blindness: Blindness | None = None  # while it tells nothing
         self._connection = EngineConnection(folder, self.memory.secrets)
         self.providers = Providers(self.memory, substrate, self._last_topology)
         self.remediator = Remediator(self.memory, self.providers, self.wake)
@@ -149,9 +152,36 @@ class Scheduler:
         return self._clock() - self._pass_began_s
 
     def one_pass(self) -> Verdict:
-        """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
+        """Observe, decide, guard, act; while the substrate does not answer, say so and do nothing.
+
+        Raises StoreUnusable, NotLeading, SpecError; SubstrateUnusable if it never has answered.
+        """
+        try:
+            verdict = self._whole_pass()
+        except SubstrateUnusable as error:
+            return self._blind_pass(error)
+        if self.blindness is not None:
+            self.blindness = None
+            self.memory.tell("seen again", "cluster", "the nodes are known again")
+        return verdict
+
+    def _blind_pass(self, error: SubstrateUnusable) -> Verdict:
+        """What agents and engine say is shown all the same."""
+        is_new = self.blindness is None
+        self.blindness = still(self.blindness, str(error), time.time())
+        if is_new:
+            log.error("the substrate cannot be used", reason=str(error))
+            self.memory.tell("unseen", "cluster", self.blindness.sentence)
+        if not self._nodes:
+            raise error
+        seen = observe(self._nodes, self.reports, self._engine(), self._generation_of)
+        decision = decide(self.spec, seen, self.memory.state, self._deriver)
+        return blind_verdict(seen, decision, self.blindness)
+
+    def _whole_pass(self) -> Verdict:
         began = time.monotonic()
         nodes = self._substrate.nodes()
+        self._nodes = nodes
         self._addresses = {node.name: node.address for node in nodes}
         if self.memory.state.stopping is not Stopping.ALL:
             self._ensure_agents([node.name for node in nodes if not node.gone])

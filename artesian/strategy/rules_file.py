@@ -45,6 +45,7 @@ from artesian.strategy.yaml_reading import (
     Place,
     Reader,
     amount,
+    boolean,
     choice,
     count,
     duration,
@@ -178,6 +179,7 @@ _PARAMETERS: Mapping[RemedyKind, Mapping[str, tuple[str, Reader]]] = {  # key â†
     RemedyKind.REPLACE_DEVICE: {"disk_size": ("disk_size_bytes", size), "provider": ("provider", text)},
     RemedyKind.ADD_NODE: {"disks": ("disks", count(1, 24)), "disk_size": ("disk_size_bytes", size)},
     RemedyKind.GROW_VOLUME: {"by": ("by_share", share(0.01, 10)), "at_most": ("at_most_bytes", size)},
+    RemedyKind.MOVE_VOLUMES: {"force": ("force", boolean)},
     RemedyKind.CHANGE_LIMIT: {
         "by": ("by_share", signed_share(0.01, 0.9, 10)),
         "to": ("to_iops", _LIMIT),

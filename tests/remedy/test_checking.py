@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from artesian.model.errors import SpecError
-from artesian.model.rule import Approval, RemedyKind, Scope
+from artesian.model.rule import Approval, RemedyKind, Rule, Scope
 from artesian.model.spec import Spec
 from artesian.remedy.checking import check_rule, read_whole_spec
 from artesian.remedy.defaults import default_rules, expansion_lead_s, with_default_rules
@@ -94,8 +94,13 @@ def test_default_rules_make_sense_and_ask_before_they_do_anything(with_providers
     assert len({one.name for one in rules}) == len(rules)
     for one in rules:
         check_rule(one)
-        assert one.approval is Approval.ASK or one.remedy is RemedyKind.NOTIFY
+        assert one.approval is Approval.ASK or one.remedy is RemedyKind.NOTIFY or _is_asked_for(one)
     assert any(one.remedy is RemedyKind.EXPAND_POOL for one in rules) is with_providers
+
+
+def _is_asked_for(one: Rule) -> bool:
+    """Whoever drains a node wants it empty, and without force nothing can be lost."""
+    return one.name == "empty-drained-node" and not one.parameters
 
 
 def test_default_rules_hold_unless_they_are_refused() -> None:
@@ -108,6 +113,8 @@ def test_default_rules_hold_unless_they_are_refused() -> None:
         "grow-volume",
         "replace-manager",
         "remove-node",
+        "take-over-volumes",
+        "empty-drained-node",
     ]
     assert names(PROVIDERS)[0] == "expand-pool"
     assert names("default_rules: no") == []
@@ -121,6 +128,11 @@ def test_an_own_rule_takes_the_place_of_the_default_one() -> None:
     whole = read_whole_spec(same_name)
     assert [one.remedy for one in whole.rules if one.name == "remove-node"] == [RemedyKind.NOTIFY]
     assert with_default_rules(whole) == whole
+
+
+def test_a_rule_that_moves_volumes_for_its_own_reason_takes_no_place() -> None:
+    own = "rules: [{name: a, remedy: move-volumes, when: gone and volumes > 0}]"
+    assert names(own)[-2:] == ["take-over-volumes", "empty-drained-node"]
 
 
 def test_a_rule_that_only_tells_takes_no_place() -> None:

@@ -140,7 +140,7 @@ def test_nodes_with_what_is_recorded_of_them() -> None:
     found = measured(seen(nodes=nodes(node_2=NodeState.GONE)), known=Known(verdicts=verdicts))
     assert found["node", "node-1"].values == {
         "silent": 0, "gone": 0, "away_s": 0, "in_use": 1, "in_maintenance": 0, "leaving": 0, "volumes": 1,
-        "free_disks": 1,
+        "free_disks": 1, "unreachable": 0, "drained": 0,
     }  # fmt: skip
     assert found["node", "node-2"].values["gone"] == 1
     assert "free_disks" not in found["node", "node-2"].values

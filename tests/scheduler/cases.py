@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from artesian.clusters.port import AgentCredentials, SubstrateNode
@@ -78,6 +78,16 @@ class FakeSubstrate:
         ran = node in self.running
         self.running.discard(node)
         return ran
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Nothing is ever new."""
+
+    def leave(self) -> list[str]:
+        ended, self.running = sorted(self.running), set()
+        return [f"ended the agent of {one}" for one in ended]
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def disk(node: str, name: str) -> Disk:
