@@ -11,8 +11,27 @@ from artesian.clusters.mesos.matching import LONG_S, SHORT_S, Status, decide, wa
 from artesian.clusters.port import TaskWanted
 from artesian.model.resources import Resources, total
 from tests.clusters.mesos.situations import (
-    AGENT, CONFIG, MIB, NEEDED, NOTHING, PLENTY, RUNNING, SERVER, amounts, answered, data_of, killed, launched,
-    offer, operations, record, reserved, situation, statuses, unreserved, want,
+    AGENT,
+    CONFIG,
+    MIB,
+    NEEDED,
+    NOTHING,
+    PLENTY,
+    RUNNING,
+    SERVER,
+    amounts,
+    answered,
+    data_of,
+    killed,
+    launched,
+    offer,
+    operations,
+    record,
+    reserved,
+    situation,
+    statuses,
+    unreserved,
+    want,
 )  # fmt: skip
 
 TASK = TaskWanted("backup", "alpha", ("/bin/backup", "now"), Resources(1.0, 64 * MIB))

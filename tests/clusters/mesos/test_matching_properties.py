@@ -23,7 +23,19 @@ from artesian.clusters.mesos.offers import is_nothing
 from artesian.clusters.port import TaskWanted
 from artesian.model.resources import Resources, total
 from tests.clusters.mesos.situations import (
-    AGENT, CONFIG, MIB, SERVER, amounts, answered, killed, launched, offer, record, reserved, situation, unreserved,
+    AGENT,
+    CONFIG,
+    MIB,
+    SERVER,
+    amounts,
+    answered,
+    killed,
+    launched,
+    offer,
+    record,
+    reserved,
+    situation,
+    unreserved,
 )  # fmt: skip
 
 often = settings(max_examples=60, deadline=None)
