@@ -77,7 +77,8 @@ def attributes_of(info: Json) -> dict[str, str]:
 def _text(attribute: Json) -> str:
     match attribute.get("type"):
         case "SCALAR":
-            return f"{attribute['scalar']['value']:g}"
+            value = float(attribute["scalar"]["value"])
+            return str(int(value)) if value.is_integer() else str(value)
         case "RANGES":
             ranges = attribute["ranges"].get("range", ())
             return ",".join(f"{one['begin']}-{one['end']}" for one in ranges)

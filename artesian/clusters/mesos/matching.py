@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from artesian.clusters.mesos.infos import EXECUTOR, AgentProgram, executor_info, ordinary_task, role_task
-from artesian.clusters.mesos.offers import Offer, Reserver, as_list, is_nothing, minus
+from artesian.clusters.mesos.offers import Offer, Reserver, as_list, by_agent, is_nothing, minus
 from artesian.clusters.mesos.records import NodeRecord
 from artesian.clusters.port import TaskWanted
 from artesian.mesos import calls
@@ -114,14 +114,17 @@ def wants_offers(situation: Situation) -> bool:
         return True
     if any(one not in situation.statuses for one in situation.wanted_tasks):
         return True
-    return bool(situation.stopping)
+    return bool(situation.stopping) or any(_left_behind(situation, one) for one in situation.records.values())
 
 
 def decide(situation: Situation) -> Asked:
     """What to ask for now; every offer is answered."""
     asked = Asked()
-    for offer in situation.offers:
-        asked = _together(asked, _answer(situation, offer))
+    for offer in by_agent(situation.offers):
+        answer = _answer(situation, offer)
+        asked = _together(asked, answer)
+        records = {**situation.records, **{one.node: one for one in answer.records}}
+        situation = replace(situation, records=MappingProxyType(records))
     return _together(asked, _kills(situation))
 
 
@@ -142,7 +145,7 @@ def _answer(situation: Situation, offer: Offer) -> Asked:
     record = situation.records.get(offer.node)
     if record is not None and record.agent_id != offer.agent_id and _is_elsewhere(situation, record):
         because = f"two agents of Mesos call themselves {offer.node}; give one of them another --hostname"
-        return _declined(offer, LONG_S, because)
+        return _declined(offer, SHORT_S, because)
     if record is None or record.agent_id != offer.agent_id:
         attempts = record.attempts if record is not None else 0
         record = NodeRecord(offer.node, offer.agent_id, offer.address, offer.attributes, attempts=attempts)
@@ -151,13 +154,26 @@ def _answer(situation: Situation, offer: Offer) -> Asked:
         if situation.not_before_s.get(offer.node, 0.0) > situation.now_s:
             return _declined(offer, SHORT_S, "")
         return _launched(situation, offer, record, missing)
-    return _with_tasks(situation, offer)
+    return _with_tasks(situation, offer, record)
 
 
 def _is_elsewhere(situation: Situation, record: NodeRecord) -> bool:
-    """Whether the agent that is remembered under this name runs something of ours, and can be seen."""
+    """Whether the agent that is remembered under this name runs something of ours, and can be seen; one of
+    which nothing was heard yet is asked about, and may."""
     states = [situation.statuses.get(task_id) for task_id in record.tasks.values()]
-    return any(one is not None and one.state == "TASK_RUNNING" for one in states)
+    return any(one is None or (one.is_live and one.state != "TASK_UNREACHABLE") for one in states)
+
+
+def _left_behind(situation: Situation, record: NodeRecord) -> dict[str, str]:
+    """The tasks, by role, that have ended and are not wanted any more: what was kept for them is in vain."""
+    want = situation.wants.get(record.node)
+    if want is None:
+        return {}
+    return {
+        role: task_id
+        for role, task_id in record.tasks.items()
+        if role not in want.roles and not is_live(situation, record, role)
+    }
 
 
 def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: Iterable[str]) -> Asked:
@@ -168,7 +184,7 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
     has = total([offer.kept, offer.free])
     if not needs.fits_in(has):
         because = f"node {offer.node} has {has} to give now, and its storage takes {needs}"
-        return replace(_declined(offer, SHORT_S, because))
+        return _declined(offer, SHORT_S, because)
     executor = executor_info(offer.node, situation.program, reserver) if fresh else record.executor
     assert executor is not None
     ids = {role: f"{OURS}{offer.node}.{role}.{record.attempts + 1}" for role in missing}
@@ -187,7 +203,7 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
         attempts=record.attempts + 1,
         gone=False,
     )
-    call = calls.accept([offer.id], [*operations, calls.launch(infos)], SHORT_S)
+    call = calls.accept(offer.ids, [*operations, calls.launch(infos)], SHORT_S)
     return Asked((call,), (record,), {offer.node: ""}, launched=tuple(ids.values()))
 
 
@@ -202,9 +218,18 @@ def _reserving(needs: Resources, offer: Offer, reserver: Reserver) -> list[dict[
     return operations
 
 
-def _with_tasks(situation: Situation, offer: Offer) -> Asked:
-    """Nothing is missing for the storage: what is kept in vain is given back, and ordinary tasks begin."""
+def _with_tasks(situation: Situation, offer: Offer, record: NodeRecord) -> Asked:
+    """Nothing is missing for the storage: what is kept in vain is given back, and ordinary tasks begin.
+
+    What is in vain is not known of a node whose tasks are remembered and of which nobody has said yet, after
+    a start of ours, what it is to do.
+    """
     operations: list[dict[str, Any]] = []
+    if record.tasks and offer.node not in situation.wants and offer.node not in situation.stopping:
+        offer = replace(offer, kept=Resources())
+    left_behind = _left_behind(situation, record)
+    kept_tasks = {role: one for role, one in record.tasks.items() if role not in left_behind}
+    records = (replace(record, tasks=MappingProxyType(kept_tasks)),) if left_behind else ()
     if not is_nothing(offer.kept):
         operations.append(calls.unreserve(as_list(offer.kept, situation.reserver, kept=True)))
     left, launched, shortage = total([offer.kept, offer.free]), [], False
@@ -218,15 +243,15 @@ def _with_tasks(situation: Situation, offer: Offer) -> Asked:
         launched.append(ordinary_task(task, offer.agent_id, situation.reserver))
     if launched:
         operations.append(calls.launch(launched))
-    if not operations:
-        return _declined(offer, SHORT_S if shortage else LONG_S, "")
     refuse_s = SHORT_S if shortage else LONG_S
+    if not operations:
+        return replace(_declined(offer, refuse_s, ""), records=records)
     names = tuple(str(one["task_id"]["value"]) for one in launched)
-    return Asked((calls.accept([offer.id], operations, refuse_s),), launched=names)
+    return Asked((calls.accept(offer.ids, operations, refuse_s),), records, launched=names)
 
 
 def _declined(offer: Offer, refuse_s: float, because: str) -> Asked:
-    return Asked((calls.decline([offer.id], refuse_s),), shortages={offer.node: because} if because else {})
+    return Asked((calls.decline(offer.ids, refuse_s),), shortages={offer.node: because} if because else {})
 
 
 # --- ends

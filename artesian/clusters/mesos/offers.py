@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from artesian.clusters.mesos.agents import address_of, attributes_of
-from artesian.model.resources import Resources
+from artesian.model.resources import Resources, total
 
 _MIB = 1 << 20
 _SMALLEST = 1e-9
@@ -45,7 +45,10 @@ class Reserver:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an agent has for us now. `kept` is reserved for us already, `free` for nobody."""
+    """What an agent has for us now. `kept` is reserved for us already, `free` for nobody.
+
+    `further_ids`: other offers of the same agent, what is in them being counted here.
+    """
 
     id: str
     agent_id: str
@@ -54,6 +57,28 @@ class Offer:
     attributes: Mapping[str, str]
     kept: Resources
     free: Resources
+    further_ids: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of everything that is counted here."""
+        return (self.id, *self.further_ids)
+
+
+def by_agent(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """One for each agent: Mesos may offer what has become free beside what it has offered before."""
+    found: dict[str, Offer] = {}
+    for one in offers:
+        before = found.get(one.agent_id)
+        if before is not None:
+            one = replace(
+                before,
+                kept=total([before.kept, one.kept]),
+                free=total([before.free, one.free]),
+                further_ids=(*before.further_ids, *one.ids),
+            )
+        found[one.agent_id] = one
+    return tuple(found.values())
 
 
 def read_offer(offer: Json, reserver: Reserver) -> Offer:

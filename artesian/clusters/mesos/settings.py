@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from artesian.mesos.access import MesosAccess
 from artesian.model.errors import NotPossible
 
 FILE_NAME = "mesos.json"
+MAX_FOLDER_BYTES = 80  # the kernel limits the paths of sockets
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "float": (int, float),
+}
 _ROLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -45,6 +54,8 @@ class MesosSettings:
                 secret = Path(self.secret_file).read_text().strip()
             except OSError as error:
                 raise NotPossible(f"{self.secret_file}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise NotPossible(f"{self.secret_file}: this is no text, and so no secret") from None
         ca_file = Path(self.ca_file) if self.ca_file is not None else None
         return MesosAccess(self.master, self.principal, secret, ca_file)
 
@@ -61,9 +72,31 @@ def check(settings: MesosSettings) -> None:
         raise NotPossible(f"--role: {settings.role!r} is no name for a role of Mesos")
     if (settings.principal is None) != (settings.secret_file is None):
         raise NotPossible("--principal and --secret-file are given together, or neither")
-    if not settings.node_folder.startswith("/"):
-        raise NotPossible(f"--node-folder: {settings.node_folder} does not begin with a slash")
+    if problem := folder_problem(settings.node_folder):
+        raise NotPossible(f"--node-folder: {problem}")
+    if settings.address and _HOST.fullmatch(settings.address) is None:
+        raise NotPossible(f"--address: {settings.address!r} is neither an address nor a name of a machine")
+    if not 0 < settings.port < 65536:
+        raise NotPossible(f"--port: {settings.port} is no number of a port, which are 1 to 65535")
+    _check_file(settings.ca_file)
     settings.access()
+
+
+def folder_problem(folder: str) -> str:
+    """Why nodes cannot keep what they keep in a folder of this path; empty if they can."""
+    if not folder.startswith("/"):
+        return f"{folder} does not begin with a slash"
+    if len(folder.encode()) > MAX_FOLDER_BYTES:
+        return f"sockets are made in {folder}, so its path has at most {MAX_FOLDER_BYTES} bytes"
+    return ""
+
+
+def _check_file(name: str | None) -> None:
+    if name is not None:
+        try:
+            Path(name).read_bytes()
+        except OSError as error:
+            raise NotPossible(f"{name}: {error.strerror}") from None
 
 
 def save(folder: Path, settings: MesosSettings) -> None:
@@ -76,10 +109,20 @@ def load(folder: Path) -> MesosSettings | None:
     """What was kept; None if the folder's cluster is none of Mesos. Raises NotPossible."""
     path = folder / FILE_NAME
     try:
-        return MesosSettings(**json.loads(path.read_bytes()))
+        return _with_right_types(MesosSettings(**json.loads(path.read_bytes())))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise NotPossible(f"{path}: {error.strerror}") from None
     except (ValueError, TypeError) as error:
         raise NotPossible(f"{path} cannot be read: {error}") from None
+
+
+def _with_right_types(settings: MesosSettings) -> MesosSettings:
+    """Raises TypeError for a value that is of another type than it has to be."""
+    for one in dataclasses.fields(settings):
+        value, kind = getattr(settings, one.name), str(one.type)
+        allowed = _TYPES[kind.partition(" ")[0]]
+        if not (isinstance(value, allowed) or (value is None and kind.endswith("None"))):
+            raise TypeError(f"{one.name} cannot be {value!r}")
+    return settings

@@ -21,7 +21,7 @@ from artesian.clusters.mesos.infos import AgentProgram
 from artesian.clusters.mesos.matching import NodeWant, Status
 from artesian.clusters.mesos.offers import Reserver
 from artesian.clusters.mesos.records import NodeRecord, records_of
-from artesian.clusters.mesos.settings import MesosSettings
+from artesian.clusters.mesos.settings import MesosSettings, folder_problem
 from artesian.clusters.port import (
     AgentCredentials,
     SubstrateMemory,
@@ -153,6 +153,10 @@ class MesosCluster:
         for name in twice:
             problem = f"several agents of Mesos call themselves {name}; give each a --hostname of its own"
             found[name] = replace(found[name], problem=problem)
+        for name, one in found.items():
+            folder = one.attributes.get(FOLDER_ATTRIBUTE)
+            if folder is not None and (problem := folder_problem(folder)):
+                found[name] = replace(one, problem=f"attribute {FOLDER_ATTRIBUTE} of {name}: {problem}")
         for record in records.values():
             if record.node not in found:
                 found[record.node] = _away(record)
@@ -188,7 +192,7 @@ class MesosCluster:
         found = next((one for one in self.nodes() if one.name == node), None)
         if found is None:
             raise NotThere(f"Mesos has no agent that calls itself {node}")
-        if found.gone or found.unreachable:
+        if found.gone or found.unreachable or folder_problem(self._folder_of(found)):
             return False
         wanted = MappingProxyType(dict(roles) or {AGENT_ROLE: _AGENT_ALONE})
         if not desk.want(node, NodeWant(wanted, self._config(found, credentials))):
@@ -203,11 +207,14 @@ class MesosCluster:
         framework.poke()
         return ran
 
+    def _folder_of(self, node: SubstrateNode) -> str:
+        return node.attributes.get(FOLDER_ATTRIBUTE, self._settings.node_folder)
+
     def _config(self, node: SubstrateNode, credentials: AgentCredentials) -> Mapping[str, Any]:
         config: dict[str, Any] = {
             "node": node.name,
             "address": node.address,
-            "folder": node.attributes.get(FOLDER_ATTRIBUTE, self._settings.node_folder),
+            "folder": self._folder_of(node),
             "scheduler_url": credentials.scheduler_url,
             "token": credentials.token,
             "engine_secret": credentials.engine_secret,
