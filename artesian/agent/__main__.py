@@ -10,12 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-import structlog
-
 from artesian.agent import on_mesos
 from artesian.agent.config import load_config
 from artesian.agent.loop import Agent
-from artesian.host.logs import forgiving
+from artesian.host.logs import log_as_json
 from artesian.host.single import Single
 from artesian.model.errors import ArtesianError
 
@@ -41,7 +39,7 @@ def main(arguments: list[str]) -> int:
             print(f"error: the node of {folder} is switched off", file=sys.stderr)
             return EXIT_OFF
         single.name_it(os.getpid())
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(forgiving(sys.stdout)))
+        log_as_json(sys.stdout)
         agent = Agent(folder, load_config(folder))
     except (ArtesianError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

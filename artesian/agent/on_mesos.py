@@ -24,7 +24,7 @@ import structlog
 from artesian.agent.config import AgentConfig, load_config
 from artesian.agent.loop import Agent
 from artesian.host.files import write_durably
-from artesian.host.logs import forgiving
+from artesian.host.logs import log_as_json
 from artesian.host.single import Single
 from artesian.mesos.errors import NotSubscribed
 from artesian.mesos.executor import ExecutorClient
@@ -221,7 +221,7 @@ class MesosAgent:
 
 def main(environment: Mapping[str, str]) -> int:
     """Runs until Mesos, or the scheduler, ends it."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(forgiving(sys.stdout)))
+    log_as_json(sys.stdout)
     try:
         client = ExecutorClient(environment)
     except ValueError as error:

@@ -17,7 +17,7 @@ from artesian.api.agent_file import AgentFiles
 from artesian.api.application import make_application
 from artesian.api.opening import open_cluster
 from artesian.host.files import write_durably
-from artesian.host.logs import forgiving
+from artesian.host.logs import log_as_json
 from artesian.model.errors import ArtesianError
 from artesian.scheduler.loop import Scheduler
 from artesian.store.sqlite import SqliteStore
@@ -30,15 +30,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m artesian.api FOLDER", file=sys.stderr)
         return 2
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(forgiving(sys.stdout)),
-    )
+    log_as_json(sys.stdout)
     try:
         cluster = open_cluster(Path(arguments[0]))
         folder = cluster.folder / "scheduler"

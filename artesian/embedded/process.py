@@ -15,7 +15,7 @@ import uvloop
 
 from artesian.embedded.config import load_config
 from artesian.embedded.errors import ConfigError, EngineError
-from artesian.host.logs import forgiving
+from artesian.host.logs import log_as_json
 
 EXIT_CONFIG = 2
 EXIT_FAILED = 1
@@ -31,16 +31,7 @@ class Service(Protocol):
 def configure_logging() -> None:
     """JSON lines on standard error; level from ARTESIAN_LOG (default info)."""
     level = getattr(logging, os.environ.get("ARTESIAN_LOG", "info").upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(forgiving(sys.stderr)),
-    )
+    log_as_json(sys.stderr, level)
 
 
 def run_process(argv: list[str], config_class: type[Any], service_class: Any) -> int:

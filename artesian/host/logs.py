@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TextIO, cast
+
+import structlog
 
 
 class _Forgiving:
@@ -29,6 +32,20 @@ class _Forgiving:
 def forgiving(stream: TextIO) -> TextIO:
     """The stream as one that a logger can write to: neither `write` nor `flush` raises."""
     return cast(TextIO, _Forgiving(stream))
+
+
+def log_as_json(stream: TextIO, level: int = logging.NOTSET) -> None:
+    """JSON lines, each with its level and time. A traceback shows no values: they may be secrets."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(forgiving(stream)),
+    )
 
 
 def last_line(log: Path) -> str:
