@@ -37,7 +37,7 @@ from artesian.scheduler.providing import Providers
 from artesian.scheduler.remedying import Remediator
 from artesian.scheduler.reports import Reports
 from artesian.scheduler.verdict import Verdict, pass_verdict
-from artesian.store.port import Store
+from artesian.store.port import NotLeading, Store
 from artesian.strategy.deriver import Deriver
 
 _IDLE_S = 2.5
@@ -84,6 +84,7 @@ class Scheduler:
         self._clock = clock
         self._pass_began_s = clock()
         self.has_ended = False  # the loop
+        self.has_lost_lead = False  # and so has ended, or is about to
         self._finished = 0
         self._pass_ended = threading.Condition()
         self.memory.listen(self.wake)
@@ -116,6 +117,10 @@ class Scheduler:
         before = self.verdict
         try:
             self.verdict = self.one_pass()
+        except NotLeading as error:
+            self.last_error, self.has_lost_lead = str(error), True
+            log.error("the loop ends", reason=str(error))
+            self.stop()
         except ArtesianError as error:
             self.last_error = str(error)
             log.error("a pass has failed", reason=str(error))
@@ -138,6 +143,7 @@ class Scheduler:
     def one_pass(self) -> Verdict:
         """Observe, decide, guard, act. Raises StoreUnusable, NotLeading, SubstrateUnusable, SpecError."""
         began = time.monotonic()
+        self.memory.confirm()
         nodes = self._substrate.nodes()
         self._addresses = {node.name: node.address for node in nodes}
         if self.memory.state.stopping is not Stopping.ALL:
@@ -192,7 +198,11 @@ class Scheduler:
             self.wake()
 
     def assignment(self, node: str) -> tuple[str, Assignment] | None:
-        """A node's assignment and its generation; None if there is no such node."""
+        """A node's assignment and its generation; None if there is no such node.
+
+        Raises NotLeading, StoreUnusable: whoever may not lead any more assigns nothing.
+        """
+        self.memory.confirm()
         address = self._addresses.get(node)
         if address is None:
             try:

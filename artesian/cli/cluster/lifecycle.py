@@ -15,6 +15,7 @@ from artesian.cli import options as common
 from artesian.cli.cluster import options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
+from artesian.cli.cluster.stores import VARIABLE, erase_store, wanted_store
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output, Progress
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
@@ -22,6 +23,7 @@ from artesian.embedded.errors import EngineError
 from artesian.embedded.local.errors import InTheWay, TookTooLong
 from artesian.host.files import locked
 from artesian.model.errors import ArtesianError, NotPossible, NotThere
+from artesian.scheduler.settings import changed_settings, save_settings
 
 _WATCH_S = 1.0
 _AGENTS_TIMEOUT_S = 30.0
@@ -39,6 +41,16 @@ def up(
         Path | None, typer.Option(help="Attribute files for new nodes; disks they name are made.")
     ] = None,
     spec: Annotated[Path | None, typer.Option(help="What is wanted, in YAML.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help=f"Where a new cluster's state is kept: zk://… or etcd://…; likewise {VARIABLE}.  [a file]",
+        ),
+    ] = None,
+    schedulers: Annotated[
+        int | None, typer.Option(min=1, help="How many schedulers run; one of them leads.  [1]")
+    ] = None,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 300.0,
     as_json: common.Json = False,
@@ -51,7 +63,9 @@ def up(
     output = Output(as_json)
     began = time.monotonic()
     folder = folder.absolute()
+    settings = changed_settings(folder, wanted_store(store), schedulers)
     _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
+    save_settings(folder, settings)
     with output.progress() as say:
         say("starting the scheduler …")
         scheduler_process.ensure(folder)
@@ -106,6 +120,7 @@ def down(
             receipt += _stop(folder, cluster, Ending(force, discard, timeout_s), say)
     if destroy:
         cluster.check_nothing_runs()
+        receipt += [done] if (done := erase_store(folder)) else []
         shutil.rmtree(folder)
         receipt.append(f"deleted {folder} with all nodes and disks in it")
     kept = "" if destroy else "\nAll data is kept: `artesian up` brings it back."
