@@ -9,17 +9,22 @@ from urllib.parse import quote, urlsplit
 
 from artesian.model.errors import ArtesianError
 
+_CONNECT_S = 5.0
+
 
 class SchedulerUnreachable(ArtesianError):
     """The scheduler does not answer, or does not want this agent: go on with what was assigned last."""
 
 
 class SchedulerClient:
-    """One connection, made anew when it breaks. For one thread."""
+    """One connection, made anew when it breaks. For one thread.
 
-    def __init__(self, url: str, token: str, node: str) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or 80
+    `urls`: of all schedulers, with commas between them. The one that leads is found by asking in turn.
+    """
+
+    def __init__(self, urls: str, token: str, node: str) -> None:
+        self._places = [urlsplit(url) for url in urls.split(",")]
+        self._at = 0
         self._token = token
         self._base = f"/v1/agents/{quote(node, safe='')}"
         self._connection: http.client.HTTPConnection | None = None
@@ -39,12 +44,31 @@ class SchedulerClient:
             return None
         return str(answer["generation"]), dict(answer["assignment"])
 
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether there are schedulers that wait for the one that leads to be gone."""
+        return len(self._places) > 1
+
     def _request(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
+        """Of the scheduler that has answered last, else of each of the others."""
+        for turn in range(len(self._places)):
+            try:
+                return self._request_one(method, path, body, timeout_s)
+            except SchedulerUnreachable:
+                self.close()
+                self._at = (self._at + 1) % len(self._places)
+                if turn + 1 == len(self._places):
+                    raise
+        return None
+
+    def _request_one(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
+        host, port = self._places[self._at].hostname or "", self._places[self._at].port or 80
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         text = json.dumps(body).encode() if body is not None else None
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+                self._connection = http.client.HTTPConnection(host, port, timeout=min(timeout_s, _CONNECT_S))
+                self._connection.connect()
             self._connection.timeout = timeout_s
             if self._connection.sock is not None:
                 self._connection.sock.settimeout(timeout_s)
@@ -58,7 +82,7 @@ class SchedulerClient:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             reason = str(error) or type(error).__name__
-            raise SchedulerUnreachable(f"the scheduler at {self._host} cannot be reached: {reason}") from None
+            raise SchedulerUnreachable(f"the scheduler at {host} cannot be reached: {reason}") from None
 
     def close(self) -> None:
         """Let go of the connection."""

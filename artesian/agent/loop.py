@@ -32,6 +32,7 @@ _LOOK_WHILE_WORKING_S = 0.05
 _DISKS_S = 2.0
 _HEARTBEAT_S = 4.0
 _POLL_S = 20.0
+_POLL_ONE_OF_SEVERAL_S = 5.0  # one that hangs is left sooner
 _RETRY_S = 0.5
 _ASSIGNMENT = "assignment.json"
 
@@ -119,12 +120,13 @@ class Agent:
 
     def _follow(self) -> None:
         client = SchedulerClient(self._config.scheduler_url, self._config.token, self._config.node)
+        poll_s = _POLL_ONE_OF_SEVERAL_S if client.is_one_of_several else _POLL_S
         while not self._ended.is_set():
             if self._mute.is_set():
                 self._ended.wait(_RETRY_S)
                 continue
             try:
-                answer = client.assignment(self._generation, _POLL_S)
+                answer = client.assignment(self._generation, poll_s)
                 if answer is not None:
                     self._take(*answer)
             except SchedulerUnreachable as error:

@@ -19,8 +19,10 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def scheduler_of(request: Request) -> Scheduler:
-    """The scheduler that this application shows."""
+    """The scheduler that this application shows. Raises NotLeading, StoreUnusable: one that may not lead any
+    more speaks for nobody."""
     found: Scheduler = request.app.state.scheduler
+    found.memory.confirm()
     return found
 
 

@@ -9,6 +9,7 @@ from artesian.embedded import errors as engine_errors
 from artesian.embedded.local import errors as local_errors
 from artesian.model import errors as model_errors
 from artesian.model.errors import NeedsApproval
+from artesian.store.port import NotLeading, StoreUnusable
 
 
 class ExitCode(IntEnum):
@@ -50,6 +51,8 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
     (model_errors.NotThere, ExitCode.NOT_THERE),
     (model_errors.Conflict, ExitCode.IN_THE_WAY),
     (model_errors.NotPossible, ExitCode.REFUSED),
+    (StoreUnusable, ExitCode.NOT_RUNNING),
+    (NotLeading, ExitCode.IN_THE_WAY),
     (model_errors.ArtesianError, ExitCode.FAILED),
     (attach_errors.AttachError, ExitCode.FAILED),
     (PermissionError, ExitCode.NOT_POSSIBLE_HERE),

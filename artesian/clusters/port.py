@@ -42,7 +42,10 @@ class SubstrateNode:
 
 @dataclass(frozen=True, slots=True)
 class AgentCredentials:
-    """What an agent needs to find the scheduler and to be believed. Never logged, never an argument."""
+    """What an agent needs to find the scheduler and to be believed. Never logged, never an argument.
+
+    `scheduler_url`: of all schedulers, with commas between them.
+    """
 
     scheduler_url: str
     token: str

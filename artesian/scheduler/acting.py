@@ -56,7 +56,10 @@ class Actor:
         new_engine: EngineIdentity,
         addresses: Mapping[str, str],
     ) -> list[Taken]:
-        """Take every step as far as it goes now; the engine is told of several at once."""
+        """Take every step as far as it goes now; the engine is told of several at once.
+
+        Raises NotLeading, StoreUnusable: then steps that were taken are taken again.
+        """
         steps = list(steps)
         if not steps:
             self._refused.clear()
@@ -93,6 +96,7 @@ class Actor:
             return Taken(step, Outcome.REFUSED, refused[1])
         if engine is None:
             return Taken(step, Outcome.UNDER_WAY, "the engine is being made")
+        self._memory.confirm()  # the intent may be an old one, and somebody else lead by now
         try:
             engine.carry_out(step.change)
         except (NotYet, EngineUnreachable) as error:

@@ -42,7 +42,7 @@ from artesian.scheduler.providing import Providers
 from artesian.scheduler.remedying import Remediator
 from artesian.scheduler.reports import Reports
 from artesian.scheduler.verdict import Verdict, pass_verdict
-from artesian.store.port import Store
+from artesian.store.port import NotLeading, Store
 from artesian.strategy.deriver import Deriver
 
 _IDLE_S = 2.5
@@ -92,6 +92,7 @@ class Scheduler:
         self._clock = clock
         self._pass_began_s = clock()
         self.has_ended = False  # the loop
+        self.has_lost_lead = False  # and so has ended, or is about to
         self._finished = 0
         self._pass_ended = threading.Condition()
         self.memory.listen(self.wake)
@@ -132,6 +133,10 @@ class Scheduler:
         before = self.verdict
         try:
             self.verdict = self.one_pass()
+        except NotLeading as error:
+            self.last_error, self.has_lost_lead = str(error), True
+            log.error("the loop ends", reason=str(error))
+            self.stop()
         except ArtesianError as error:
             self.last_error = str(error)
             log.error("a pass has failed", reason=str(error))
@@ -180,6 +185,7 @@ class Scheduler:
 
     def _whole_pass(self) -> Verdict:
         began = time.monotonic()
+        self.memory.confirm()
         nodes = self._substrate.nodes()
         self._nodes = nodes
         self._addresses = {node.name: node.address for node in nodes}
@@ -241,7 +247,11 @@ class Scheduler:
             self.wake()
 
     def assignment(self, node: str) -> tuple[str, Assignment] | None:
-        """A node's assignment and its generation; None if there is no such node."""
+        """A node's assignment and its generation; None if there is no such node.
+
+        Raises NotLeading, StoreUnusable: whoever may not lead any more assigns nothing.
+        """
+        self.memory.confirm()
         address = self._addresses.get(node)
         if address is None:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -36,6 +37,7 @@ class Memory:
         store.lead()
         self._store = store
         self._lock = threading.RLock()
+        self._in_doubt = False  # whether what is stored is what we know
         documents = store.load()
         self._state = state_from_documents(documents)
         self._listeners: list[Callable[[], None]] = []
@@ -47,6 +49,22 @@ class Memory:
             {f"secrets/{name}": value for name, value in values.items() if f"secrets/{name}" not in documents}
         )
         return Secrets(**values)
+
+    def confirm(self) -> None:
+        """Asked before each effect: we lead for certain, and know what is stored.
+
+        Raises NotLeading, StoreUnusable.
+        """
+        self._store.confirm()
+        if self._in_doubt:
+            with self._lock:
+                self._look_again()
+            self._tell_listeners()
+
+    def _look_again(self) -> None:
+        if self._in_doubt:
+            self._state = state_from_documents(self._store.load())
+            self._in_doubt = False
 
     @property
     def state(self) -> FrameworkState:
@@ -60,18 +78,24 @@ class Memory:
     def change(self, change: Change, events: Iterable[Event] = ()) -> FrameworkState:
         """Store a changed state. Whatever `change` raises changes nothing."""
         with self._lock:
+            self._look_again()
             after = change(self._state)
             documents = changed_documents(self._state, after)
             try:
                 self._store.commit(documents, [replace(event, at_s=time.time()) for event in events])
             except StoreUnusable:
-                self._state = state_from_documents(self._store.load())  # it may have been stored all the same
+                self._in_doubt = True  # it may have been stored all the same
+                with contextlib.suppress(StoreUnusable):  # then the next one who needs to know asks again
+                    self._look_again()
                 raise
             self._state = after
         if documents:
-            for listener in self._listeners:
-                listener()
+            self._tell_listeners()
         return after
+
+    def _tell_listeners(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def tell(self, kind: str, subject: str, because: str) -> None:
         """Keep an event."""

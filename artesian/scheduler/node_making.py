@@ -22,6 +22,7 @@ from artesian.remedy.pausing import paused
 from artesian.scheduler.calls import Calls
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.notifying import Notifier, meant
+from artesian.store.port import NotLeading, StoreUnusable
 
 CANNOT = "this cluster's substrate cannot make machines, only one of local processes can"
 _ASK_AGAIN_S = 5.0
@@ -77,12 +78,16 @@ class NodeMaking:
             self._refused(spec, remedy, machine, CANNOT)
             return
         maker = self._substrate
-        done = self._calls.ask(
-            ("make", machine.name),
-            lambda: maker.make_node(machine.name, [machine.disk_bytes] * machine.disks),
-        )
+        done = self._calls.ask(("make", machine.name), lambda: self._ask(maker, machine))
         if done is not None:
             self._answered(spec, remedy, machine, done)
+
+    def _ask(self, maker: NodeMaker, machine: Machine) -> None:
+        try:
+            self._memory.confirm()
+        except (NotLeading, StoreUnusable) as error:
+            raise SubstrateUnusable(f"the substrate was not asked: {error}") from None
+        maker.make_node(machine.name, [machine.disk_bytes] * machine.disks)
 
     def _answered(self, spec: Spec, remedy: Remedy, machine: Machine, done: Future[None]) -> None:
         try:

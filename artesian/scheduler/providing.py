@@ -9,18 +9,20 @@ from typing import assert_never
 from artesian.clusters.local import LocalCluster
 from artesian.clusters.port import Substrate
 from artesian.model.errors import NotPossible
+from artesian.model.provided import DiskRequest, ProvidedDisk, Quote
 from artesian.model.provider_spec import EbsSpec, FileSpec, ProviderSpec, SpareSpec
 from artesian.model.remedy import PartState
 from artesian.model.spec import Spec
 from artesian.model.topology import Topology, VerdictKind
 from artesian.providers.ebs_settings import EbsSettings
 from artesian.providers.file import FileProvider
-from artesian.providers.port import DiskProvider, ProviderRefused
+from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
 from artesian.providers.spare import SpareDisk, SpareProvider
 from artesian.scheduler.memory import Memory
 from artesian.scheduler.node_making import check_makes_nodes
 from artesian.scheduler.stalling import Stalls
 from artesian.scheduler.trying_out import CALL_TIMEOUT_S, tried_out
+from artesian.store.port import NotLeading, StoreUnusable
 
 
 class Providers:
@@ -44,7 +46,7 @@ class Providers:
         made = self._made.get(name)
         if made is None or made[0] != wanted:
             made = self._made[name] = (wanted, self._make(wanted))
-        return self.stalls.before(name, made[1])
+        return _WhileLeading(self._memory, self.stalls.before(name, made[1]))
 
     def check(self, spec: Spec) -> None:
         """Raises NotPossible for a provider, or a remedy, that cannot be used here, SpecError for one that
@@ -120,3 +122,34 @@ def _ebs_settings(spec: EbsSpec, cluster: str) -> EbsSettings:
     return EbsSettings(
         cluster=cluster, **{field.name: getattr(spec, field.name) for field in fields(EbsSpec)}
     )
+
+
+class _WhileLeading:
+    """Providers are asked beside the loop, perhaps long after it has decided that they are to be."""
+
+    def __init__(self, memory: Memory, provider: DiskProvider) -> None:
+        self._memory = memory
+        self._provider = provider
+
+    def check(self) -> None:
+        self._provider.check()
+
+    def quote(self, request: DiskRequest) -> Quote:
+        return self._provider.quote(request)
+
+    def provide(self, request: DiskRequest) -> ProvidedDisk:
+        self._confirm()
+        return self._provider.provide(request)
+
+    def disks(self) -> tuple[ProvidedDisk, ...]:
+        return self._provider.disks()
+
+    def release(self, disk_id: str) -> bool:
+        self._confirm()
+        return self._provider.release(disk_id)
+
+    def _confirm(self) -> None:
+        try:
+            self._memory.confirm()
+        except (NotLeading, StoreUnusable) as error:
+            raise ProviderUnreachable(f"it was not asked: {error}") from None

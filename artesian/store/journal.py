@@ -70,6 +70,11 @@ class JournalStore:
         self._doubt: tuple[Head, Callable[[], None]] | None = None  # a commit of which nobody knows
         self._blobs = 0  # made by this leader
 
+    @property
+    def shown(self) -> str:
+        """Where it is, without secrets."""
+        return self._keeper.shown
+
     # --- leading
 
     def lead(self) -> None:

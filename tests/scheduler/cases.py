@@ -29,6 +29,11 @@ class MemoryStore:
         self.commits: list[dict[str, str | None]] = []
         self.broken = False
         self.led = False
+        self.lost: NotLeading | StoreUnusable | None = None  # why it may not lead any more
+
+    def confirm(self) -> None:
+        if self.lost is not None:
+            raise self.lost
 
     def lead(self) -> None:
         if self.led:
@@ -39,6 +44,8 @@ class MemoryStore:
         return dict(self.documents)
 
     def commit(self, changes: Mapping[str, str | None], events: Sequence[Event] = ()) -> None:
+        if changes or events:  # nothing is stored without a word, so whoever has an effect asks first
+            self.confirm()
         if self.broken:
             raise StoreUnusable("the store cannot be written")
         self.commits.append(dict(changes))

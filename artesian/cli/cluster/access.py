@@ -14,36 +14,53 @@ from artesian.embedded.local.errors import NotRunning, TookTooLong
 from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere, SpecError
 
 _TIMEOUT_S = 30.0
+_CONNECT_S = 5.0
 _POLL_S = 0.1
-_ERRORS: dict[str, type[ArtesianError]] = {
+_NOT_LEADING, _NOT_LEADING_TITLE = 503, "not-leading"
+_ERRORS: dict[str, type[Exception]] = {
     "not-there": NotThere,
     "conflict": Conflict,
     "not-possible": NotPossible,
     "malformed": NotPossible,
     "spec": SpecError,
+    "not-leading": NotRunning,
 }
 
 Document = dict[str, Any]
 
 
 class Api:
-    """The API of the cluster in a folder. Raises NotRunning, and what the API's problems say."""
+    """The API of the cluster in a folder: of the scheduler that leads, if there are several.
+
+    Raises NotRunning, and what the API's problems say.
+    """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "scheduler" / "api.json"
+        self._folder = folder
+        self._clients = [self._client(path) for path in self._access_files(folder)]
+
+    def _access_files(self, folder: Path) -> list[Path]:
+        """Of every scheduler that has led once; the one that was the last to begin comes first."""
+        found = sorted(
+            [*folder.glob("scheduler/api.json"), *folder.glob("scheduler-*/api.json")],
+            key=lambda path: path.stat().st_mtime_ns if path.exists() else 0,
+            reverse=True,
+        )
+        if found:
+            return found
+        if not any((folder / name).exists() for name in ("cluster.json", "mesos.json")):
+            raise NotThere(f"there is no cluster in {folder}; make one with: artesian up")
+        raise NotRunning("the scheduler has never run here; start it with: artesian up")
+
+    def _client(self, path: Path) -> httpx.Client:
         try:
             access = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            if not any((folder / name).exists() for name in ("cluster.json", "mesos.json")):
-                raise NotThere(f"there is no cluster in {folder}; make one with: artesian up") from None
-            raise NotRunning("the scheduler has never run here; start it with: artesian up") from None
         except (OSError, ValueError) as error:
             raise NotRunning(f"{path} cannot be read: {error}") from None
-        self._folder = folder
-        self._client = httpx.Client(
+        return httpx.Client(
             base_url=f"{access['url']}/v1",
             headers={"Authorization": f"Bearer {access['token']}"},
-            timeout=_TIMEOUT_S,
+            timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S),
             trust_env=False,
         )
 
@@ -71,7 +88,7 @@ class Api:
         if {".", ".."} & set(path.split("/")) or set("?#") & set(path):
             raise NotThere(f"{path}: no name has this form, and what it would lead to is not what was meant")
         try:
-            response = self._client.request(method, path, **options)
+            response = self._ask_in_turn(method, path, options)
         except (ValueError, httpx.InvalidURL) as error:  # half of a character, or a number that is none
             raise NotPossible(f"this cannot be asked for: {error}") from None
         except httpx.TransportError as error:
@@ -90,6 +107,18 @@ class Api:
         kind = str(body.get("title", "")) if isinstance(body, dict) else ""
         detail = str(body.get("detail", "")) if isinstance(body, dict) else response.text
         raise _ERRORS.get(kind, ArtesianError)(detail or f"the scheduler answers {response.status_code}")
+
+    def _ask_in_turn(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+        """Of the first one that does not say that another one leads. What may have been heard is not asked
+        of anybody else."""
+        for client in self._clients[:-1]:
+            try:
+                response = client.request(method, path, **options)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+            if response.status_code != _NOT_LEADING or _NOT_LEADING_TITLE not in response.text:
+                return response
+        return self._clients[-1].request(method, path, **options)
 
 
 def wait_for(look: Callable[[], str | None], timeout_s: float, say: Callable[[str], None]) -> None:

@@ -15,6 +15,7 @@ from artesian.cli import options as common
 from artesian.cli.cluster import mesos_options, options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
+from artesian.cli.cluster.stores import VARIABLE, erase_store, wanted_store
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output, Progress
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
@@ -22,6 +23,7 @@ from artesian.embedded.errors import EngineError
 from artesian.embedded.local.errors import InTheWay, TookTooLong
 from artesian.host.files import locked
 from artesian.model.errors import ArtesianError, NotPossible, NotThere
+from artesian.scheduler.settings import changed_settings, save_settings
 
 _WATCH_S = 1.0
 _AGENTS_TIMEOUT_S = 30.0
@@ -50,6 +52,16 @@ def up(
     address: mesos_options.Address = None,
     port: mesos_options.Port = None,
     spec: Annotated[Path | None, typer.Option(help="What is wanted, in YAML.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help=f"Where a new cluster's state is kept: zk://… or etcd://…; likewise {VARIABLE}.  [a file]",
+        ),
+    ] = None,
+    schedulers: Annotated[
+        int | None, typer.Option(min=1, help="How many schedulers run; one of them leads.  [1]")
+    ] = None,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 300.0,
     as_json: common.Json = False,
@@ -68,11 +80,13 @@ def up(
         "ca_file": ca_file, "user": user, "node_folder": node_folder, "node_python": node_python,
         "address": address, "port": port,
     }  # fmt: skip
+    settings = changed_settings(folder, wanted_store(store), schedulers)
     if mesos_options.is_mesos(folder, substrate, asked):
         mesos_options.refuse_local(nodes, disks_per_node, disk_size, attributes)
         mesos_options.keep(folder, asked)
     else:
         _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
+    save_settings(folder, settings)
     with output.progress() as say:
         say("starting the scheduler …")
         scheduler_process.ensure(folder)
@@ -131,6 +145,7 @@ def down(
             receipt += _stop(folder, Ending(force, discard, timeout_s), say)
     if destroy:
         cluster.check_nothing_runs()
+        receipt += [done] if (done := erase_store(folder)) else []
         shutil.rmtree(folder)
         receipt.append(f"deleted {folder} with all nodes and disks in it")
     kept = "" if destroy else "\nAll data is kept: `artesian up` brings it back."

@@ -1,13 +1,13 @@
-"""The scheduler of a local cluster as a process that outlives the command."""
+"""The schedulers of a local cluster as processes that outlive the command."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from artesian.cli.cluster.access import Api
 from artesian.embedded.local.errors import NotRunning
@@ -15,73 +15,98 @@ from artesian.host import processes
 from artesian.host.files import locked
 from artesian.host.logs import last_line
 from artesian.host.processes import ProcessIdentity
+from artesian.model.errors import NotThere
+from artesian.scheduler.settings import home_of, load_settings
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 40.0
 _POLL_S = 0.05
 
 
+class _Started(NamedTuple):
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 def ensure(folder: Path, unless: Callable[[], bool] = lambda: False) -> bool | None:
-    """Start the scheduler if it does not run, and wait until it answers; whether it was started.
+    """Start the schedulers that do not run, and wait until one answers; whether any was started.
 
-    None, and nothing was done, if it does not run and need not: `unless` says so.
+    None, and nothing was done, if none runs and none need: `unless` says so.
     """
-    home = folder / "scheduler"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with locked(home / "starting.lock"):  # of several commands at once, one starts it, the others wait
-        if _running(folder) is None and unless():
+    home_of(folder, 1).mkdir(mode=0o700, exist_ok=True)
+    with locked(home_of(folder, 1) / "starting.lock"):  # of several commands at once, one starts them
+        running = _running(folder)
+        if not running and unless():
             return None
-        return _ensure(folder, home)
+        count = load_settings(folder).count
+        _stop([one for number, one in running.items() if number > count])
+        started = [_start(folder, number) for number in range(1, count + 1) if number not in running]
+        if started:
+            _wait_for_answers(folder, started)
+            Api(folder).post("/passes")
+        return bool(started)
 
 
-def _ensure(folder: Path, home: Path) -> bool:
-    if _running(folder) is not None:
-        return False
+def _start(folder: Path, number: int) -> _Started:
+    home = home_of(folder, number)
+    home.mkdir(mode=0o700, exist_ok=True)
     (home / "api.json").unlink(missing_ok=True)
     log = home / "scheduler.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "artesian.api", str(folder)],
+            [sys.executable, "-P", "-m", "artesian.api", str(folder), *([str(number)] if number > 1 else [])],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             cwd="/",
         )
-    processes.write_pid_file(_pid_file(folder), ProcessIdentity.of(process.pid))
+    processes.write_pid_file(_pid_file(folder, number), ProcessIdentity.of(process.pid))
+    return _Started(process, log)
+
+
+def _wait_for_answers(folder: Path, started: list[_Started]) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not _answers(folder):
-        if process.poll() is not None:
-            raise NotRunning(f"the scheduler ended at once: {last_line(log)} (log: {log})")
+        for process, log in started:
+            if process.poll() is not None:
+                raise NotRunning(f"the scheduler ended at once: {last_line(log)} (log: {log})")
         if time.monotonic() > deadline:
-            raise NotRunning(f"the scheduler does not answer (log: {log})")
+            raise NotRunning(f"the scheduler does not answer (log: {started[0].log})")
         time.sleep(_POLL_S)
-    Api(folder).post("/passes")
-    return True
 
 
 def stop(folder: Path) -> bool:
-    """End the scheduler; everything else goes on. Whether it ran."""
-    identity = _running(folder)
-    if identity is None:
-        return False
-    processes.stop([identity], _STOP_TIMEOUT_S)
-    _pid_file(folder).unlink(missing_ok=True)
-    return True
+    """End all schedulers; everything else goes on. Whether any ran."""
+    running = _running(folder)
+    _stop(list(running.values()))
+    for number in running:
+        _pid_file(folder, number).unlink(missing_ok=True)
+    return bool(running)
+
+
+def _stop(identities: list[ProcessIdentity]) -> None:
+    processes.stop(identities, _STOP_TIMEOUT_S)
 
 
 def _answers(folder: Path) -> bool:
     try:
-        json.loads((folder / "scheduler" / "api.json").read_bytes())
         Api(folder).get("/spec")
-    except (OSError, ValueError, NotRunning):
+    except (OSError, ValueError, NotRunning, NotThere):
         return False
     return True
 
 
-def _running(folder: Path) -> ProcessIdentity | None:
-    return processes.running(_pid_file(folder))
+def _running(folder: Path) -> dict[int, ProcessIdentity]:
+    """By number; also of those that are too many by now."""
+    found = {}
+    for path in [*folder.glob("scheduler/scheduler.pid"), *folder.glob("scheduler-*/scheduler.pid")]:
+        identity = processes.running(path)
+        number = path.parent.name.removeprefix("scheduler").removeprefix("-") or "1"
+        if identity is not None and number.isdecimal():
+            found[int(number)] = identity
+    return found
 
 
-def _pid_file(folder: Path) -> Path:
-    return folder / "scheduler" / "scheduler.pid"
+def _pid_file(folder: Path, number: int) -> Path:
+    return home_of(folder, number) / "scheduler.pid"
