@@ -119,23 +119,33 @@ def wants_offers(situation: Situation) -> bool:
 
 def decide(situation: Situation) -> Asked:
     """What to ask for now; every offer is answered."""
-    asked = Asked()
+    records = dict(situation.records)
+    situation = replace(situation, records=MappingProxyType(records))
+    answers = []
     for offer in by_agent(situation.offers):
-        answer = _answer(situation, offer)
-        asked = _together(asked, answer)
-        records = {**situation.records, **{one.node: one for one in answer.records}}
-        situation = replace(situation, records=MappingProxyType(records))
-    return _together(asked, _kills(situation))
-
-
-def _together(one: Asked, other: Asked) -> Asked:
+        answers.append(_answer(situation, offer))
+        records |= {one.node: one for one in answers[-1].records}  # what is decided next knows of it
+    answers.append(_kills(situation))
     return Asked(
-        (*one.calls, *other.calls),
-        (*one.records, *other.records),
-        MappingProxyType({**one.shortages, **other.shortages}),
-        (*one.killed, *other.killed),
-        (*one.launched, *other.launched),
+        _declines_together(call for one in answers for call in one.calls),
+        tuple(record for one in answers for record in one.records),
+        MappingProxyType({node: text for one in answers for node, text in one.shortages.items()}),
+        tuple(task_id for one in answers for task_id in one.killed),
+        tuple(task_id for one in answers for task_id in one.launched),
     )
+
+
+def _declines_together(asked: Iterable[Call]) -> tuple[Call, ...]:
+    """One call gives back all offers that are not wanted for the same time: there may be thousands."""
+    others, given_back = [], dict[float, list[str]]()
+    for call in asked:
+        kind, body = call
+        if kind == "DECLINE" and body is not None:
+            ids = given_back.setdefault(body["filters"]["refuse_seconds"], [])
+            ids += [str(one["value"]) for one in body["offer_ids"]]
+        else:
+            others.append(call)
+    return (*others, *(calls.decline(ids, refuse_s) for refuse_s, ids in sorted(given_back.items())))
 
 
 # --- offers
