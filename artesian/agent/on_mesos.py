@@ -73,6 +73,7 @@ class MesosAgent:
         self._sleep = sleep
         self._lock = threading.RLock()
         self._tasks: dict[str, str] = {}  # task id → role
+        self._letting_go: set[str] = set()  # tasks that end with the last volume
         self._config: dict[str, Any] = {}
         self._agent: Runs | None = None
         self._thread: threading.Thread | None = None
@@ -86,7 +87,7 @@ class MesosAgent:
             case "KILL":
                 self._kill(event["kill"])
             case "MESSAGE":
-                self._message(json.loads(base64.b64decode(event["message"]["data"])))
+                self._message(event["message"]["data"])
             case "SHUTDOWN":
                 self._end_all("Mesos has ended the executor")
 
@@ -113,7 +114,10 @@ class MesosAgent:
         task_id = str(kill["task_id"]["value"])
         grace = kill.get("kill_policy", {}).get("grace_period", {}).get("nanoseconds")
         grace_s = _LETTING_GO_S if grace is None else grace / _NANOSECONDS
+        if task_id in self._letting_go and grace_s > 0:
+            return  # that is under way
         if self._tasks.get(task_id) == AGENT_ROLE and self._holds_volumes() and grace_s > 0:
+            self._letting_go.add(task_id)
             threading.Thread(target=self._let_go, args=(task_id, grace_s), daemon=True).start()
             return
         self._end(task_id, "it was asked to end")
@@ -133,6 +137,8 @@ class MesosAgent:
     def _end(self, task_id: str, because: str) -> None:
         with self._lock:
             role = self._tasks.pop(task_id, None)
+        if role is None:
+            return  # it has ended, and Mesos hears of it
         if role == AGENT_ROLE:
             self._stop_agent()
         self._client.update(task_id, "TASK_KILLED", message=because)
@@ -155,11 +161,11 @@ class MesosAgent:
 
     # --- the agent
 
-    def _message(self, document: dict[str, Any]) -> None:
+    def _message(self, data: str) -> None:
         """The scheduler has another address, or the engine another secret."""
         try:
-            self._take(document["config"])
-        except (ArtesianError, OSError, KeyError, TypeError) as error:
+            self._take(json.loads(base64.b64decode(data))["config"])
+        except (ArtesianError, OSError, ValueError, KeyError, TypeError) as error:
             log.error("a config cannot be taken", reason=str(error))
 
     def _take(self, config: dict[str, Any]) -> None:
@@ -171,7 +177,9 @@ class MesosAgent:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._be_it(folder)
                 known = {field.name for field in fields(AgentConfig)}
-                text = json.dumps({key: value for key, value in config.items() if key in known})
+                values = {key: value for key, value in config.items() if key in known}
+                AgentConfig(**values)  # what lacks something takes no place of what was whole
+                text = json.dumps(values)
                 write_durably(folder / "config.json", text + "\n", 0o600)
                 self._stop_agent()
                 self._start_agent(folder)
@@ -204,12 +212,18 @@ class MesosAgent:
             agent.run()
         except Exception as error:
             log.exception("the agent has ended by a mistake in Artesian itself")
-            with self._lock:
-                ended = [task_id for task_id, role in self._tasks.items() if role == AGENT_ROLE]
-                self._tasks = {}
-            for task_id in ended:
-                self._client.update(task_id, "TASK_FAILED", message=f"{type(error).__name__}: {error}")
-            self._client.stop(_ACKNOWLEDGED_S)
+            # Whoever is just stopping this agent holds the lock until this thread has ended.
+            threading.Thread(target=self._fail, args=(agent, error), daemon=True).start()
+
+    def _fail(self, agent: Runs, error: Exception) -> None:
+        with self._lock:
+            if self._agent is not agent:
+                return  # it was stopped anyway
+            self._agent = self._thread = None
+            ended, self._tasks = self._tasks, {}
+        for task_id in ended:
+            self._client.update(task_id, "TASK_FAILED", message=f"{type(error).__name__}: {error}")
+        self._client.stop(_ACKNOWLEDGED_S)
 
     def _stop_agent(self) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ DIR/nodes/NAME/node.json      the node's address and when it was made
 DIR/nodes/NAME/dev/           its disks: files that stand for block devices
 DIR/nodes/NAME/attributes/    one file for each attribute
 DIR/nodes/NAME/off            it is switched off, if this is there
+DIR/nodes/NAME/tasks/         ordinary programs that run on it
 DIR/nodes/NAME/agent/         what its agent keeps: assignment, logs, engine processes, attachments
 """
 
@@ -25,11 +26,15 @@ from typing import Any
 
 from artesian.attach import attaching
 from artesian.attach.errors import AttachError
+from artesian.clusters.local_tasks import LocalTasks
 from artesian.clusters.port import (
     AgentCredentials,
     NodeRefused,
     SubstrateNode,
     SubstrateUnusable,
+    TaskSeen,
+    TaskState,
+    TaskWanted,
 )
 from artesian.embedded.errors import EngineError
 from artesian.embedded.local.addresses import network_for
@@ -60,6 +65,7 @@ class LocalCluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._credentials: dict[str, AgentCredentials] = {}  # with which agents are known to run
+        self._tasks = LocalTasks(self.folder / "nodes", self._can_run)
 
     @property
     def exists(self) -> bool:
@@ -182,6 +188,7 @@ class LocalCluster:
         time.sleep(_JUST_STARTED_S)
         killed += self._kill(self._engine_pid_files(name))
         killed += self._kill(sorted(self.agent_folder(name).glob("drills/*/*.pid")))
+        killed += self._tasks.switch_off(name)
         for attachment in sorted((self.agent_folder(name) / "volumes").glob("*")):
             with contextlib.suppress(AttachError):
                 attaching.detach(attachment, force=True)  # a machine without power has no mounts
@@ -202,8 +209,7 @@ class LocalCluster:
 
     def nodes(self) -> tuple[SubstrateNode, ...]:
         """Every node."""
-        cpus = float(os.cpu_count() or 1)
-        memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        machine = _this_machine()
         found = []
         for name in self._names():
             folder = self.folder / "nodes" / name
@@ -213,8 +219,8 @@ class LocalCluster:
                     str(self._read(name)["address"]),
                     MappingProxyType(_read_attributes(folder / "attributes")),
                     gone=(folder / "off").exists(),
-                    cpus=cpus,
-                    memory_bytes=memory_bytes,
+                    cpus=machine.cpus,
+                    memory_bytes=machine.memory_bytes,
                 )
             )
         return tuple(found)
@@ -269,6 +275,8 @@ class LocalCluster:
             for pid_file in self._engine_pid_files(name):
                 if processes.running(pid_file) is not None:
                     raise NotPossible(f"{pid_file.stem} still runs on node {name}")
+            for task in self._tasks.running(name):
+                raise NotPossible(f"task {task} still runs on node {name}")
             if any((self.agent_folder(name) / "volumes").glob("*/attachment.json")):
                 raise NotPossible(f"a volume is still attached on node {name}")
 
@@ -280,8 +288,27 @@ class LocalCluster:
         """Nothing happens to machines in a folder without us."""
 
     def leave(self) -> list[str]:
-        """End all agents; what was done."""
-        return [f"stopped the agent of {name}" for name in self._names() if self.stop_agent(name)]
+        """End all agents and tasks; what was done."""
+        ended = [one.id for one in self.tasks() if one.state is TaskState.RUNNING]
+        for task in ended:
+            self.kill_task(task)
+        done = [f"stopped the agent of {name}" for name in self._names() if self.stop_agent(name)]
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while any(one.id in ended for one in self.tasks()) and time.monotonic() < deadline:
+            time.sleep(_JUST_STARTED_S)
+        return [*done, *(f"ended task {task}" for task in ended)]
+
+    def launch_task(self, task: TaskWanted) -> None:
+        """Have a program run on a node, as a process of its own."""
+        self._tasks.launch(task)
+
+    def tasks(self) -> tuple[TaskSeen, ...]:
+        """Every program that was launched and not yet forgotten."""
+        return self._tasks.seen()
+
+    def kill_task(self, task: str) -> None:
+        """End a program, and forget it."""
+        self._tasks.kill(task)
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -304,6 +331,11 @@ class LocalCluster:
             return Single(self.agent_folder(name), "agent").end(how, _STOP_TIMEOUT_S)
         except TimeoutError as error:
             raise SubstrateUnusable(f"the agent of node {name} cannot be ended: {error}") from None
+
+    def _can_run(self, name: str) -> Resources | None:
+        """What a node has; None while it is off."""
+        folder = self.folder / "nodes" / name
+        return _this_machine() if (folder / "node.json").exists() and not (folder / "off").exists() else None
 
     # --- files
 
@@ -333,6 +365,10 @@ class LocalCluster:
     def _changing(self) -> Iterator[None]:
         with locked(self.folder / "lock"):
             yield
+
+
+def _this_machine() -> Resources:
+    return Resources(float(os.cpu_count() or 1), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _start_agent(agent: Single, folder: Path, lock: int) -> None:

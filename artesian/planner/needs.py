@@ -37,3 +37,8 @@ def too_small(node: Node) -> str | None:
     if needed.fits_in(has):
         return None
     return f"node {node.name} has {has} to give, and its storage takes {needed}"
+
+
+def unfit(node: Node) -> str | None:
+    """Why a node is not to be begun with, whatever the reason; None if nothing speaks against it."""
+    return node.problem or too_small(node)

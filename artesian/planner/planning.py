@@ -26,6 +26,7 @@ from artesian.planner.deploying import (
 from artesian.planner.facts import Facts, Steps
 from artesian.planner.guard import guard
 from artesian.planner.managing import plan_managers
+from artesian.planner.needs import unfit
 from artesian.planner.removing import plan_maintenance, plan_removals
 from artesian.planner.returning import plan_returns
 from artesian.planner.volumes import plan_volumes
@@ -59,9 +60,11 @@ def decide(spec: Spec, seen: Observation, state: FrameworkState, deriver: Derive
 
 
 def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState, deriver: Deriver) -> Topology:
-    """What the strategy wants, new nodes included: the plan shows where they lead."""
+    """What the strategy wants, new nodes included: the plan shows where they lead. Nothing is built on those
+    that cannot be begun with: all others would wait for them."""
     leaving = {name for name, record in state.nodes.items() if record.leaving}
-    nodes = [_as_recorded(spec, node, state) for node in seen.nodes]
+    usable = [node for node in seen.nodes if state.node(node.name).joined or unfit(node) is None]
+    nodes = [_as_recorded(spec, node, state) for node in usable]
     claims = state.claims
     if leaving or state.tombstones:
         claims = {

@@ -25,6 +25,7 @@ from artesian.host import processes
 from artesian.host.files import try_lock
 from artesian.model.errors import NotPossible
 from tests.clusters.conformance import CREDENTIALS, Handle, SubstrateConformance
+from tests.clusters.task_conformance import TaskRunnerConformance
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -38,7 +39,7 @@ def folder() -> Iterator[Path]:
     cluster = LocalCluster(made / "cluster")
     if cluster.exists:
         for node in (made / "cluster" / "nodes").glob("*/node.json"):
-            cluster.kill_agent(node.parent.name)
+            cluster.switch_off(node.parent.name)
     shutil.rmtree(made)
 
 
@@ -55,6 +56,9 @@ class LocalHandle(Handle):
         for name in ("alpha", "beta"):
             cluster.add_node(name)
 
+    def reopen(self) -> None:
+        self.substrate = self.cluster = LocalCluster(self.cluster.folder)
+
     def switch_off(self, node: str) -> None:
         self.cluster.switch_off(node)
 
@@ -67,8 +71,13 @@ class LocalHandle(Handle):
     def set_attribute(self, node: str, key: str, value: str) -> None:
         self.cluster.set_attributes(node, {key: value})
 
-    def agent_runs(self, node: str) -> bool:
-        return processes.running(self.cluster.agent_folder(node) / "agent.pid") is not None
+    def agent(self, node: str) -> int | None:
+        identity = processes.running(self.cluster.agent_folder(node) / "agent.pid")
+        return identity.process_id if identity is not None else None
+
+    def secret_of_agent(self, node: str) -> str:
+        document = json.loads((self.cluster.agent_folder(node) / "config.json").read_text())
+        return str(document["engine_secret"])
 
     def kill_agent(self, node: str) -> None:
         assert self.cluster.kill_agent(node)
@@ -81,6 +90,12 @@ class LocalHandle(Handle):
 
 
 class TestLocalCluster(SubstrateConformance):
+    @pytest.fixture
+    def handle(self, cluster: LocalCluster) -> Handle:
+        return LocalHandle(cluster)
+
+
+class TestLocalTasks(TaskRunnerConformance):
     @pytest.fixture
     def handle(self, cluster: LocalCluster) -> Handle:
         return LocalHandle(cluster)

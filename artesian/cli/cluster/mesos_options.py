@@ -93,6 +93,8 @@ def keep(folder: Path, asked: Mapping[str, Any]) -> MesosSettings:
     mesos_settings.check(settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if before is None and any(folder.iterdir()):
+            raise NotPossible(f"{folder} is not empty, and there is no cluster in it")
         if settings != before:
             mesos_settings.save(folder, settings)
     except OSError as error:

@@ -12,6 +12,7 @@ from artesian.clusters.mesos.infos import AgentProgram
 from artesian.clusters.mesos.matching import Asked, NodeWant, Situation, Status
 from artesian.clusters.mesos.offers import Offer, Reserver
 from artesian.clusters.mesos.records import NodeRecord
+from artesian.clusters.mesos.tasks import TaskRecord, task_document_of, task_key
 from artesian.clusters.port import TaskWanted
 from artesian.model.mesos_agent import AGENT_ROLE, config_digest
 
@@ -20,6 +21,7 @@ _LONGEST_WAIT_S = 60.0
 _WELL_AFTER_S = 30.0  # a task that has run for so long has not failed because of how it was begun
 _TELL_AGAIN_S = 2.0
 GONE_FOR_GOOD = "TASK_GONE_BY_OPERATOR"
+_NEVER_BEGUN = ("TASK_DROPPED", "TASK_UNKNOWN")  # its offer was taken back, or its launch was never asked for
 
 
 class Desk:
@@ -30,7 +32,7 @@ class Desk:
         reserver: Reserver,
         program: AgentProgram,
         records: Mapping[str, NodeRecord],
-        tasks: Mapping[str, TaskWanted],
+        tasks: Mapping[str, TaskRecord],
     ) -> None:
         self.reserver = reserver
         self._program = program
@@ -41,10 +43,14 @@ class Desk:
         self._statuses: dict[str, Status] = {}
         self._running_since: dict[str, float] = {}
         self._offers: dict[str, Offer] = {}
-        self._tasks = dict(tasks)
+        self._tasks = {one.task.id: one.task for one in tasks.values()}
+        for one in tasks.values():  # that may run, for all that is known before Mesos has been asked
+            self._statuses[one.task.id] = Status(one.ended or "TASK_STAGING", one.because)
+        self._unstored: dict[str, str | None] = {}  # of ordinary tasks
         self._unwanted: set[str] = set()
         self._asked_s: dict[str, float] = {}
         self._not_before: dict[str, tuple[float, float]] = {}  # node → until when, and how long that was
+        self._failed: dict[str, int] = {}  # node → its last attempt that is known to have failed
         self._shortages: dict[str, str] = {}
         self._configs: dict[str, str] = {}  # node → digest of the config that its agent has said it has
         self._told: dict[str, float] = {}
@@ -55,6 +61,8 @@ class Desk:
         """A node is to have these roles; whether that is new."""
         with self._lock:
             new = self._wants.get(node) != want or node in self._stopping
+            if new:
+                self._shortages.pop(node, None)  # another one may be enough
             self._wants[node] = want
             self._stopping.discard(node)
             return new
@@ -74,15 +82,13 @@ class Desk:
             return new
 
     def unwant_task(self, task_id: str) -> bool:
-        """It is to end; False once there is none any more, or none that runs."""
+        """It is to end, and is forgotten then; False, and forgotten now, if none of this id runs."""
         with self._lock:
             status = self._statuses.get(task_id)
             if task_id not in self._tasks and status is None:
                 return False
             if status is None or not status.is_live:
-                self._tasks.pop(task_id, None)
-                self._statuses.pop(task_id, None)
-                self._unwanted.discard(task_id)
+                self._forget_task(task_id)
                 return False
             self._unwanted.add(task_id)
             return True
@@ -108,6 +114,8 @@ class Desk:
     def heard(self, task_id: str, status: Status) -> bool:
         """A task's status; whether what is remembered of its node has changed by that."""
         with self._lock:
+            if task_id in self._tasks:
+                return self._heard_of_ordinary(task_id, status)
             before = self._statuses.get(task_id)
             self._statuses[task_id] = status
             if status.state == "TASK_RUNNING" and (before is None or before.state != "TASK_RUNNING"):
@@ -126,8 +134,40 @@ class Desk:
                 self._configs.pop(node, None)
             return gone
 
+    def _heard_of_ordinary(self, task_id: str, status: Status) -> bool:
+        """An end is final, whatever Mesos says of a task that it has forgotten; what never began is begun."""
+        before = self._statuses.get(task_id)
+        if before is not None and not before.is_live:
+            return task_key(task_id) in self._unstored
+        if status.is_live:
+            self._statuses[task_id] = status
+            return False
+        if task_id in self._unwanted:
+            self._forget_task(task_id)
+            self._unstored[task_key(task_id)] = None
+            return True
+        if status.state in _NEVER_BEGUN:
+            self._statuses.pop(task_id, None)
+            return False
+        self._statuses[task_id] = status
+        key, text = task_document_of(TaskRecord(self._tasks[task_id], status.state, status.because))
+        self._unstored[key] = text
+        return True
+
+    def _forget_task(self, task_id: str) -> None:
+        self._tasks.pop(task_id, None)
+        self._statuses.pop(task_id, None)
+        self._unwanted.discard(task_id)
+
     def _wait(self, node: str, task_id: str, now_s: float) -> None:
-        """The next attempt comes later than the last, unless this one has gone well for a while."""
+        """The next attempt comes later than the last, unless this one has gone well for a while.
+
+        An attempt fails once, with however many tasks.
+        """
+        attempt = self._records[node].attempts
+        if self._failed.get(node) == attempt:
+            return
+        self._failed[node] = attempt
         since = self._running_since.pop(task_id, None)
         went_well = since is not None and now_s - since > _WELL_AFTER_S
         _, last = self._not_before.get(node, (0.0, 0.0))
@@ -140,6 +180,18 @@ class Desk:
             for node, record in self._records.items():
                 if record.executor_id == executor_id:
                     self._configs[node] = digest
+
+    def unstored(self) -> dict[str, str | None]:
+        """What has to be stored of ordinary tasks, by key."""
+        with self._lock:
+            return dict(self._unstored)
+
+    def stored(self, changes: Mapping[str, str | None]) -> None:
+        """That was stored."""
+        with self._lock:
+            for key, text in changes.items():
+                if key in self._unstored and self._unstored[key] == text:
+                    del self._unstored[key]
 
     def _whose(self, task_id: str) -> tuple[str, str] | None:
         for node, record in self._records.items():

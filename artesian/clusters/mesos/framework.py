@@ -97,12 +97,22 @@ class MesosFramework:
             self._loop.run_until_complete(self._both())
         except asyncio.CancelledError:
             pass
-        except ArtesianError as error:
-            self.failure = error
-            log.error("Mesos takes us no more", reason=str(error))
-            self._changed()
+        except ExceptionGroup as group:
+            self._fail(group)
         finally:
             self._loop.close()
+
+    def _fail(self, group: ExceptionGroup) -> None:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, ArtesianError):
+            self.failure = error
+            log.error("Mesos takes us no more", reason=str(error))
+        else:
+            log.error("a mistake in Artesian itself towards Mesos", exc_info=error)
+            self.failure = MesosError(f"a mistake in Artesian itself: {type(error).__name__}: {error}")
+        self._changed()
 
     def _cancel(self) -> None:
         for task in asyncio.all_tasks(self._loop):
@@ -149,8 +159,9 @@ class MesosFramework:
         state = str(status["state"])
         log.info("task", id=task_id, state=state, because=because)
         self._unanswered.pop(task_id, None)
-        if self._desk.heard(task_id, Status(state, because, time.monotonic(), agent_id)):
-            await self._store(())
+        heard = self._desk.heard(task_id, Status(state, because, time.monotonic(), agent_id))
+        if heard and not await self._store(()):
+            return  # what is not acknowledged we are told again
         acknowledgement = calls.acknowledge(status)
         if acknowledgement is not None:
             await self._ask(acknowledgement)
@@ -192,13 +203,16 @@ class MesosFramework:
     async def _store(self, asked: Asked | tuple[()]) -> bool:
         """What is about to be launched is stored first; whether it is."""
         records = asked.records if isinstance(asked, Asked) else tuple(self._desk.records.values())
-        if not records:
+        tasks = self._desk.unstored()
+        if not (records or tasks):
             return True
+        changes: dict[str, str | None] = dict(document_of(record) for record in records)
         try:
-            await asyncio.to_thread(self._memory.save, dict(document_of(record) for record in records))
+            await asyncio.to_thread(self._memory.save, changes | tasks)
         except ArtesianError as error:
             log.error("nothing is launched that cannot be stored", reason=str(error))
             return False
+        self._desk.stored(tasks)
         return True
 
     async def _ask(self, call: Call) -> None:
@@ -233,7 +247,9 @@ class MesosFramework:
             for record in self._desk.records.values()
             for task_id in record.tasks.values()
         }
-        self._unanswered |= {task.id: None for task, _ in self._desk.tasks()}
+        self._unanswered |= {
+            task.id: None for task, status in self._desk.tasks() if status is not None and status.is_live
+        }
         self._next_question_s, self._questions = 0.0, 0
         self._due.set()
 

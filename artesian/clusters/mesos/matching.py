@@ -20,6 +20,7 @@ LIVE_STATES = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_
 LONG_S = 3600.0  # nothing is wanted of this agent; REVIVE takes it back
 SHORT_S = 2.0  # something is wanted, and there was no room
 KILL_AGAIN_S = 5.0
+KINDLY_S = 5.0  # how long an ordinary task may take to end by itself
 OURS = "artesian."  # what the ids of tasks for roles begin with, and no other's
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -284,9 +285,14 @@ def _kills(situation: Situation) -> Asked:
             found.append((task_id, status.agent_id))
     due = [(task_id, agent_id) for task_id, agent_id in found if _is_due(situation, task_id)]
     return Asked(
-        tuple(calls.kill(task_id, agent_id or None, 0.0) for task_id, agent_id in due),
+        tuple(calls.kill(task_id, agent_id or None, _grace_s(task_id)) for task_id, agent_id in due),
         killed=tuple(task_id for task_id, _ in due),
     )
+
+
+def _grace_s(task_id: str) -> float:
+    """Our own tasks end at once; a program may have something to finish."""
+    return 0.0 if task_id.startswith(OURS) else KINDLY_S
 
 
 def _is_due(situation: Situation, task_id: str) -> bool:

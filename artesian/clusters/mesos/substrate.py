@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import threading
@@ -22,6 +21,7 @@ from artesian.clusters.mesos.matching import NodeWant, Status
 from artesian.clusters.mesos.offers import Reserver
 from artesian.clusters.mesos.records import NodeRecord, records_of
 from artesian.clusters.mesos.settings import MesosSettings, folder_problem
+from artesian.clusters.mesos.tasks import TaskRecord, task_document_of, task_key, task_records_of
 from artesian.clusters.port import (
     AgentCredentials,
     SubstrateMemory,
@@ -39,7 +39,7 @@ from artesian.model.resources import Resources
 
 FOLDER_ATTRIBUTE = "artesian-folder"  # where this node's agent keeps what it keeps
 DISKS_ATTRIBUTE = "artesian-disks"  # a folder of files that stand for disks, instead of the machine's own
-_FRAMEWORK, _LABEL, _TASKS = "framework", "label", "task/"
+_FRAMEWORK, _LABEL = "framework", "label"
 _AGENT_ALONE = Resources(0.1, 96 << 20)
 _LOOK_AGAIN_S = 0.5
 _LEAVING_S = 30.0
@@ -228,16 +228,8 @@ class MesosCluster:
     def launch_task(self, task: TaskWanted) -> None:
         """Have it run on its node, as soon as there is room; nothing if there is one of this id."""
         desk, framework = self._begun()
-        document = {
-            "id": task.id,
-            "node": task.node,
-            "command": list(task.command),
-            "cpus": task.resources.cpus,
-            "memory_bytes": task.resources.memory_bytes,
-            "environment": dict(task.environment),
-        }
         if task.id not in {one.id for one, _ in desk.tasks()}:
-            self._memory.save({f"{_TASKS}{task.id}": json.dumps(document)})
+            self._memory.save(dict([task_document_of(TaskRecord(task))]))
         if desk.want_task(task):
             framework.poke()
 
@@ -252,7 +244,7 @@ class MesosCluster:
         if desk.unwant_task(task):
             framework.poke()
         else:
-            self._memory.save({f"{_TASKS}{task}": None})
+            self._memory.save({task_key(task): None})
 
     # --- the framework
 
@@ -273,7 +265,7 @@ class MesosCluster:
             framework_id = f"artesian-{uuid.uuid4()}"
             self._memory.save({_FRAMEWORK: framework_id})  # before Mesos knows it
         reserver = Reserver(framework_id, self._settings.role, self._label(), self._settings.principal)
-        self._desk = Desk(reserver, self._program(), records_of(documents), _tasks_of(documents))
+        self._desk = Desk(reserver, self._program(), records_of(documents), task_records_of(documents))
         self._framework = MesosFramework(
             self._settings.access(), self._info(framework_id), self._desk, self._memory, self._tell
         )
@@ -349,15 +341,3 @@ def _task_seen(task: TaskWanted, status: Status | None) -> TaskSeen:
     if status is None:
         return TaskSeen(task.id, task.node, TaskState.STARTING, "it waits for room on its node")
     return TaskSeen(task.id, task.node, _STATES.get(status.state, TaskState.FAILED), status.because)
-
-
-def _tasks_of(documents: Mapping[str, str]) -> dict[str, TaskWanted]:
-    found = {}
-    for key, text in documents.items():
-        if key.startswith(_TASKS):
-            one = json.loads(text)
-            resources = Resources(one["cpus"], one["memory_bytes"])
-            found[one["id"]] = TaskWanted(
-                one["id"], one["node"], tuple(one["command"]), resources, MappingProxyType(one["environment"])
-            )
-    return found

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from artesian.clusters.mesos.infos import EXECUTOR
-from artesian.clusters.mesos.matching import LONG_S, SHORT_S, Status, decide, wants_offers
+from artesian.clusters.mesos.matching import KINDLY_S, LONG_S, SHORT_S, Status, decide, wants_offers
 from artesian.clusters.port import TaskWanted
 from artesian.model.resources import Resources, total
 from tests.clusters.mesos.situations import (
@@ -331,9 +331,12 @@ def test_an_ordinary_task_may_use_what_was_kept_in_vain() -> None:
     assert [kind for kind in ("UNRESERVE", "LAUNCH") if operations(asked, kind)] == ["UNRESERVE", "LAUNCH"]
 
 
-def test_an_ordinary_task_ends_when_it_is_not_wanted() -> None:
-    given = situation(wants={}, unwanted_tasks=frozenset({"backup"}), statuses={"backup": RUNNING})
-    assert killed(decide(given)) == ["backup"]
+def test_an_ordinary_task_that_is_not_wanted_ends_kindly() -> None:
+    asked = decide(situation(wants={}, unwanted_tasks=frozenset({"backup"}), statuses={"backup": RUNNING}))
+    assert killed(asked) == ["backup"]
+    ((_, body),) = asked.calls
+    assert body is not None
+    assert body["kill_policy"]["grace_period"]["nanoseconds"] == KINDLY_S * 1e9
 
 
 # --- whether offers are wanted
