@@ -52,13 +52,16 @@ def _over(node: Node) -> str | None:
     return "may be used again"
 
 
-def standings(seen: Observation, state: FrameworkState) -> Mapping[str, NodeStanding]:
-    """How it is with every node, for the substrate."""
+def standings(
+    seen: Observation, state: FrameworkState, heard_s: Mapping[str, float]
+) -> Mapping[str, NodeStanding]:
+    """How it is with every node, for the substrate. `heard_s`: when each has reported last."""
     found = {}
     for node in seen.nodes:
         reports = node.state is NodeState.ALIVE and node.name not in seen.unheard
         away = node.unreachable or node.state is NodeState.GONE
-        found[node.name] = NodeStanding(reports, away, needed_for(node.name, seen, state))
+        needed = needed_for(node.name, seen, state)
+        found[node.name] = NodeStanding(reports, away, needed, heard_s.get(node.name, float("-inf")))
     return MappingProxyType(found)
 
 

@@ -213,7 +213,8 @@ class Scheduler:
             self._node_making.look(self.spec)
         self.driller.look(self.spec, seen, decision, self.remediator.last)
         if isinstance(self._substrate, NodeKeeper):
-            self._substrate.hear(standings(seen, self.memory.state))
+            heard_s = {name: one.at_s for name, one in self.reports.all().items()}
+            self._substrate.hear(standings(seen, self.memory.state, heard_s))
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
 

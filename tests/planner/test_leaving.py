@@ -232,7 +232,7 @@ def test_how_it_is_with_every_node(world: World) -> None:
     be(world, state=NodeState.SILENT, unreachable=True)
     be(world, "node-2", state=NodeState.GONE)
     seen = replace(world.observation, unheard=frozenset({"node-3"}))
-    found = standings(seen, world.state)
+    found = standings(seen, world.state, {"node-4": 7.0})
     shown = {name: (one.reports, one.away) for name, one in found.items()}
     assert shown == {
         "node-1": (False, True),
@@ -240,3 +240,4 @@ def test_how_it_is_with_every_node(world: World) -> None:
         "node-3": (False, False),
         "node-4": (True, False),
     }
+    assert [one.heard_s for one in found.values()][2:] == [float("-inf"), 7.0]

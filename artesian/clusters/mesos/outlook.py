@@ -22,12 +22,10 @@ class Outlook:
         self._drained: frozenset[str] = frozenset()
         self._inverse_offers: dict[str, InverseOffer] = {}
 
-    def hear(self, standings: Mapping[str, NodeStanding]) -> bool:
-        """How it is with every node now; whether that is new."""
+    def hear(self, standings: Mapping[str, NodeStanding]) -> None:
+        """How it is with every node now."""
         with self._lock:
-            new = standings != self._standings
             self._standings = MappingProxyType(dict(standings))
-            return new
 
     def are_drained(self, nodes: Iterable[str]) -> bool:
         """On these, and no others, Mesos begins nothing now; whether that is new."""

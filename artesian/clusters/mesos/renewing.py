@@ -33,9 +33,10 @@ def to_renew(situation: Situation) -> str | None:
         status = situation.statuses.get(record.tasks.get(AGENT_ROLE, ""))
         if standing.away or (status is not None and status.state == "TASK_UNREACHABLE"):
             continue
-        runs = status is not None and status.state == "TASK_RUNNING"
-        if runs and is_outdated(record, situation.program):
-            outdated.append((not standing.reports, node))
-        elif not (runs and standing.reports):
+        if status is None or status.state != "TASK_RUNNING":
             return None
+        if is_outdated(record, situation.program):
+            outdated.append((not standing.reports, node))
+        elif not standing.reports or standing.heard_s < status.at_s:
+            return None  # what was heard of it is what the agent before said
     return min(outdated)[1] if outdated else None

@@ -172,9 +172,8 @@ class MesosCluster:
 
     def hear(self, standings: Mapping[str, NodeStanding]) -> None:
         """Which agents report, so that the next may be renewed; and which nodes may go."""
-        desk, framework = self._begun()
-        if desk.outlook.hear(standings):
-            framework.poke()
+        desk, _ = self._begun()
+        desk.outlook.hear(standings)
 
     def _note_drained(
         self,

@@ -22,11 +22,8 @@ RESERVER = Reserver("f", "role", "label")
 WANT = NodeWant(
     MappingProxyType({AGENT_ROLE: Resources(0.1, 1 << 27), "server": Resources(0.1, 1 << 27)}), {}
 )
-WELL, QUIET, AWAY = (
-    NodeStanding(True, False, ""),
-    NodeStanding(False, False, ""),
-    NodeStanding(False, True, ""),
-)
+WELL, QUIET = NodeStanding(True, False, "", heard_s=50.0), NodeStanding(False, False, "", heard_s=10.0)
+AWAY = NodeStanding(False, True, "")
 NAMES = ("n1", "n2", "n3")
 
 
@@ -51,9 +48,9 @@ def having(situation: Situation, node: str, standing: NodeStanding) -> Situation
     return replace(situation, standings={**situation.standings, node: standing})
 
 
-def being(situation: Situation, node: str, state: str) -> Situation:
+def being(situation: Situation, node: str, state: str, at_s: float = 0.0) -> Situation:
     """The node's agent is in this state."""
-    statuses = {**situation.statuses, f"artesian.{node}.agent.1": Status(state)}
+    statuses = {**situation.statuses, f"artesian.{node}.agent.1": Status(state, at_s=at_s)}
     return replace(situation, statuses=statuses)
 
 
@@ -76,9 +73,10 @@ def test_the_next_waits_until_the_first_reports_again(situation: Situation) -> N
     assert to_renew(ended) is None
     starting = having(being(renewed(ended, "n1"), "n1", "TASK_STAGING"), "n1", QUIET)
     assert to_renew(starting) is None
-    running = being(starting, "n1", "TASK_RUNNING")
+    running = being(starting, "n1", "TASK_RUNNING", at_s=60.0)
     assert to_renew(running) is None
-    assert to_renew(having(running, "n1", WELL)) == "n2"
+    assert to_renew(having(running, "n1", WELL)) is None  # the one before it has said that
+    assert to_renew(having(running, "n1", replace(WELL, heard_s=61.0))) == "n2"
 
 
 def test_when_all_are_renewed_nothing_is_left_to_do(situation: Situation) -> None:
