@@ -160,6 +160,8 @@ def _of_node(state: FrameworkState, verdict: Verdict, thing: str) -> Iterator[tu
     words += ["in use" if record.joined else "not in use yet"]
     words += ["in maintenance"] if record.in_maintenance else []
     words += ["being removed"] if record.leaving else []
+    words += ["to be empty, as whoever runs the machines wants it"] if node.leaving else []
+    words += ["out of reach for whoever runs the machines"] if node.unreachable else []
     yield "node", f"node {thing} is {', '.join(words)}"
     if node.state is NodeState.SILENT:
         yield "node", "its agent does not report, and nothing that is known of it is trusted meanwhile"

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from artesian.model.errors import ArtesianError
 from artesian.model.resources import Resources
+from artesian.model.standing import NodeStanding
 
 
 class SubstrateUnusable(ArtesianError):
@@ -139,6 +140,14 @@ class SubstrateMemory(Protocol):
 
     def save(self, changes: Mapping[str, str | None]) -> None:
         """Store texts by key (None: remove), all or nothing."""
+
+
+@runtime_checkable
+class NodeKeeper(Protocol):
+    """What a substrate can do that does more with a node than to have it; not every one does."""
+
+    def hear(self, standings: Mapping[str, NodeStanding]) -> None:
+        """How it is with every node, by name, after each pass: when one may go, or its agent be renewed."""
 
 
 @runtime_checkable

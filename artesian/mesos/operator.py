@@ -80,6 +80,13 @@ class Operator:
         """Offers of this agent again, after it was drained or deactivated."""
         self.call("REACTIVATE_AGENT", {"agent_id": {"value": agent_id}})
 
+    def maintenance_windows(self) -> list[Json]:
+        """The windows of the maintenance schedule, those that are over too."""
+        schedule = (
+            self.call("GET_MAINTENANCE_SCHEDULE").get("get_maintenance_schedule", {}).get("schedule", {})
+        )
+        return list(schedule.get("windows", []))
+
     def call(self, type: str, body: Mapping[str, Any] | None = None) -> Json:
         """Any call; its answer, empty if Mesos answers with nothing."""
         call: Json = {"type": type}

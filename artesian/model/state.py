@@ -63,6 +63,7 @@ class NodeRecord:
     address: str = ""
     revision: int = 0  # grows whenever a volume is to come or to go: no two assignments look the same
     without_manager: bool = False  # the one that it has is to be replaced by one elsewhere
+    drained: bool = False  # it is in maintenance because whoever runs the machines wants it empty
 
     @property
     def is_usable(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from artesian.model.changes import (
     AddClient,
@@ -93,6 +93,8 @@ class _Guard:
         node = self._facts.nodes.get(change.node)
         if node is not None and isinstance(change, JoinNode):
             unfit = node.problem or too_small(node)
+            if not unfit and node.leaving:
+                unfit = f"whoever runs the machines wants node {node.name} empty"
             if unfit:
                 return unfit
         return self._not_alive(change.node)
@@ -199,12 +201,13 @@ class _Guard:
             return f"pool {change.pool} is degraded, and is healed first"
         return self._someone_silent()
 
-    def _someone_silent(self) -> str | None:
+    def _someone_silent(self, but: Collection[str] = ()) -> str | None:
         silent = [
             node.name
             for node in self._facts.seen.nodes
             if node.state is NodeState.SILENT and self._facts.state.node(node.name).domains
         ]
+        silent = [name for name in silent if name not in but]
         if silent:
             return f"node {min(silent)} is silent, and nothing is taken away on half a picture"
         return None
@@ -237,7 +240,18 @@ class _Guard:
             because = self._quorum(len(managers), 1 + self._managers_resting(change.node))
             if because is not None:
                 return because
-        return self._someone_silent()
+        return self._someone_silent(self._may_be_silent(change.node))
+
+    def _may_be_silent(self, node: str) -> set[str]:
+        """Nodes that are empty on purpose: one whose agent was ended because it is drained, and those that
+        are away while their servers rest."""
+        resting = {one.name for one in self._facts.engine.servers if one.in_maintenance}
+        found = {
+            name
+            for name, record in self._facts.state.nodes.items()
+            if record.in_maintenance and all(server_name(name, one) in resting for one in record.domains)
+        }
+        return found | ({node} if self._facts.state.node(node).drained else set())
 
     def _managers_resting(self, but: str) -> int:
         """Managers that answer, on other nodes whose servers rest: they may be away at any moment."""

@@ -150,7 +150,7 @@ def _cannot_remove_node(remedy: Remedy, facts: RemedyFacts) -> str | None:
 
 
 def _begin_removing_node(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    return facts.state.with_node(remedy.thing, leaving=True, in_maintenance=False)
+    return facts.state.with_node(remedy.thing, leaving=True, in_maintenance=False, drained=False)
 
 
 def _node_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:

@@ -44,11 +44,11 @@ def half_a_picture(facts: RemedyFacts, without: frozenset[str] = frozenset()) ->
 
 
 def _known_to_be_away(remedy: Remedy, facts: RemedyFacts) -> frozenset[str]:
-    """Volumes are moved to nodes that are heard of: nodes that the substrate itself cannot reach will not
-    report, and it makes no difference what they would say."""
+    """Volumes are moved to nodes that are heard of: nodes that the substrate itself cannot reach, or has
+    emptied, will not report, and it makes no difference what they would say."""
     if remedy.kind is not RemedyKind.MOVE_VOLUMES:
         return frozenset()
-    return frozenset(node.name for node in facts.seen.nodes if node.unreachable)
+    return frozenset(node.name for node in facts.seen.nodes if node.unreachable or node.leaving)
 
 
 def is_quiet(rule: Rule | None, now_s: float) -> bool:

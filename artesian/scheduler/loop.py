@@ -15,7 +15,13 @@ from pathlib import Path
 import structlog
 
 from artesian.clusters.local import LocalCluster
-from artesian.clusters.port import AgentCredentials, Substrate, SubstrateNode, SubstrateUnusable
+from artesian.clusters.port import (
+    AgentCredentials,
+    NodeKeeper,
+    Substrate,
+    SubstrateNode,
+    SubstrateUnusable,
+)
 from artesian.engines.port import Engine, EngineUnreachable
 from artesian.model.assignment import Assignment
 from artesian.model.errors import ArtesianError, Conflict
@@ -24,6 +30,7 @@ from artesian.model.report import AgentReport
 from artesian.model.spec import Spec
 from artesian.model.state import Stopping
 from artesian.model.topology import Topology
+from artesian.planner.leaving import heed, standings
 from artesian.planner.needs import role_needs
 from artesian.planner.planning import decide
 from artesian.planner.recording import learn
@@ -195,6 +202,7 @@ class Scheduler:
         end_those_that_are_over(self.memory, time.time())
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
+        self._heed(seen)
         state = self.memory.state
         decision = decide(self.spec, seen, state, self._deriver)
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
@@ -204,8 +212,19 @@ class Scheduler:
             self.remediator.look(self.spec, seen, decision.topology)
             self._node_making.look(self.spec)
         self.driller.look(self.spec, seen, decision, self.remediator.last)
+        if isinstance(self._substrate, NodeKeeper):
+            heard_s = {name: one.at_s for name, one in self.reports.all().items()}
+            self._substrate.hear(standings(seen, self.memory.state, heard_s))
         self.pass_seconds = time.monotonic() - began
         return pass_verdict(seen, decision, taken)
+
+    def _heed(self, seen: Observation) -> None:
+        """Nodes that are to be empty, or need not be any more."""
+        heeded = heed(self.memory.state, seen)
+        if heeded.state is not self.memory.state and self.memory.state.stopping is Stopping.NO:
+            self.memory.change(lambda state: heed(state, seen).state, heeded.events)
+            for event in heeded.events:
+                log.info(event.kind, node=event.subject, because=event.because)
 
     def look_anew(self, timeout_s: float) -> bool:
         """Wait for the end of a pass that begins after this call; False if that takes too long."""

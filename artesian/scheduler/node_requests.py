@@ -27,7 +27,7 @@ def remove_node(state: FrameworkState, seen: Observation, name: str) -> Framewor
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
-    return state.with_node(name, leaving=True, in_maintenance=False)
+    return state.with_node(name, leaving=True, in_maintenance=False, drained=False)
 
 
 def _check_copies_fit(state: FrameworkState, seen: Observation, name: str) -> None:
@@ -59,14 +59,16 @@ def add_node(state: FrameworkState, seen: Observation, name: str) -> FrameworkSt
 def maintain_node(
     state: FrameworkState, seen: Observation, name: str, *, in_maintenance: bool
 ) -> FrameworkState:
-    """Put a node in maintenance, or take it out."""
+    """Put a node in maintenance, or take it out. What somebody has asked for lasts until somebody ends it."""
     known_node(state, seen, name)
     if in_maintenance and state.node(name).leaving:
         raise Conflict(f"node {name} is being removed")
+    if not in_maintenance and state.node(name).drained:
+        raise Conflict(f"node {name} is drained, and stays in maintenance until whoever does that ends it")
     users = sorted(wish.name for wish in state.volumes.values() if wish.node == name and not wish.deleted)
     if in_maintenance and users:
         raise Conflict(f"volume {', '.join(users)} is on node {name}: move or detach it first")
-    return state.with_node(name, in_maintenance=in_maintenance)
+    return state.with_node(name, in_maintenance=in_maintenance, drained=False)
 
 
 def remove_disk(state: FrameworkState, seen: Observation, node: str, disk: str) -> FrameworkState:

@@ -65,7 +65,8 @@ def _trouble(seen: Observation) -> list[str]:
     found = []
     for node in seen.nodes:
         if node.state is not NodeState.ALIVE:
-            found.append(f"node {node.name} is {node.state}")
+            drained = " (it is to be empty)" if node.leaving else ""
+            found.append(f"node {node.name} is {node.state}{drained}")
     found += [
         f"a volume on node {one.node}: {one.problem}"
         for one in seen.attachments

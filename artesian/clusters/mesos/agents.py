@@ -16,7 +16,10 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AgentSeen:
-    """A registered agent. `free`: what is there beside what other roles hold, our own share included."""
+    """A registered agent. Mesos says of one that is to be empty (`leaving`) that it is not `active`.
+
+    `free`: what is there beside what other roles hold, our own share included.
+    """
 
     agent_id: str
     node: str
@@ -104,6 +107,6 @@ def same_name(agents: Sequence[AgentSeen]) -> Mapping[str, tuple[str, ...]]:
     """Names that several active agents have, with their ids: which is which cannot be told."""
     found: dict[str, list[str]] = {}
     for one in agents:
-        if one.active:
+        if one.active or one.leaving:
             found.setdefault(one.node, []).append(one.agent_id)
     return {name: tuple(sorted(ids)) for name, ids in found.items() if len(ids) > 1}

@@ -11,6 +11,7 @@ from typing import Any
 from artesian.clusters.mesos.infos import AgentProgram
 from artesian.clusters.mesos.matching import Asked, NodeWant, Situation, Status
 from artesian.clusters.mesos.offers import Offer, Reserver
+from artesian.clusters.mesos.outlook import Outlook
 from artesian.clusters.mesos.records import NodeRecord
 from artesian.clusters.mesos.tasks import TaskRecord, task_document_of, task_key
 from artesian.clusters.port import TaskWanted
@@ -35,6 +36,7 @@ class Desk:
         tasks: Mapping[str, TaskRecord],
     ) -> None:
         self.reserver = reserver
+        self.outlook = Outlook()
         self._program = program
         self._lock = threading.RLock()
         self._wants: dict[str, NodeWant] = {}
@@ -218,6 +220,8 @@ class Desk:
                 frozenset(self._unwanted),
                 MappingProxyType(dict(self._asked_s)),
                 MappingProxyType({node: until for node, (until, _) in self._not_before.items()}),
+                self.outlook.drained,
+                self.outlook.standings,
             )
 
     def asked(self, situation: Situation, asked: Asked) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from artesian.clusters.mesos.desk import Desk
+from artesian.clusters.mesos.maintenance import read_inverse_offer
 from artesian.clusters.mesos.matching import Asked, Situation, Status, decide, wants_offers
 from artesian.clusters.mesos.offers import read_offer
 from artesian.clusters.mesos.records import document_of
@@ -137,6 +138,14 @@ class MesosFramework:
                 self._desk.offered(read_offer(one, reserver) for one in event["offers"]["offers"])
             case "RESCIND":
                 self._desk.rescinded(str(event["rescind"]["offer_id"]["value"]))
+            case "INVERSE_OFFERS":
+                offers = event["inverse_offers"]["inverse_offers"]
+                self._desk.outlook.asked(read_inverse_offer(one) for one in offers)
+                self._changed()
+            case "RESCIND_INVERSE_OFFER":
+                self._desk.outlook.asked_no_more(
+                    str(event["rescind_inverse_offer"]["inverse_offer_id"]["value"])
+                )
             case "UPDATE":
                 await self._take_status(event["update"]["status"])
             case "MESSAGE":
@@ -146,6 +155,7 @@ class MesosFramework:
             case "DISCONNECTED":
                 log.warning("Mesos is away", reason=event["reason"])
                 self._desk.disconnected()
+                self._desk.outlook.disconnected()
                 self._changed()
             case "HEARTBEAT":
                 return
@@ -194,7 +204,7 @@ class MesosFramework:
         if not await self._store(asked):
             return
         self._desk.asked(situation, asked)
-        for call in asked.calls:
+        for call in (*asked.calls, *self._desk.outlook.answers(self._desk.records)):
             await self._ask(call)
         await self._inform_agents()
         await self._reconcile()

@@ -10,11 +10,13 @@ from typing import Any
 from artesian.clusters.mesos.infos import EXECUTOR, AgentProgram, executor_info, ordinary_task, role_task
 from artesian.clusters.mesos.offers import Offer, Reserver, as_list, by_agent, is_nothing, minus
 from artesian.clusters.mesos.records import NodeRecord
+from artesian.clusters.mesos.renewing import to_renew
 from artesian.clusters.port import TaskWanted
 from artesian.mesos import calls
 from artesian.mesos.calls import Call
 from artesian.model.mesos_agent import AGENT_ROLE
 from artesian.model.resources import Resources, total
+from artesian.model.standing import NodeStanding
 
 LIVE_STATES = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE"})
 LONG_S = 3600.0  # nothing is wanted of this agent; REVIVE takes it back
@@ -68,6 +70,8 @@ class Situation:
     unwanted_tasks: frozenset[str] = frozenset()
     asked_s: Mapping[str, float] = field(default_factory=lambda: _NONE)
     not_before_s: Mapping[str, float] = field(default_factory=lambda: _NONE)
+    drained: frozenset[str] = frozenset()  # nodes on which Mesos begins nothing
+    standings: Mapping[str, NodeStanding] = field(default_factory=lambda: _NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def is_live(situation: Situation, record: NodeRecord, role: str) -> bool:
 def missing_roles(situation: Situation, node: str, record: NodeRecord | None) -> tuple[str, ...]:
     """The roles that a node is to have and has no task for, the agent first."""
     want = situation.wants.get(node)
-    if want is None or node in situation.stopping:
+    if want is None or node in situation.stopping or node in situation.drained:
         return ()
     missing = [role for role in want.roles if record is None or not is_live(situation, record, role)]
     if (
@@ -278,6 +282,10 @@ def _kills(situation: Situation) -> Asked:
             orphaned = role != AGENT_ROLE and want is not None and not is_live(situation, record, AGENT_ROLE)
             if stop or orphaned:
                 found.append((task_id, record.agent_id))
+    renewed = to_renew(situation)
+    if renewed is not None:
+        record = situation.records[renewed]
+        found.append((record.tasks[AGENT_ROLE], record.agent_id))
     known = {task_id for record in situation.records.values() for task_id in record.tasks.values()}
     for task_id, status in sorted(situation.statuses.items()):
         forgotten = task_id.startswith(OURS) and task_id not in known  # its agent was away, and is back

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from artesian.clusters.mesos.agents import AgentSeen, agents_of, same_name
 from artesian.clusters.mesos.desk import Desk
 from artesian.clusters.mesos.framework import MesosFramework
 from artesian.clusters.mesos.infos import AgentProgram
+from artesian.clusters.mesos.maintenance import Machine, machines_to_leave
 from artesian.clusters.mesos.matching import NodeWant, Status
 from artesian.clusters.mesos.offers import Reserver
 from artesian.clusters.mesos.records import NodeRecord, records_of
@@ -31,11 +32,12 @@ from artesian.clusters.port import (
     TaskState,
     TaskWanted,
 )
-from artesian.mesos.errors import FrameworkRemoved, MesosError
+from artesian.mesos.errors import FrameworkRemoved, MesosError, NotAllowed
 from artesian.mesos.operator import Operator
 from artesian.model.errors import NotThere
 from artesian.model.mesos_agent import AGENT_ROLE
 from artesian.model.resources import Resources
+from artesian.model.standing import NodeStanding
 
 FOLDER_ATTRIBUTE = "artesian-folder"  # where this node's agent keeps what it keeps
 DISKS_ATTRIBUTE = "artesian-disks"  # a folder of files that stand for disks, instead of the machine's own
@@ -81,6 +83,7 @@ class MesosCluster:
         self._listeners: list[Callable[[], None]] = []
         self._has_left = False  # the framework was ended, and none is wanted until an agent is
         self._seen: tuple[float, tuple[AgentSeen, ...]] = (float("-inf"), ())
+        self._windows: tuple[float, tuple[Mapping[str, Any], ...]] = (float("-inf"), ())
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Be called, in a thread of ours, whenever Mesos has said something new."""
@@ -148,7 +151,9 @@ class MesosCluster:
         records = desk.records
         found = {
             one.node: _node(one, desk.shortage(one.node))
-            for one in sorted(agents, key=lambda one: one.active)  # of two of a name the active one counts
+            for one in sorted(
+                agents, key=lambda one: one.active or one.leaving
+            )  # of two of a name the active one counts
         }
         for name in twice:
             problem = f"several agents of Mesos call themselves {name}; give each a --hostname of its own"
@@ -160,9 +165,50 @@ class MesosCluster:
         for record in records.values():
             if record.node not in found:
                 found[record.node] = _away(record)
+        self._note_drained(desk, framework, agents, found)
         if framework.failure is not None:
             raise SubstrateUnusable(str(framework.failure))
         return tuple(found[name] for name in sorted(found))
+
+    def hear(self, standings: Mapping[str, NodeStanding]) -> None:
+        """Which agents report, so that the next may be renewed; and which nodes may go."""
+        desk, _ = self._begun()
+        desk.outlook.hear(standings)
+
+    def _note_drained(
+        self,
+        desk: Desk,
+        framework: MesosFramework,
+        agents: Sequence[AgentSeen],
+        found: dict[str, SubstrateNode],
+    ) -> None:
+        """Nodes that Mesos' operators want empty: drained ones, on which nothing is begun, and those whose
+        maintenance is near, on which our agent is needed until it is there."""
+        drained = {one.node for one in agents if one.leaving}
+        if desk.outlook.are_drained(drained):
+            framework.poke()
+        machines = self._machines_to_leave()
+        for name, one in found.items():
+            if any(machine.is_meant(name, one.address) for machine in machines):
+                found[name] = replace(one, leaving=True)
+            elif name in drained and not (one.problem or desk.runs(name)):
+                found[name] = replace(one, problem=f"Mesos wants node {name} empty, and begins nothing there")
+
+    def _machines_to_leave(self) -> tuple[Machine, ...]:
+        with self._lock:
+            at_s, windows = self._windows
+            if self._clock() - at_s >= _LOOK_AGAIN_S:
+                try:
+                    windows = tuple(self._operator.maintenance_windows())
+                except NotAllowed:
+                    windows = ()  # then we hear of it when Mesos drains the node, or ends what runs there
+                except MesosError as error:
+                    raise SubstrateUnusable(str(error)) from None
+                self._windows = self._clock(), windows
+        try:
+            return machines_to_leave(windows, time.time())
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SubstrateUnusable(f"Mesos' schedule is what nobody understands: {error!r}") from None
 
     def _agents(self) -> tuple[AgentSeen, ...]:
         with self._lock:
@@ -325,7 +371,7 @@ def _node(agent: AgentSeen, shortage: str) -> SubstrateNode:
         agent.attributes,
         cpus=agent.free.cpus,
         memory_bytes=agent.free.memory_bytes,
-        unreachable=not agent.active,
+        unreachable=not (agent.active or agent.leaving),
         leaving=agent.leaving,
         problem=shortage,
     )

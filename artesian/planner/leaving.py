@@ -1,0 +1,107 @@
+"""Nodes that whoever runs the machines wants empty: they are put in maintenance, and taken out again. Pure.
+
+A node of which that is said is treated as one that somebody has put in maintenance; a maintenance that
+somebody has asked for is never ended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from artesian.model.event import Event
+from artesian.model.names import server_name
+from artesian.model.node import Node, NodeState
+from artesian.model.observation import Observation
+from artesian.model.standing import NodeStanding
+from artesian.model.state import FrameworkState
+
+
+@dataclass(frozen=True, slots=True)
+class Heeded:
+    """The state with what follows, and what is told of it."""
+
+    state: FrameworkState
+    events: tuple[Event, ...] = ()
+
+
+def heed(state: FrameworkState, seen: Observation) -> Heeded:
+    """What is wanted of nodes now; the same state if that is as before."""
+    events = []
+    for node in sorted(seen.nodes, key=lambda one: one.name):
+        record = state.node(node.name)
+        if not record.joined or record.leaving:
+            continue
+        if node.leaving and not record.in_maintenance:
+            state = state.with_node(node.name, in_maintenance=True, drained=True)
+            because = "whoever runs the machines wants it empty: it is in maintenance until they do not"
+            events.append(Event("drained", node.name, f"node {node.name}: {because}"))
+        elif record.drained and (over := _over(node)) is not None:
+            state = state.with_node(node.name, in_maintenance=False, drained=False)
+            events.append(Event("undrained", node.name, f"node {node.name} {over}: its maintenance is over"))
+    return Heeded(state, tuple(events))
+
+
+def _over(node: Node) -> str | None:
+    """Why a node need not be empty any more; None while it has to, or while nobody knows."""
+    if node.state is NodeState.GONE:
+        return "is gone for certain, and what it held is to be elsewhere"
+    if node.leaving or node.unreachable:
+        return None
+    return "may be used again"
+
+
+def standings(
+    seen: Observation, state: FrameworkState, heard_s: Mapping[str, float]
+) -> Mapping[str, NodeStanding]:
+    """How it is with every node, for the substrate. `heard_s`: when each has reported last."""
+    found = {}
+    for node in seen.nodes:
+        reports = node.state is NodeState.ALIVE and node.name not in seen.unheard
+        away = node.unreachable or node.state is NodeState.GONE
+        needed = needed_for(node.name, seen, state)
+        found[node.name] = NodeStanding(reports, away, needed, heard_s.get(node.name, float("-inf")))
+    return MappingProxyType(found)
+
+
+def needed_for(name: str, seen: Observation, state: FrameworkState) -> str:
+    """Why the cluster cannot do without a node now; empty if it can, for a while."""
+    record, engine = state.node(name), seen.engine
+    for wish in state.volumes.values():
+        if wish.node == name and not wish.deleted:
+            return f"volume {wish.name} is to be on it"
+    if not (record.domains or record.is_client or _manages(state, name)):
+        return ""
+    if engine is None:
+        return "the engine does not answer"
+    for volume in engine.volumes:
+        if state.guid_of(name) in volume.mapped_to:
+            return f"volume {volume.name} is still mapped to it"
+    if any(one.node == name for one in seen.attachments):
+        return "a volume is attached there"
+    if not record.in_maintenance:
+        return "it is not in maintenance"
+    resting = {one.name for one in engine.servers if one.in_maintenance}
+    there = {one.name for one in engine.servers}
+    for domain in record.domains:
+        server = server_name(name, domain)
+        if server in there and server not in resting:
+            return f"its server of domain {domain} is not in maintenance yet"
+    return _without_manager(name, seen, state)
+
+
+def _without_manager(name: str, seen: Observation, state: FrameworkState) -> str:
+    places = state.engine.managers if state.engine is not None else ()
+    address = next((one.address for one in places if one.node == name), None)
+    managers = seen.engine.managers if seen.engine is not None else ()
+    if address is None or all(one.host != address for one in managers):
+        return ""
+    left = sum(one.healthy for one in managers if one.host != address)
+    if left * 2 > len(managers):
+        return ""
+    return f"only {left} of {len(managers)} managers would answer without it, which is no majority"
+
+
+def _manages(state: FrameworkState, name: str) -> bool:
+    return state.engine is not None and any(one.node == name for one in state.engine.managers)
