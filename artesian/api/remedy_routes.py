@@ -49,7 +49,7 @@ def approve(remedy_id: str, word: Word, scheduler: TheScheduler) -> Document:
     """Agree to a remedy."""
     found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
     event = Event(
-        "approved", found.id, f"{word.who or 'somebody'} has agreed to {found.kind} of {found.thing}"
+        "approved", found.id, f"{word.who or 'somebody'} has agreed to {found.kind} of {found.shown}"
     )
     scheduler.memory.change(lambda state: remedy_requests.approve_remedy(state, found.id, word.who), [event])
     return {"id": found.id}
@@ -60,12 +60,22 @@ def reject(remedy_id: str, word: Word, scheduler: TheScheduler) -> Document:
     """Close a remedy before it begins."""
     found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
     event = Event(
-        "rejected", found.id, f"{word.who or 'somebody'} has rejected {found.kind} of {found.thing}"
+        "rejected", found.id, f"{word.who or 'somebody'} has rejected {found.kind} of {found.shown}"
     )
     now_s = time.time()
     scheduler.memory.change(
         lambda state: remedy_requests.reject_remedy(state, found.id, word.who, now_s), [event]
     )
+    return {"id": found.id}
+
+
+@routes.post("/remedies/{remedy_id}/unreject")
+def unreject(remedy_id: str, word: Word, scheduler: TheScheduler) -> Document:
+    """Take a rejection back: what was rejected may be proposed again."""
+    found = remedy_requests.find_remedy(scheduler.memory.state, remedy_id)
+    who = word.who or "somebody"
+    event = Event("unrejected", found.id, f"{who} no longer rejects {found.kind} of {found.shown}")
+    scheduler.memory.change(lambda state: remedy_requests.unreject_remedy(state, found.id, word.who), [event])
     return {"id": found.id}
 
 

@@ -38,6 +38,7 @@ def remedy_view(remedy: Remedy) -> Document:
         "kind": str(remedy.kind),
         "state": str(remedy.state),
         "open": remedy.state.is_open,
+        "title": remedy.shown,
         "pool": str(remedy.pool) if remedy.pool is not None else None,
         "cost_per_month": sum(part.cost_per_month for part in remedy.parts),
         "parts": [asdict(part) | {"state": str(part.state)} for part in remedy.parts],
@@ -58,6 +59,7 @@ def dry_run_view(scheduler: Scheduler, verdict: Verdict, remedy: Remedy) -> Docu
         "id": remedy.id,
         "kind": str(remedy.kind),
         "thing": remedy.thing,
+        "title": remedy.shown,
         "held": objection(remedy, facts) or DEEDS[remedy.kind].cannot(remedy, facts),
         "disks": [asdict(part) | {"state": str(part.state)} for part in choice.parts],
         "cost_per_month": sum(part.cost_per_month for part in choice.parts),
@@ -144,7 +146,7 @@ def _reasons(scheduler: Scheduler, verdict: Verdict, thing: str) -> Iterator[tup
         if _names(thing, note):
             yield "plan", note
     for remedy in sorted(state.remedies.values(), key=lambda one: one.created_s):
-        if thing in (remedy.thing, remedy.id, remedy.rule, str(remedy.pool)):
+        if thing in (remedy.thing, remedy.title, remedy.id, remedy.rule, str(remedy.pool)):
             detail = f" ({remedy.detail})" if remedy.detail else ""
             yield f"remedy {remedy.id}", f"{remedy.kind} is {remedy.state}{detail}: {remedy.because}"
     yield from _of_pauses(state, thing)

@@ -39,7 +39,7 @@ def _complaints(facts: DrillFacts, own: Drill | None) -> Iterator[str]:
     yield from _engine(facts, engine)
     for remedy in sorted(facts.state.remedies.values(), key=lambda one: one.id):
         if remedy.state.is_open:
-            yield f"remedy {remedy.id} ({remedy.kind} of {remedy.thing}) is {remedy.state}"
+            yield f"remedy {remedy.id} ({remedy.kind} of {remedy.shown}) is {remedy.state}"
     for _, firing in sorted(facts.firings.items()):
         yield f"rule {firing.rule} fires: {firing.because}"
     volume = own.volume if own is not None else None

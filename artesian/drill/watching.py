@@ -128,7 +128,7 @@ def _remedy_missing(drill: Drill, facts: DrillFacts) -> str | None:
         if remedy.state is RemedyState.ASKING and not drill.wait_approval:
             continue
         if remedy.state.is_open:
-            return f"remedy {remedy.id} ({remedy.kind} of {remedy.thing}) is {remedy.state}"
+            return f"remedy {remedy.id} ({remedy.kind} of {remedy.shown}) is {remedy.state}"
     if drill.expects and not any(one.rule in drill.expects for one in raised):
         return f"no remedy was raised, and rule {drill.expects[0]} should have fired"
     return None

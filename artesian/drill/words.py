@@ -18,7 +18,7 @@ def verdict_of(drill: Drill, facts: DrillFacts) -> str:
         parts.append(f"everything was well again after {rough_duration(healed_s - provoked_s)}")
     raised = raised_since(drill, facts)
     for remedy in raised:
-        what = f"{remedy.kind} of {remedy.thing}"
+        what = f"{remedy.kind} of {remedy.shown}"
         if remedy.state is RemedyState.ASKING:
             parts.append(f"{what} asked in time for somebody's agreement")
         elif remedy.state is RemedyState.HELPED:

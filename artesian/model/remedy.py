@@ -91,7 +91,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One remedy. Times are Unix time. `saw` are the metrics at that moment; `thing` is what it is for."""
+    """One remedy. Times are Unix time. `saw` are the metrics at that moment; `thing` is what it is for, and
+    `title` what people call that, where they call it otherwise."""
 
     id: str
     rule: str
@@ -109,3 +110,9 @@ class Remedy:
     approved_by: str = ""
     detail: str = ""
     machine: Machine | None = None
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What it is for, in a sentence."""
+        return self.title or self.thing

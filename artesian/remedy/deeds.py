@@ -59,7 +59,7 @@ def _disks_missing(remedy: Remedy, _facts: RemedyFacts) -> str | None:
 
 def _cannot_replace(remedy: Remedy, facts: RemedyFacts) -> str | None:
     if facts.claim_of(remedy.thing) is None:
-        return f"device {remedy.thing} is not one of ours"
+        return f"device {remedy.shown} is not one of ours"
     if facts.spec.providers:
         return None  # where there is no room yet, the new disk makes it: data moves away only then
     return _no_room_without(remedy.thing, facts)
@@ -98,7 +98,7 @@ def _replacing_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
         pool = engine.pool(remedy.pool) if remedy.pool is not None else None
         moving = format_size(pool.moving_bytes) if pool is not None and pool.moving_bytes else ""
         # With what is left, so that one that is large is not taken for one that stands still.
-        return f"what is left on device {remedy.thing} moves away" + (f": {moving} to go" if moving else "")
+        return f"what is left on {remedy.shown} moves away" + (f": {moving} to go" if moving else "")
     if not facts.spec.providers:
         return None  # there is nowhere to get another one from; the pool is smaller now
     return _disks_missing(remedy, facts)

@@ -29,7 +29,7 @@ class Firing:
     """A rule says that something is wrong with a thing. `because` is one sentence with the numbers.
 
     `saw` are the metrics of the rule's condition at that moment, those that are known and finite. It began at
-    `since_s`, Unix time.
+    `since_s`, Unix time. `title` is what people call a thing whose name is an engine's; else empty.
     """
 
     rule: str
@@ -38,6 +38,7 @@ class Firing:
     because: str
     saw: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     since_s: float = 0.0
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,4 +161,5 @@ def _firing(
     because = sentence(title, judgement.because_of, {**one.values, **saw}, metrics_of(rule.scope))
     finite = {name: float(value) for name, value in saw.items() if math.isfinite(value)}
     since_s = before.firing.since_s if before.firing is not None else now_s
-    return Firing(rule.name, one.thing, rule.scope, because, MappingProxyType(finite), since_s)
+    called = title.removeprefix("device ") if one.scope is Scope.DEVICE else ""
+    return Firing(rule.name, one.thing, rule.scope, because, MappingProxyType(finite), since_s, called)

@@ -51,7 +51,7 @@ def advance(facts: RemedyFacts) -> Outcome:
     for remedy in propose(facts):
         state = state.with_remedy(remedy)
         if remedy.approved_by:
-            sentence = f"{remedy.approved_by} has agreed to {remedy.kind} of {remedy.thing}: {remedy.because}"
+            sentence = f"{remedy.approved_by} has agreed to {remedy.kind} of {remedy.shown}: {remedy.because}"
             events.append(Event("remedy", remedy.id, sentence))
         else:
             events.append(_event(remedy))
@@ -75,7 +75,7 @@ def _over(part: Part, now_s: float) -> Part:
 
 def _event(remedy: Remedy) -> Event:
     detail = f" ({remedy.detail})" if remedy.detail else ""
-    sentence = f"{remedy.kind} of {remedy.thing} {_WORDS[remedy.state]}{detail}: {remedy.because}"
+    sentence = f"{remedy.kind} of {remedy.shown} {_WORDS[remedy.state]}{detail}: {remedy.because}"
     return Event("remedy", remedy.id, sentence)
 
 

@@ -147,6 +147,7 @@ def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:
         saw={name: value for name, value in firing.saw.items() if math.isfinite(value)},
         parameters={key: one if isinstance(one, str) else float(one) for key, one in rule.parameters.items()},
         pool=_pool(facts, rule.remedy, firing.thing),
+        title=firing.title,
     )
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 import structlog
 
 from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotYet
-from artesian.model.changes import JoinNode
+from artesian.model.changes import AddDevice, JoinNode
 from artesian.model.event import Event
 from artesian.model.plan import Step
 from artesian.model.state import EngineIdentity
@@ -38,6 +38,14 @@ class Taken:
     step: Step
     outcome: Outcome
     detail: str = ""
+
+
+def said_of(step: Step) -> str:
+    """Why a step is taken, and with which disk: a reason that is the same for many disks does not say."""
+    match step.change:
+        case AddDevice(node=node, path=path) if path not in step.because:
+            return f"{path} of node {node}: {step.because}"
+    return step.because
 
 
 class Actor:
@@ -71,7 +79,7 @@ class Actor:
         if done:
             self._memory.change(
                 lambda state: complete(state, done),
-                [Event("done", type(step.change).__name__, step.because) for step in done],
+                [Event("done", type(step.change).__name__, said_of(step)) for step in done],
             )
             self._announced -= {step.id for step in done}
         return taken
@@ -82,7 +90,7 @@ class Actor:
         new = [step for step in steps if step.id not in self._announced]
         self._memory.change(
             lambda state: intend(state, steps, new_engine, addresses),
-            [Event("step", type(step.change).__name__, step.because) for step in new],
+            [Event("step", type(step.change).__name__, said_of(step)) for step in new],
         )
         for step in new:
             log.info("step", id=step.id, change=repr(step.change), because=step.because)

@@ -109,7 +109,7 @@ class NodeMaking:
     def _refused(self, spec: Spec, remedy: Remedy, machine: Machine, why: str) -> None:
         failed = moved(remedy, RemedyState.FAILED, self._clock(), why)
         failed = replace(failed, machine=replace(machine, refused=True, detail=why))
-        event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {why}")
+        event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.shown} has failed: {why}")
 
         def change(state: FrameworkState) -> FrameworkState:
             return state.with_remedy(failed) if remedy.id in state.remedies else state

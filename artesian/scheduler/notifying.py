@@ -70,6 +70,7 @@ class Notifier:
             "remedy": remedy.id,
             "kind": str(remedy.kind),
             "thing": remedy.thing,
+            "title": remedy.shown,
             "state": str(remedy.state),
             "rule": remedy.rule,
             "severity": str(severity),
@@ -86,6 +87,7 @@ class Notifier:
             "drill": drill.id,
             "kind": str(drill.kind),
             "thing": drill.thing,
+            "title": drill.thing,
             "state": str(drill.state),
             "severity": str(Severity.WARNING),  # what failed is what was to be seen, and nothing in earnest
             "is_drill": True,
@@ -145,7 +147,7 @@ def _mail(address: str, document: Mapping[str, object], because: str) -> None:
     """By the mail server of this machine."""
     message = EmailMessage()
     prefix = "Artesian, a drill" if document["is_drill"] else f"Artesian, {document['severity']}"
-    message["Subject"] = f"{prefix}: {document['kind']} of {document['thing']}: {document['state']}"
+    message["Subject"] = f"{prefix}: {document['kind']} of {document['title']}: {document['state']}"
     message["From"] = message["To"] = address
     shown = (
         f"remedies show {document['remedy']}" if "remedy" in document else f"drill show {document['drill']}"

@@ -32,6 +32,16 @@ def approve_remedy(state: FrameworkState, remedy_id: str, who: str) -> Framework
     return state.with_remedy(replace(remedy, approved_by=who or "somebody"))
 
 
+def unreject_remedy(state: FrameworkState, remedy_id: str, who: str) -> FrameworkState:
+    """Let what was rejected be proposed again: at the next look, if its rule still fires."""
+    remedy = find_remedy(state, remedy_id)
+    if remedy.state is not RemedyState.REJECTED:
+        raise Conflict(f"remedy {remedy.id} has not been rejected: it is {remedy.state}")
+    detail = f"rejected {remedy.detail}, which {who or 'somebody'} has taken back"
+    # Its time stays: a rule rests after what was not needed, and that was then.
+    return state.with_remedy(replace(remedy, state=RemedyState.NOT_NEEDED, detail=detail))
+
+
 def reject_remedy(state: FrameworkState, remedy_id: str, who: str, now_s: float) -> FrameworkState:
     """Close a remedy that has not begun; it is not proposed again for a day."""
     remedy = find_remedy(state, remedy_id)

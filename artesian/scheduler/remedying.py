@@ -186,7 +186,7 @@ class Remediator:
         if choice.final:
             remedy = self._memory.state.remedies[remedy.id]
             failed = moved(remedy, RemedyState.FAILED, facts.now_s, choice.detail)
-            event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} has failed: {choice.detail}")
+            event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.shown} has failed: {choice.detail}")
             self._change(remedy.id, lambda _: failed, event)
             self._teller.tell(facts.spec, [event])
             return
@@ -194,7 +194,7 @@ class Remediator:
         if choice.enough:
             self._change(remedy.id, lambda one: replace(one, disks=_alive(one)))
         if not choice.parts and choice.detail not in ("", remedy.detail) and not _alive(remedy):
-            event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.thing} waits: {choice.detail}")
+            event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.shown} waits: {choice.detail}")
             self._change(remedy.id, lambda one: replace(one, detail=choice.detail), event)
         if choice.parts and can_afford(remedy, choice.parts, facts):
             where = ", ".join(f"{part.node} ({part.provider})" for part in choice.parts)

@@ -47,7 +47,7 @@ class Teller:
         self._caught_up = True
         for _, remedy in sorted(self._memory.state.remedies.items()):
             if self._may_be_untold(remedy):
-                because = f"{remedy.kind} of {remedy.thing} is {remedy.state}: {remedy.because}"
+                because = f"{remedy.kind} of {remedy.shown} is {remedy.state}: {remedy.because}"
                 self._tell(spec, remedy, because)
 
     def _may_be_untold(self, remedy: Remedy) -> bool:
@@ -65,7 +65,7 @@ class Teller:
                 continue
             if self._clock() - remedy.changed_s > HELD_LONG_S:
                 self._told_of_waiting.add(key)
-                because = f"{remedy.kind} of {remedy.thing} still waits ({remedy.detail}): {remedy.because}"
+                because = f"{remedy.kind} of {remedy.shown} still waits ({remedy.detail}): {remedy.because}"
                 self._tell(spec, remedy, because)
 
     def _tell(self, spec: Spec, remedy: Remedy, because: str) -> None:

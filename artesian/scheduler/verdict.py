@@ -81,7 +81,11 @@ def _trouble(seen: Observation) -> list[str]:
             found.append(f"pool {pool.name} is degraded")
         if 100 * pool.used_bytes >= FULL_PERCENT * pool.size_bytes * (100 - pool.spare_percentage) // 100 > 0:
             found.append(f"pool {pool.name} is full")
-    found += [f"device {device.path} has failed" for device in seen.engine.devices if device.failed]
+    found += [
+        f"device {device.path} of {device.server} has failed"
+        for device in seen.engine.devices
+        if device.failed
+    ]
     found += [f"manager {manager.name} is away" for manager in seen.engine.managers if not manager.healthy]
     return found
 

@@ -205,3 +205,16 @@ def test_the_order_of_rules_and_things_makes_no_difference(
         assert straight == mixed
         assert evaluate(_rules, measured, straight, now_s) == evaluate(_rules, measured, straight, now_s)
         assert all(one.because and all(map(math.isfinite, one.saw.values())) for one in firings)
+
+
+def test_a_device_is_called_what_people_call_it() -> None:
+    failed = Rule("failed", Scope.DEVICE, "failed", RemedyKind.REPLACE_DEVICE)
+    device = Measured(
+        Scope.DEVICE, "disk-0f0f", MappingProxyType({"failed": 1.0}), "device /dev/sdb of node n2"
+    )
+    watch = Watch(failed, FULL)
+    watch.at(0, UP, device, pool(used_share=0.9))
+    assert {one.thing: one.title for one in watch.firings} == {
+        "disk-0f0f": "/dev/sdb of node n2",
+        "default/default": "",
+    }

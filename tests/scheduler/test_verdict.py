@@ -81,8 +81,8 @@ def test_a_node_that_does_not_report_is_trouble(state: NodeState) -> None:
         (replace(ENGINE, pools=(SeenPool("p", POOL, degraded_bytes=1),)), DEGRADED),
         (replace(ENGINE, pools=(SeenPool("p", POOL, failed_bytes=1),)), DEGRADED),
         (
-            replace(ENGINE, devices=(SeenDevice("1", "d", "s", "/dev/sdb", POOL, 1, failed=True),)),
-            "Device /dev/sdb has failed.",
+            replace(ENGINE, devices=(SeenDevice("1", "d", "n1.default", "/dev/sdb", POOL, 1, failed=True),)),
+            "Device /dev/sdb of n1.default has failed.",
         ),
         (
             replace(ENGINE, managers=(SeenManager("mdm-n1", "10.0.0.1", ManagerRole.MANAGER, False, False),)),

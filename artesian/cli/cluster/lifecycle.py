@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -169,12 +169,29 @@ def status(
         while True:
             print(json.dumps(api.get("/status")), flush=True)
             time.sleep(_WATCH_S)
+    if not sys.stdout.isatty():
+        _print_changes(api)
     from rich.live import Live
 
-    with Live(screen=sys.stdout.isatty(), auto_refresh=False) as live:
+    with Live(screen=True, auto_refresh=False) as live:
         while True:
             live.update(status_tables(api.get("/status")), refresh=True)
             time.sleep(_WATCH_S)
+
+
+def _print_changes(api: Api) -> NoReturn:
+    """Lines for whatever reads them: those of the status that were not there a moment ago."""
+    from artesian.cli.cluster.tables import status_lines
+
+    before: list[str] = []
+    while True:
+        lines = status_lines(api.get("/status"))
+        at = time.strftime("%Y-%m-%d %H:%M:%S")
+        for line in lines:
+            if line not in before:
+                print(f"{at}  {line}", flush=True)
+        before = lines
+        time.sleep(_WATCH_S)
 
 
 def _make_nodes(

@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+from artesian.model.sizes import parse_duration
+
+
+def seconds(written: str) -> float:
+    """The value of an option that is a time: 2h, 30m."""
+    try:
+        return parse_duration(written)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 Folder = Annotated[
     Path,
     typer.Option("--dir", envvar="ARTESIAN_DIR", help="The cluster's folder.", show_default="~/artesian"),

@@ -11,7 +11,6 @@ from artesian.cli import options as common
 from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api
 from artesian.cli.output import Output
-from artesian.model.sizes import parse_duration
 
 Scopes = Annotated[
     list[str] | None,
@@ -23,18 +22,12 @@ Scopes = Annotated[
 Document = dict[str, Any]
 
 
-def _seconds(written: str) -> float:
-    try:
-        return parse_duration(written)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def pause(
     scopes: Scopes = None,
     folder: options.Folder = options.DEFAULT_FOLDER,
     lasting: Annotated[
-        float | None, typer.Option("--for", parser=_seconds, metavar="TIME", help="It ends then: 2h, 30m.")
+        float | None,
+        typer.Option("--for", parser=options.seconds, metavar="TIME", help="It ends then: 2h, 30m."),
     ] = None,
     because: Annotated[str, typer.Option(help="Why: shown wherever something waits for it.")] = "",
     as_json: common.Json = False,

@@ -69,6 +69,15 @@ def reject(remedy: Id, folder: options.Folder = options.DEFAULT_FOLDER, as_json:
     Output(as_json).result(document, f"Remedy {document['id']} is rejected.")
 
 
+@remedies.command()
+def unreject(
+    remedy: Id, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
+) -> None:
+    """Take a rejection back: if its rule still fires, the remedy is proposed again."""
+    document = Api(folder).post(f"/remedies/{remedy}/unreject", {"who": getpass.getuser()})
+    Output(as_json).result(document, f"Remedy {document['id']} is no longer rejected.")
+
+
 def rules(folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
     """Show every rule, the default ones included, and for what it fires."""
     from artesian.cli.cluster.remedy_tables import rule_table
@@ -94,19 +103,36 @@ def why(
 def audit(
     folder: options.Folder = options.DEFAULT_FOLDER,
     thing: Annotated[str | None, typer.Argument(help="Only what names this.")] = None,
+    since_s: Annotated[
+        float | None,
+        typer.Option("--since", parser=options.seconds, metavar="TIME", help="Of so long: 2h, 30m."),
+    ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--kind", metavar="KIND", help="Of this kind only; again for another one."),
+    ] = None,
     as_json: common.Json = False,
 ) -> None:
     """Show everything that was done by itself or was agreed to: who or what, when and why."""
     found: list[Document] = []
     api = Api(folder)
-    after = 0
+    after, known = 0, set[str]()
+    oldest_s = time.time() - since_s if since_s is not None else 0.0
     while more := api.get("/events", after=after, limit=10_000):
         after = more[-1]["number"]
+        known |= {one["kind"] for one in more}
         found += [
-            one for one in more if (thing is None or thing in one["subject"] or thing in one["because"])
+            one
+            for one in more
+            if (thing is None or thing in one["subject"] or thing in one["because"])
+            and (not kinds or one["kind"] in kinds)
+            and one["at_s"] >= oldest_s
         ]
+    output = Output(as_json)
+    for kind in sorted(set(kinds or ()) - known):
+        output.warn(f"nothing of kind {kind} has ever happened; there are {', '.join(sorted(known))}")
     lines = [f"{_at(one['at_s'])}  {one['kind']:<9} {one['subject']}: {one['because']}" for one in found]
-    Output(as_json).result(found, "\n".join(lines) or "Nothing has been done yet.")
+    output.result(found, "\n".join(lines) or "Nothing has been done yet.")
 
 
 def _at(seconds: float) -> str:

@@ -22,7 +22,7 @@ def remedy_table(remedies: list[Document]) -> RenderableType:
         (
             one["id"],
             one["kind"],
-            one["thing"],
+            one["title"],
             one["state"],
             one["detail"] or one["because"],
             f"{one['cost_per_month']:.2f}" if one["cost_per_month"] else "-",
@@ -39,7 +39,7 @@ def remedy_details(one: Document) -> RenderableType:
     """One remedy from its reason to its end."""
     saw = ", ".join(f"{name} = {value:g}" for name, value in sorted(one["saw"].items()))
     lines = [
-        f"Remedy {one['id']}: {one['kind']} of {one['thing']}, {one['state']}",
+        f"Remedy {one['id']}: {one['kind']} of {one['title']}, {one['state']}",
         f"because {one['because']}",
         f"rule {one['rule']} saw {saw}" if saw else f"rule {one['rule']}",
     ]
@@ -57,7 +57,7 @@ def remedy_details(one: Document) -> RenderableType:
 
 def dry_run_text(one: Document) -> RenderableType:
     """What a remedy would do."""
-    lines = [f"Remedy {one['id']} would {one['kind'].replace('-', ' ')} {one['thing']}."]
+    lines = [f"Remedy {one['id']} would {one['kind'].replace('-', ' ')} {one['title']}."]
     lines += [f"It has to wait: {one['held']}."] if one["held"] else []
     lines += [f"{one['detail'][0].upper()}{one['detail'][1:]}."] if one["detail"] else []
     parts: list[RenderableType] = [_parts_table(one["disks"])] if one["disks"] else []

@@ -16,11 +16,9 @@ Document = dict[str, Any]
 
 def status_tables(status: Document) -> RenderableType:
     """Everything of `status`."""
-    style = "green" if status["healthy"] else "yellow"
-    parts: list[RenderableType] = [Text(status["verdict"], style=style)]
-    parts += [Text(f"pause: {one['sentence']}", style="yellow") for one in status["pauses"]]
-    parts += [Text(f"note: {note}", style="yellow") for note in status["notes"]]
-    parts += [Text(line, style="yellow") for line in _what_goes_on(status)]
+    verdict, *others = status_lines(status)
+    parts: list[RenderableType] = [Text(verdict, style="green" if status["healthy"] else "yellow")]
+    parts += [Text(line, style="yellow") for line in others]
     if status["managers"]:
         rows = [(one["node"], one["role"], _manager_state(one)) for one in status["managers"]]
         parts.append(table_of(("manager on", "role", "state"), rows, "Managers"))
@@ -32,10 +30,17 @@ def status_tables(status: Document) -> RenderableType:
     return Group(*parts)
 
 
+def status_lines(status: Document) -> list[str]:
+    """What is to be said of `status` in words: the verdict first."""
+    lines = [f"pause: {one['sentence']}" for one in status["pauses"]]
+    lines += [f"note: {note}" for note in status["notes"]]
+    return [status["verdict"], *lines, *_what_goes_on(status)]
+
+
 def _what_goes_on(status: Document) -> list[str]:
     """Remedies and drills, in the order in which somebody should look at them."""
     lines = [
-        f"remedy {one['id']}: {one['kind']} of {one['thing']} "
+        f"remedy {one['id']}: {one['kind']} of {one['title']} "
         + ("waits for you: artesian remedies show" if one["state"] == "asking" else f"is {one['state']}")
         + f" ({one['because']})"
         for one in sorted(status["remedies"], key=lambda one: str(one["state"]) != "asking")
