@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,6 +12,7 @@ from artesian.model.names import digest
 _ID_LENGTH = 12
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def step_id(change: Change) -> str:
     """The same change has the same id, always."""
     return digest(f"{type(change).__name__} {change!r}")[:_ID_LENGTH]

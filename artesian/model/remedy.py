@@ -25,7 +25,10 @@ class RemedyState(StrEnum):
     @property
     def is_open(self) -> bool:
         """Whether it still may do something."""
-        return self in (RemedyState.ASKING, RemedyState.HELD, RemedyState.ACTING, RemedyState.CHECKING)
+        return self in _OPEN
+
+
+_OPEN = frozenset({RemedyState.ASKING, RemedyState.HELD, RemedyState.ACTING, RemedyState.CHECKING})
 
 
 class PartState(StrEnum):

@@ -109,8 +109,10 @@ def _words(limits: SeenLimits) -> str:
 
 def _is_used_by_others(facts: Facts, seen: SeenVolume | None) -> bool:
     """Whether a client that is not ours may write to it: another one beside it would be one too many."""
+    if seen is None or not seen.mapped_to:
+        return False
     ours = {facts.guid(name) for name in facts.state.nodes}
-    return seen is not None and any(guid not in ours for guid in seen.mapped_to)
+    return any(guid not in ours for guid in seen.mapped_to)
 
 
 def _plan_unmapping(

@@ -160,6 +160,7 @@ def _firing(
     title = one.title or (one.thing if one.scope is Scope.CLUSTER else f"{one.scope} {one.thing}")
     because = sentence(title, judgement.because_of, {**one.values, **saw}, metrics_of(rule.scope))
     finite = {name: float(value) for name, value in saw.items() if math.isfinite(value)}
-    since_s = before.firing.since_s if before.firing is not None else now_s
+    # One that has begun in a time still to come was seen by a clock that was wrong.
+    since_s = min(before.firing.since_s, now_s) if before.firing is not None else now_s
     called = title.removeprefix("device ") if one.scope is Scope.DEVICE else ""
     return Firing(rule.name, one.thing, rule.scope, because, MappingProxyType(finite), since_s, called)

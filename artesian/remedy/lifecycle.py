@@ -163,6 +163,8 @@ def _may_be_wrong(remedy: Remedy, facts: RemedyFacts) -> bool:
 
 
 def _pruned(state: FrameworkState) -> FrameworkState:
+    if len(state.remedies) <= KEPT_CLOSED:
+        return state
     closed = [
         one
         for one in state.remedies.values()

@@ -93,7 +93,17 @@ def _is_too_soon(facts: RemedyFacts, rule: Rule, firing: Firing) -> bool:
         return False
     if rule.remedy is RemedyKind.NOTIFY and firing.since_s <= past[0].created_s <= facts.now_s:
         return True  # it was told already, and has not been well since
-    return abs(facts.now_s - past[0].changed_s) < _pause_s(rule, past[0])
+    return _left_s(facts, rule, _longest(facts, rule, past)) > 0
+
+
+def _longest(facts: RemedyFacts, rule: Rule, past: list[Remedy]) -> Remedy:
+    """The one after which the rule pauses longest from now on. That need not be the last one: what another
+    rule has raised and nobody needed does not take back a rejection."""
+    return max(past, key=lambda one: _left_s(facts, rule, one))
+
+
+def _left_s(facts: RemedyFacts, rule: Rule, last: Remedy) -> float:
+    return _pause_s(rule, last) - abs(facts.now_s - last.changed_s)
 
 
 def _pause_s(rule: Rule, last: Remedy) -> float:
@@ -117,13 +127,13 @@ def what_becomes_of(facts: RemedyFacts, firing: Firing) -> str:
             return f"remedy {key} is {one.state}"
     if not _is_too_soon(facts, rule, firing):
         return f"it raises {rule.remedy} at the next look"
-    last = _past(facts, rule, firing.thing)[0]
+    past = _past(facts, rule, firing.thing)
+    last = past[0] if rule.remedy is RemedyKind.NOTIFY else _longest(facts, rule, past)
     how = f"remedy {last.id} is {last.state}" + (f" ({last.detail})" if last.detail else "")
     if rule.remedy is RemedyKind.NOTIFY:
         return f"{how}, and it is told once until it was well in between"
-    pause_s = _pause_s(rule, last)
-    left_s = max(0.0, pause_s - abs(facts.now_s - last.changed_s))
-    return f"{how}, and {rule.remedy} is not raised again for {rough_duration(left_s)}"
+    left = rough_duration(max(0.0, _left_s(facts, rule, last)))
+    return f"{how}, and {rule.remedy} is not raised again for {left}"
 
 
 def _remedy(facts: RemedyFacts, rule: Rule, firing: Firing) -> Remedy:

@@ -21,6 +21,7 @@ from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState, with_item
 from artesian.model.topology import Topology
 from artesian.providers.port import DiskProvider, ProviderRefused, ProviderUnreachable
+from artesian.remedy.expanding import FEWEST_DISKS
 from artesian.remedy.facts import RemedyFacts
 from artesian.remedy.health import device_health
 from artesian.remedy.holding import half_a_picture
@@ -191,7 +192,7 @@ class Remediator:
             self._teller.tell(facts.spec, [event])
             return
         before = remedy.parts
-        if choice.enough:
+        if choice.enough and _alive(remedy) >= min(FEWEST_DISKS, remedy.disks):  # some may be lost meanwhile
             self._change(remedy.id, lambda one: replace(one, disks=_alive(one)))
         if not choice.parts and choice.detail not in ("", remedy.detail) and not _alive(remedy):
             event = Event("remedy", remedy.id, f"{remedy.kind} of {remedy.shown} waits: {choice.detail}")

@@ -18,7 +18,8 @@ MACHINE = {"name": "node-r1", "disks": 2, "disk_bytes": 1 << 30, "made_s": 0.0, 
 def test_a_machine_and_how_far_it_is(more: dict[str, object], state: str) -> None:
     remedy = {
         "id": "r1", "kind": "add-node", "thing": "cluster", "title": "cluster", "state": "acting",
-        "because": "it is full", "saw": {}, "rule": "more", "detail": "", "approved_by": "", "parts": [], "events": [],
+        "because": "it is full", "saw": {}, "rule": "more", "detail": "",
+        "approved_by": "", "parts": [], "events": [],
         "machine": MACHINE | more,
     }  # fmt: skip
     console = Console(file=io.StringIO(), width=200)

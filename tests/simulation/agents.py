@@ -68,7 +68,7 @@ def _volumes(node: SimulatedNode, system: System, chance: random.Random) -> None
     for volume_id, volume in assigned.items():
         known = system.may_use(volume_id, guid) and system.reachable_by_clients
         mine = volume_id not in node.attached or not _is_left_over(node, volume_id, assigned)
-        if known and mine and volume_id not in node.going and node.runs("client") and chance.random() < 0.7:
+        if known and mine and volume_id not in node.going and node.serves("client") and chance.random() < 0.7:
             node.attached[volume_id] = volume
 
 

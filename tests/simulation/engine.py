@@ -29,6 +29,7 @@ from artesian.model.changes import (
     RemoveManager,
     RemoveServer,
     RenameVolume,
+    ReturnDevice,
     SetLimits,
     SetSpare,
     UnmapVolume,
@@ -200,6 +201,11 @@ class SimulatedEngine:
             device.to_move = device.to_heal if device.lost else device.size_bytes // 2
         raise NotYet(f"the data of disk {change.identity} is moving away")
 
+    def _return_device(self, change: ReturnDevice) -> None:
+        device = self.system.devices.get(change.identity)
+        if device is not None and device.failed:
+            raise ChangeRefused(f"disk {change.identity} does not work")
+
     def _remove_server(self, change: RemoveServer) -> None:
         name = server_name(change.node, change.domain)
         if any(device.server == name for device in self.system.devices.values()):
@@ -311,6 +317,7 @@ _EFFECTS: dict[type, Callable[[SimulatedEngine, EngineChange], None]] = {
     AddClient: SimulatedEngine._add_client,
     RemoveDevice: SimulatedEngine._remove_device,
     RemoveServer: SimulatedEngine._remove_server,
+    ReturnDevice: SimulatedEngine._return_device,
     RemoveClient: SimulatedEngine._remove_client,
     EnterMaintenance: SimulatedEngine._maintain,
     ExitMaintenance: SimulatedEngine._maintain,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from artesian.clusters.port import AgentCredentials, SubstrateNode
+from artesian.clusters.port import AgentCredentials, NodeRefused, SubstrateNode, SubstrateUnusable
 from artesian.model.assignment import AssignedVolume, Assignment
 from artesian.model.disk import Disk, EngineLabel
 
@@ -16,6 +16,7 @@ DISK_BYTES = 100 * GIB
 @dataclass
 class SimulatedNode:
     """One machine. `cut_off`: its agent and the scheduler do not reach each other, and everything else works.
+    `isolated`: the other way round, no other node reaches its processes, and its agent says that all is well.
 
     `attached` are block devices that it has now, by volume id; `going` those that it is letting go of, with
     the seconds left.
@@ -29,6 +30,7 @@ class SimulatedNode:
     powered: bool = True
     gone: bool = False  # what the substrate says
     cut_off: bool = False
+    isolated: bool = False
     agent: bool = False
     assignment: Assignment | None = None
     generation: str = ""
@@ -52,6 +54,10 @@ class SimulatedNode:
         """Whether an engine process runs here now."""
         return self.powered and process in self.processes
 
+    def serves(self, process: str) -> bool:
+        """Whether an engine process runs here now, and others reach it."""
+        return self.runs(process) and not self.isolated
+
     def disk_called(self, path: str) -> Disk | None:
         """The disk that has this name now."""
         return next((disk for disk in self.disks.values() if path in (disk.path, disk.stable_path)), None)
@@ -71,9 +77,36 @@ class SimulatedSubstrate:
     """The substrate's port over the machines."""
 
     machines: dict[str, SimulatedNode] = field(default_factory=dict)
+    away: bool = False
+    full: bool = False  # it makes no machines
+    answer_lost: bool = False  # of makings, that have come about all the same
+    making: Callable[[str], None] = field(default=lambda name: None)
+    made: int = 0
+
+    def make_node(self, name: str, disk_bytes: Sequence[int]) -> None:
+        """A machine of this name with bare disks; nothing if there is one."""
+        self._reach()
+        if self.full:
+            raise NodeRefused("there is no room for another machine (drawn)")
+        if name not in self.machines:
+            self.making(name)
+            self.made += 1
+            node = make_node(10_000 + self.made, 0)
+            node.name = name
+            for letter, size_bytes in zip("bcdefghij", disk_bytes, strict=False):
+                disk = make_disk(name, letter, size_bytes=size_bytes)
+                node.disks[disk.identity or disk.path] = disk
+            self.machines[name] = node
+        if self.answer_lost:
+            raise SubstrateUnusable("the substrate's answer is lost (drawn)")
+
+    def _reach(self) -> None:
+        if self.away:
+            raise SubstrateUnusable("the substrate does not answer (drawn)")
 
     def nodes(self) -> tuple[SubstrateNode, ...]:
         """Every node, also those that are gone."""
+        self._reach()
         return tuple(
             SubstrateNode(node.name, node.address, node.attributes, node.gone)
             for node in self.machines.values()
@@ -81,6 +114,7 @@ class SimulatedSubstrate:
 
     def ensure_agent(self, node: str, credentials: AgentCredentials, roles: object = None) -> bool:
         """Start the agent if it does not run."""
+        self._reach()
         machine = self.machines[node]
         if machine.agent or not machine.powered:
             return False

@@ -53,7 +53,7 @@ def run(seed: int, *, ticks: int = TICKS) -> Outcome:
             _happen(world, events, ticks, calm=calm)
             events.stop()
             world.promptness = 1.0
-            _settle(world, events)
+            settle(world)
             check_end(world)
             world.remedies.at_the_end(world.store.state())
         except Exception as error:
@@ -80,7 +80,7 @@ def _happen(world: World, events: RemedyEvents, ticks: int, *, calm: bool) -> No
     spare = "kind: spare" in world.store.state().spec_text
     made = False
     for _ in range(ticks):
-        if not made and _is_made(world):
+        if not made and is_made(world):
             made = True
             if spare:
                 events.keep_spares()
@@ -96,12 +96,13 @@ def _happen(world: World, events: RemedyEvents, ticks: int, *, calm: bool) -> No
         world.tick(tick_s)
 
 
-def _is_made(world: World) -> bool:
+def is_made(world: World) -> bool:
+    """Whether there is an engine with disks, and nothing to do."""
     verdict = world.verdict
     return bool(world.system.devices) and verdict is not None and world.is_settled(verdict)
 
 
-def _settle(world: World, events: RemedyEvents) -> None:
+def settle(world: World) -> None:
     """Until nothing is left to do for anybody, in several passes."""
     quiet = 0
     for _ in range(PATIENCE_TICKS):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from artesian.model.disk import PoolName
 from artesian.model.remedy import Remedy, RemedyState
-from artesian.remedy.capacity import capacities
 from artesian.scheduler.remedy_requests import approve_remedy, reject_remedy
 from tests.simulation.events import Events, Happening
 from tests.simulation.nodes import GIB, make_disk
@@ -39,18 +38,18 @@ class RemedyEvents(Events):
         system = self.world.system
         if system.system_id is None or not system.pools:
             return
-        room = capacities(system.seen())
         for name, pool in system.pools.items():
             writer = self.writers.get(name)
             if writer is None:
                 writer = self.writers[name] = Writer(name)
-                pool.used_bytes = int(room[name] * self.chance.uniform(0.1, 0.6))
+                pool.used_bytes = int(system.room(name) * self.chance.uniform(0.1, 0.6))
                 self._new_pace(writer)
             more = int(writer.bytes_per_s * seconds)
             if not system.devices_of(name):
                 continue
-            writer.refused = writer.refused or (more > 0 and pool.used_bytes + more > room[name])
-            pool.used_bytes = max(0, min(pool.used_bytes + more, max(room[name], pool.used_bytes)))
+            room = system.room(name)
+            writer.refused = writer.refused or (more > 0 and pool.used_bytes + more > room)
+            pool.used_bytes = max(0, min(pool.used_bytes + more, max(room, pool.used_bytes)))
 
     def stop(self) -> None:
         """Nobody writes any more, much is deleted, and the cloud is well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from artesian.model.rule import Approval, Budget, RemedyKind, Rule
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
 from artesian.remedy.expanding import FEWEST_DISKS
+from artesian.remedy.machines import NODES_PER_DAY, NODES_TOTAL
 from artesian.remedy.parts import ATTEMPTS
 from artesian.remedy.proposing import REJECTED_S
 from tests.simulation.cloud import Cloud, CloudDisk, rounded
+from tests.simulation.held_back import pause_of_remedy
 from tests.simulation.rules import Violation
 from tests.simulation.store import CrashingStore
 from tests.simulation.system import System
@@ -38,6 +41,8 @@ class RemedyWatch:
     given: Counter[str] = field(default_factory=Counter)  # identities of disks, how often remedies got them
     begun: int = 0
     ended: Counter[str] = field(default_factory=Counter)  # remedies by kind and what became of them
+    wanted: Counter[str] = field(default_factory=Counter)  # how many disks a remedy has wanted at most, by id
+    machines: dict[str, float] = field(default_factory=dict)  # that were made, by name, and when
 
     def fail(self, rule: str, detail: str) -> None:
         """Something is wrong."""
@@ -54,7 +59,8 @@ class RemedyWatch:
         if remedy is None:
             self.fail("a disk is made of which nothing is stored", str(request))
             return
-        most = ATTEMPTS * max(remedy.disks, FEWEST_DISKS)
+        # One that has found that fewer will do has tried for all that it wanted before.
+        most = ATTEMPTS * max(remedy.disks, self.wanted[remedy.id], FEWEST_DISKS)
         if len(remedy.parts) > most:
             self.fail("a remedy tries too many disks", f"{len(remedy.parts)} of {most}: {remedy}")
         self._budgets(remedies, request)
@@ -94,6 +100,23 @@ class RemedyWatch:
         if disk.identity in self.system.devices:
             self.fail("a device is released", f"{disk}, {self.system.devices[disk.identity]}")
 
+    def making_node(self, name: str) -> None:
+        """A machine is about to be made."""
+        state, now_s = self.store.state(), self.clock()
+        known = [
+            one for one in state.remedies.values() if one.machine is not None and one.machine.name == name
+        ]
+        if not known or name in self.machines:
+            self.fail("a machine is made of which nothing is stored, or a second time", name)
+        self.machines[name] = now_s
+        today = [at_s for at_s in self.machines.values() if abs(now_s - at_s) < DAY_S]
+        budget = self.spec.budget
+        per_day = budget.nodes_per_day if budget.nodes_per_day is not None else NODES_PER_DAY
+        in_all = budget.nodes_total if budget.nodes_total is not None else NODES_TOTAL
+        there = [one for one in self.machines if one in self.cloud.nodes or one == name]
+        if len(today) > per_day or len(there) > in_all:
+            self.fail("too many machines are made", f"{self.machines}, {budget}")
+
     # --- after each pass
 
     def after_pass(
@@ -118,16 +141,20 @@ class RemedyWatch:
         seen: Observation,
     ) -> None:
         rule = next((one for one in self.spec.rules if one.name == remedy.rule), None)
+        self.wanted[remedy.id] = max(self.wanted[remedy.id], remedy.disks)
         if old is None:
-            self._raised(remedy, after)
+            self._raised(remedy, rule, after)
         was_waiting = old is None or old.state in _WAITING
         if was_waiting and remedy.state in _AT_WORK and remedy.kind is not RemedyKind.NOTIFY:
             self.begun += 1
             self._half_a_picture(f"remedy {remedy.id} begins", before, seen)
+            self._not_paused(remedy, after)
             self._agreed(remedy, rule, after)
+            self._limit(remedy, before, after)
         known = {part.token: part for part in old.parts} if old is not None else {}
         if len(remedy.parts) > len(known):
             self._half_a_picture(f"remedy {remedy.id} asks for disks", before, seen)
+            self._not_paused(remedy, after)
         alive = sum(part.state is not PartState.GIVEN_UP for part in remedy.parts)
         if alive > remedy.disks:
             self.fail("a remedy asks for more disks than it needs", str(remedy))
@@ -142,12 +169,34 @@ class RemedyWatch:
             if remedy.state in (RemedyState.FAILED, RemedyState.REJECTED) and not remedy.detail:
                 self.fail("a remedy ends without a reason", str(remedy))
 
-    def _raised(self, remedy: Remedy, state: FrameworkState) -> None:
+    def _not_paused(self, remedy: Remedy, after: FrameworkState) -> None:
+        """Pauses begin between passes, and end before a pass decides anything."""
+        pause = pause_of_remedy(remedy, after)
+        if pause:
+            self.fail("a remedy goes on although it is paused", f"{pause}: {remedy}")
+
+    def _limit(self, remedy: Remedy, before: FrameworkState, after: FrameworkState) -> None:
+        """A limit goes where its rule says, and not beyond."""
+        if remedy.kind is not RemedyKind.CHANGE_LIMIT:
+            return
+        old, new = before.volumes[remedy.thing].limit_iops, after.volumes[remedy.thing].limit_iops
+        by = float(remedy.parameters.get("by_share", 0.0))
+        most = float(remedy.parameters.get("at_most_iops", math.inf))
+        least = float(remedy.parameters.get("at_least_iops", 0.0))
+        if (by > 0 and not old < new <= most) or (by < 0 and not old > new >= least):
+            self.fail("a limit is changed beyond its bounds", f"{old} to {new}: {remedy}")
+
+    def _raised(self, remedy: Remedy, rule: Rule | None, state: FrameworkState) -> None:
         if remedy.pool is None and remedy.kind in (RemedyKind.EXPAND_POOL, RemedyKind.REPLACE_DEVICE):
             self.fail("a remedy does not know its pool", str(remedy))
         for other in _same(remedy, state):
-            if other.state is RemedyState.REJECTED and self.clock() - other.changed_s < REJECTED_S:
+            ago_s = abs(self.clock() - other.changed_s)
+            same_voice = other.rule == remedy.rule
+            if other.state is RemedyState.REJECTED and ago_s < REJECTED_S and same_voice:
                 self.fail("what was rejected is raised again", f"{remedy}, {other}")
+            done = other.state in (RemedyState.HELPED, RemedyState.FAILED) and same_voice
+            if done and rule is not None and ago_s < rule.cooldown_s:
+                self.fail("a remedy is raised before its rule has cooled down", f"{remedy}, {other}")
             if other.state.is_open:
                 self.fail("two remedies for the same", f"{remedy}, {other}")
 
@@ -231,6 +280,12 @@ def is_lasting(detail: str) -> bool:
         "no volume is",
         "is on node",
         "managers need",
+        "new node",  # the budget allows no other one
+        "no limit of requests",
+        "and so it stays",
+        "there is no volume",
+        "is not one of ours",
+        "no manager of ours",
     )
     return any(words in detail for words in lasting)
 

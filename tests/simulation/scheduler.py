@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,14 @@ import structlog
 from artesian.engines.port import Engine
 from artesian.model.engine import ExistingEngine
 from artesian.model.provider_spec import ProviderKind, ProviderSpec
+from artesian.model.spec import Spec
 from artesian.model.state import EngineIdentity
 from artesian.providers.port import DiskProvider
+from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler.connecting import EngineConnection
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.memory import Secrets
+from artesian.scheduler.node_making import NodeMaking
 from artesian.scheduler.providing import Providers
 from artesian.scheduler.remedying import Remediator
 from artesian.store.port import Store
@@ -47,13 +51,17 @@ class SerialPool:
 
 
 @contextlib.contextmanager
-def simulated(clock: Callable[[], float]) -> Iterator[None]:
-    """Within it, the real Actor takes steps one after the other, by the simulated clock, and is quiet."""
-    time = SimpleNamespace(monotonic=clock, time=clock)
+def simulated(clock: Callable[[], float], wall: Callable[[], float] | None = None) -> Iterator[None]:
+    """Within it, the real Actor takes steps one after the other, by the simulated clock, and is quiet.
+
+    `wall` is what the machine takes for the time of day; the same as the clock if it is left out.
+    """
+    time = SimpleNamespace(monotonic=clock, time=wall or clock)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with (
         mock.patch("artesian.scheduler.acting.ThreadPoolExecutor", SerialPool),
         mock.patch("artesian.scheduler.memory.time", time),
+        mock.patch("artesian.scheduler.loop.time", time),
     ):
         yield
 
@@ -100,9 +108,22 @@ class SimulatedScheduler(Scheduler):
         new_id: Callable[[], str],
         cloud: Cloud,
         calls: SimulatedCalls,
+        wall: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(store, substrate, _NOWHERE, "http://simulated", clock)
         self._connection = SimulatedConnection(self.memory.secrets, connect, new_id)
         self.providers = SimulatedProviders(self.memory, substrate, self._last_topology)
         self.providers.cloud = cloud
-        self.remediator = Remediator(self.memory, self.providers, self.wake, clock, calls)
+        wall = wall or clock
+        self.remediator = Remediator(self.memory, self.providers, self.wake, wall, calls)
+        self._node_making = NodeMaking(self.memory, substrate, self.wake, wall, calls)
+
+    @property
+    def spec(self) -> Spec:
+        """As the scheduler reads it; one that was read before in this process is not read again."""
+        return _read_spec(self.memory.state.spec_text)
+
+
+@functools.lru_cache(maxsize=64)
+def _read_spec(text: str) -> Spec:
+    return read_whole_spec(text)

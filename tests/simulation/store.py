@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 
 from artesian.model.event import Event
 from artesian.model.state import FrameworkState
@@ -25,6 +26,7 @@ class CrashingStore:
     kill_at: int | None = None
     kill_after: bool = False
     unusable: bool = False
+    _parsed: tuple[dict[str, str], FrameworkState] | None = None
 
     def lead(self) -> None:
         """Nobody else ever leads."""
@@ -61,4 +63,29 @@ class CrashingStore:
 
     def state(self) -> FrameworkState:
         """What a scheduler that starts now would know."""
-        return state_from_documents(self.documents)
+        if self._parsed is None:
+            self._parsed = dict(self.documents), state_from_documents(self.documents)
+        elif self._parsed[0] != self.documents:
+            self._parsed = dict(self.documents), _read_further(*self._parsed, self.documents)
+        return self._parsed[1]
+
+
+def _read_further(
+    before: Mapping[str, str], state: FrameworkState, documents: Mapping[str, str]
+) -> FrameworkState:
+    """The state of these documents, of which only those are read that are not as they were."""
+    new = {key: body for key, body in documents.items() if before.get(key) != body}
+    gone = before.keys() - documents.keys()
+    part = state_from_documents(new)
+    values: dict[str, object] = {}
+    for name in {key.partition("/")[0] for key in (*new, *gone)} & _FIELDS:
+        known, read = getattr(state, name), getattr(part, name)
+        if isinstance(known, Mapping):
+            left = {key: one for key, one in known.items() if f"{name}/{key}" not in gone}
+            values[name] = MappingProxyType({**left, **read})
+        else:
+            values[name] = read
+    return replace(state, **values)  # type: ignore[arg-type]
+
+
+_FIELDS = {one.name for one in fields(FrameworkState)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from artesian.model.disk import PoolName
 from artesian.model.engine import (
+    NO_LIMITS,
     EngineSeen,
     ManagerPlace,
     SeenClient,
@@ -19,8 +21,10 @@ from artesian.model.engine import (
     SeenVolume,
 )
 from artesian.model.names import device_name
+from artesian.strategy.capacity import two_copies_bytes
 from tests.simulation.nodes import SimulatedNode
 
+WELL_S = 0.001  # what a disk takes for a request that is well
 MOVED_AT_ONCE = 8  # a device's data moves away in this many seconds, when all is well
 
 
@@ -51,6 +55,14 @@ class Device:
     failed: bool = False
     to_heal: int = 0
     to_move: int | None = None
+
+
+@dataclass(frozen=True)
+class Sickness:
+    """What is wrong with a disk that still works."""
+
+    errors: int = 0
+    latency_s: float = WELL_S
 
 
 @dataclass
@@ -90,6 +102,10 @@ class System:
     clients: dict[str, str] = field(default_factory=dict)  # guid → the name that it was given
     volumes: dict[str, Volume] = field(default_factory=dict)  # by id
     broken: set[str] = field(default_factory=set)  # identities of disks that look well and do not work
+    sick: dict[str, Sickness] = field(default_factory=dict)  # by identity of disks
+    requests: dict[str, float] = field(default_factory=dict)  # how many applications want of volumes, by id
+    stalled: bool = False  # no data is moved
+    old_figures: dict[PoolName, int] | None = None  # what pools are said to hold, if that is out of date
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def new_id(self) -> str:
@@ -101,12 +117,13 @@ class System:
     @property
     def has_quorum(self) -> bool:
         """Whether most managers run."""
-        running = sum(self._manages(place) for place in self.managers)
+        running = sum(self.manages(place) for place in self.managers)
         return self.system_id is not None and running * 2 > len(self.managers)
 
-    def _manages(self, place: ManagerPlace) -> bool:
+    def manages(self, place: ManagerPlace) -> bool:
+        """Whether a manager runs, and the others reach it."""
         node = self.nodes.get(place.node)
-        return node is not None and node.runs("manager")
+        return node is not None and node.serves("manager")
 
     @property
     def reachable_by_clients(self) -> bool:
@@ -121,14 +138,14 @@ class System:
     def connected(self, server: Server) -> bool:
         """Whether the server's process runs."""
         node = self.nodes.get(server.node)
-        return node is not None and node.runs(f"server:{server.domain}")
+        return node is not None and node.serves(f"server:{server.domain}")
 
     def client_nodes(self) -> dict[str, SimulatedNode]:
         """The nodes on which a client of this engine runs, by its guid."""
         return {
             node.assignment.client_guid: node
             for node in self.nodes.values()
-            if node.runs("client")
+            if node.serves("client")
             and node.assignment is not None
             and node.assignment.system_id == self.system_id
         }
@@ -136,6 +153,15 @@ class System:
     def devices_of(self, pool: PoolName) -> list[Device]:
         """The devices of a pool."""
         return [device for device in self.devices.values() if device.pool == pool]
+
+    def room(self, pool: PoolName) -> int:
+        """How many bytes it may hold, both copies counted; see artesian.remedy.capacity."""
+        units: Counter[str] = Counter()
+        for one in self.devices.values():
+            if one.pool == pool and not one.failed and one.to_move is None:
+                server = self.servers[one.server]
+                units[server.fault_set or server.name] += one.size_bytes
+        return 2 * two_copies_bytes(units, self.pools[pool].spare_percentage)
 
     def is_whole(self, pool: PoolName) -> bool:
         """Whether nothing of it lacks a copy."""
@@ -152,7 +178,7 @@ class System:
                 self.clients.setdefault(guid, "")
         for device in list(self.devices.values()):
             self._look_at(device)
-        if self.has_quorum:
+        if self.has_quorum and not self.stalled:
             for device in list(self.devices.values()):
                 self._move(device)
 
@@ -205,7 +231,7 @@ class System:
         return EngineSeen(
             system_id=self.system_id,
             managers=tuple(
-                SeenManager(place.node, place.address, place.role, self._manages(place), at == 0)
+                SeenManager(place.node, place.address, place.role, self.manages(place), at == 0)
                 for at, place in enumerate(self.managers)
             ),
             domains=tuple(self.domains),
@@ -231,12 +257,20 @@ class System:
                     one.thick,
                     tuple(one.writers),
                     limits=tuple(one.limits.items()),
+                    iops=self._iops(one),
                 )
                 for one in self.volumes.values()
             ),
         )
 
+    def _iops(self, volume: Volume) -> float | None:
+        """What applications want, as far as they may have it."""
+        wanted = self.requests.get(volume.id)
+        most = volume.limits.get(volume.writers[0], NO_LIMITS).iops if volume.writers else 0
+        return min(wanted, most) if wanted is not None and most else wanted
+
     def _seen_device(self, device: Device) -> SeenDevice:
+        sick = self.sick.get(device.identity, Sickness())
         return SeenDevice(
             device.id,
             device_name(device.identity),
@@ -246,6 +280,8 @@ class System:
             device.size_bytes,
             device.failed,
             device.to_move is not None,
+            sick.errors if self.sick else None,
+            sick.latency_s if self.sick else None,
         )
 
     def _seen_pools(self) -> tuple[SeenPool, ...]:
@@ -257,7 +293,7 @@ class System:
                 id=pool.id,
                 name=name,
                 size_bytes=sum(one.size_bytes for one in devices[name]),
-                used_bytes=pool.used_bytes,
+                used_bytes=(self.old_figures or {}).get(name, pool.used_bytes),
                 free_bytes=max(0, sum(one.size_bytes for one in devices[name]) - pool.used_bytes) // 2,
                 spare_percentage=pool.spare_percentage,
                 degraded_bytes=sum(one.to_heal for one in devices[name]),

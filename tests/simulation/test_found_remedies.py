@@ -7,7 +7,9 @@ import pytest
 from artesian.model.disk import PoolName
 from artesian.model.remedy import RELEASED, PartState, Remedy, RemedyState
 from artesian.remedy.capacity import capacities
+from artesian.remedy.parts import Choice
 from artesian.scheduler import requests
+from artesian.scheduler.remedy_requests import reject_remedy
 from tests.simulation.cloud import Fate
 from tests.simulation.nodes import make_node
 from tests.simulation.scheduler import simulated
@@ -174,3 +176,55 @@ def part_state(world: World, token: str) -> PartState:
     """How far a disk has come."""
     remedies = world.store.state().remedies.values()
     return next(part.state for one in remedies for part in one.parts if part.token == token)
+
+
+def test_an_expansion_that_loses_disks_while_it_chooses_is_not_content_with_less_than_two() -> None:
+    """What it had found to be enough was not there any more when the answer came."""
+    world = full()
+    with simulated(world.clock):
+        assert world.scheduler is not None
+        world.scheduler.remediator.would_choose = lambda *_: Choice(enough=True)  # type: ignore[method-assign]
+        wait(world, RemedyState.ACTING)
+        wanted = []
+        for _ in range(60):
+            world.tick()
+            wanted.append(expansion(world).disks)
+        assert sorted(wanted) == wanted and wanted[-1] == 2
+        world.kill("it forgets that")
+        wait(world, RemedyState.HELPED)
+
+
+def test_what_was_rejected_stays_so_when_another_rule_was_not_needed_since() -> None:
+    """Only the last remedy counted, whoever had raised it."""
+    other = (
+        "  - {name: other, remedy: expand-pool, when: used_share > 75%, approval: automatic, cooldown: 1m}\n"
+    )
+    nodes = [make_node(number, 1) for number in range(4)]
+    world = World(nodes, SPEC.format(new_disks="take").replace("automatic", "ask", 1) + other, prompt=True)
+    assert world.settle(60) < 60
+    with simulated(world.clock):
+        fill(world, 0.72)
+        wait(world, RemedyState.ASKING)
+        world.ask(lambda state, _: reject_remedy(state, expansion(world).id, "me", world.clock.now_s))
+        world.ask(lambda state, _: requests.pause(state, paused=True))
+        fill(world, 0.8)
+        wait(world, RemedyState.HELD)
+        fill(world, 0.6)
+        wait(world, RemedyState.NOT_NEEDED)
+        fill(world, 0.72)
+        ticks(world, 600)
+    assert [one.rule for one in world.store.state().remedies.values()] == ["expand", "other"]
+
+
+def test_a_clock_that_is_set_back_does_not_make_it_tell_the_same_again_and_again() -> None:
+    """What had begun in a time still to come was told anew whenever its rule had cooled down."""
+    world = full()
+    tell = "  - {name: tell, remedy: notify, scope: pool, when: used_share > 50%, cooldown: 1m}\n"
+    text = SPEC.format(new_disks="take").replace("70%", "99%") + tell
+    world.ask(lambda state, _: requests.set_spec(state, text))
+    with simulated(world.clock, world.wall):
+        wait(world, RemedyState.HELPED)
+        world.wall.wrong_by_s = -86_400.0
+        for _ in range(60):
+            world.tick(60.0)
+    assert len(world.store.state().remedies) == 2

@@ -9,14 +9,17 @@ from types import MappingProxyType
 
 from artesian.model.changes import (
     AddDevice,
+    AddManager,
     CreateEngine,
     EngineChange,
     MapVolume,
     RemoveClient,
     RemoveDevice,
+    RemoveManager,
     RemoveServer,
     UnmapVolume,
 )
+from artesian.model.engine import ManagerPlace
 from artesian.model.names import client_guid, server_name
 from artesian.model.observation import Observation
 from artesian.model.plan import HeldStep, Step
@@ -25,6 +28,7 @@ from artesian.model.spec import Spec, Taking
 from artesian.model.state import EngineIdentity, FrameworkState
 from artesian.planner.planning import decide
 from artesian.scheduler.verdict import Verdict
+from tests.simulation.held_back import pause_of_change
 from tests.simulation.rules import (
     CLIENT_STAYS,
     OLD_ATTACHMENT,
@@ -49,6 +53,8 @@ class Watch:
     labelled_at_start: bool = False
     changes_in_pass: int = 0
     spec: Spec = field(default_factory=Spec)
+    checked: tuple[Spec, Observation, FrameworkState] | None = None  # of which no order matters
+    managers_changed: int = 0  # in this pass
 
     def fail(self, rule: str, detail: str) -> None:
         """Something is wrong."""
@@ -60,6 +66,9 @@ class Watch:
         """A change is about to reach the engine."""
         self.changes_in_pass += 1
         state = self.store.state()
+        pause = pause_of_change(change, state)
+        if pause:
+            self.fail("something is changed that is paused", f"{pause}: {change}")
         match change:
             case CreateEngine():
                 self._create(change, identity, state)
@@ -75,6 +84,8 @@ class Watch:
                 name = server_name(node, domain)
                 if any(device.server == name for device in self.system.devices.values()):
                     self.fail("a server with disks is removed", name)
+            case AddManager(place) | RemoveManager(place):
+                self._managers(change, place)
             case MapVolume():
                 self._map(change, identity, state)
             case UnmapVolume():
@@ -89,13 +100,24 @@ class Watch:
         if self.labelled_at_start:
             self.fail("an engine is made over disks of another", str(change))
 
+    def _managers(self, change: EngineChange, place: ManagerPlace) -> None:
+        """One at a time, and never to fewer than a majority that works."""
+        self.managers_changed += 1
+        if self.managers_changed > 1:
+            self.fail("two managers change at once", str(change))
+        if place not in self.system.managers or isinstance(change, AddManager):
+            return
+        left = [one for one in self.system.managers if one != place]
+        if 2 * sum(self.system.manages(one) for one in left) <= len(left):
+            self.fail("the managers lose their majority", f"{change}, {self.system.managers}")
+
     def _add_device(self, change: AddDevice, state: FrameworkState) -> None:
         claim = state.claims.get(change.identity)
         if claim is None or claim.pool != change.pool:
             self.fail("a disk is taken without a stored claim", f"{change} and {claim}")
         if change.identity in state.tombstones:
             self.fail("a disk with a tombstone is taken", str(change))
-        agreed = change.identity in self.approved or _is_of_remedy(state, change.identity)
+        agreed = change.identity in self.approved or _is_of_remedy(state, change)
         if self.spec.new_disks is Taking.ASK and not agreed:
             self.fail("a disk is taken that nobody has agreed to", str(change))
         places = [
@@ -166,9 +188,11 @@ class Watch:
         made = state.engine_seen_once
         if verdict.seen.engine is None and made and self.changes_in_pass:
             self.fail("an engine that does not answer is changed", str(verdict.taken))
-        self.changes_in_pass = 0
+        self.changes_in_pass = self.managers_changed = 0
         self._one_writer()
-        self._any_order(verdict, spec, state, chance)
+        if (spec, verdict.seen, state) != self.checked:  # else it was found to be so already
+            self._any_order(verdict, spec, state, chance)
+            self.checked = spec, verdict.seen, state
 
     def _any_order(self, verdict: Verdict, spec: Spec, state: FrameworkState, chance: random.Random) -> None:
         mixed = decide(spec, shuffled(verdict.seen, chance), _shuffled_state(state, chance)).guarded
@@ -198,9 +222,15 @@ class Watch:
                 self.fail("two writers", f"{volume}: {using}")
 
 
-def _is_of_remedy(state: FrameworkState, identity: str) -> bool:
-    """Whoever agrees to a remedy agrees to its disks."""
-    return any(part.identity == identity for remedy in state.remedies.values() for part in remedy.parts)
+def _is_of_remedy(state: FrameworkState, change: AddDevice) -> bool:
+    """Whoever agrees to a remedy agrees to its disks, and to those of its machine while it is at work."""
+    for remedy in state.remedies.values():
+        if any(part.identity == change.identity for part in remedy.parts):
+            return True
+        machine = remedy.machine.name if remedy.machine is not None else ""
+        if machine == change.node and (remedy.state.is_open or change.identity in state.claims):
+            return True
+    return False
 
 
 def _ids(steps: Sequence[Step | HeldStep]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from tests.simulation import agents
 from tests.simulation.calls import SimulatedCalls
 from tests.simulation.cloud import Cloud, CloudFaults
 from tests.simulation.engine import EngineFaults, SimulatedEngine
+from tests.simulation.in_force import faults_in_force
 from tests.simulation.nodes import SimulatedNode, SimulatedSubstrate
 from tests.simulation.remedy_watch import RemedyWatch
 from tests.simulation.scheduler import SimulatedScheduler
@@ -37,6 +39,17 @@ class Clock:
         return self.now_s
 
 
+@dataclass
+class WallClock:
+    """What the scheduler's machine takes for the time of day; it may be wrong."""
+
+    clock: Clock
+    wrong_by_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.clock.now_s + self.wrong_by_s
+
+
 class World:
     """A cluster and its scheduler. `prompt`: agents follow and report at every tick, without delay; the
     others do so at some, of which `promptness` is the share if it is given."""
@@ -51,6 +64,7 @@ class World:
         promptness: float | None = None,
     ) -> None:
         self.clock = Clock()
+        self.wall = WallClock(self.clock)
         self.chance = random.Random(seed)
         self.prompt = prompt
         self.promptness = promptness
@@ -65,9 +79,13 @@ class World:
         )
         self.calls = SimulatedCalls(self.clock, self.chance)
         self.cloud = Cloud(self.nodes, self.clock, self.chance, CloudFaults(self.chance))
-        self.remedies = RemedyWatch(self.system, self.store, self.cloud, self.clock)
+        self.remedies = RemedyWatch(self.system, self.store, self.cloud, self.wall)
         self.cloud.making, self.cloud.releasing = self.remedies.making, self.remedies.releasing
-        self.fault_s = 0.0  # in which at least one fault was active
+        self.substrate.making = self.remedies.making_node
+        self.fault_s = 0.0  # in which at least one fault was in force
+        self.fault_s_by_kind: Counter[str] = Counter()  # each fault counts, also several at once
+        self.passes = 0
+        self.may_start = True  # else nobody starts a scheduler
         self.kills: list[str] = []
         self._ids = itertools.count(1)
         self.scheduler: SimulatedScheduler | None = None
@@ -78,7 +96,7 @@ class World:
 
     def start(self) -> SimulatedScheduler | None:
         """A scheduler, a new one if none runs; None if it was killed while it started."""
-        if self.scheduler is None:
+        if self.scheduler is None and self.may_start:
             try:
                 self.scheduler = SimulatedScheduler(
                     self.store,
@@ -88,6 +106,7 @@ class World:
                     lambda: f"{next(self._ids):016x}",
                     self.cloud,
                     self.calls,
+                    self.wall,
                 )
             except SchedulerKilled as killed:
                 self.kills.append(str(killed))
@@ -113,6 +132,8 @@ class World:
         if scheduler is None:
             return None
         decided: list[FrameworkState] = []
+        self.passes += 1
+        self.watch.managers_changed = 0
         before = scheduler.memory.state
         self.watch.spec = scheduler.spec
         try:
@@ -130,40 +151,33 @@ class World:
 
     # --- time
 
-    def tick(self, seconds: float = 1.0) -> Verdict | None:
+    def tick(self, seconds: float = 1.0, *, unheard: bool = False) -> Verdict | None:
         """A second: agents work and report, the engine moves data, the scheduler makes a pass.
 
-        In a longer one no more happens.
+        In a longer one no more happens. `unheard`: its process stood still, and nobody could report to it.
         """
-        self.clock.now_s += seconds
-        self.fault_s += seconds * self.is_faulty
+        self.pass_time(seconds)
         self.system.tick()
         self.cloud.tick()
         names = list(self.nodes)
         self.chance.shuffle(names)
         for name in names:
-            self._agent(self.nodes[name])
+            self._agent(self.nodes[name], unheard=unheard)
         self.calls.run()
         return self.one_pass()
 
-    @property
-    def is_faulty(self) -> bool:
-        """Whether anything is broken, away or unreliable now."""
-        faults = self.faults
-        return (
-            self.scheduler is None
-            or self.store.unusable
-            or faults.away
-            or max(faults.refused, faults.unreachable, faults.answer_lost) > 0
-            or self.cloud.faults.are_active
-            or any(not (one.powered and one.agent) or one.cut_off or one.away for one in self.nodes.values())
-            or any(device.lost for device in self.system.devices.values())
-        )
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, with the faults that are in force."""
+        faults = faults_in_force(self)
+        self.fault_s += seconds * bool(faults)
+        for kind, count in faults.items():
+            self.fault_s_by_kind[kind] += seconds * count  # type: ignore[assignment]
+        self.clock.now_s += seconds
 
-    def _agent(self, node: SimulatedNode) -> None:
+    def _agent(self, node: SimulatedNode, *, unheard: bool) -> None:
         if not node.powered or not node.agent:
             return
-        scheduler = self.scheduler if node.reaches_scheduler else None
+        scheduler = self.scheduler if node.reaches_scheduler and not unheard else None
         if scheduler is not None and self._soon(0.6):
             found = scheduler.assignment(node.name)
             if found is not None:
