@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import data_path, drills, events, footprint, framework, mounted_path, planning, remedies
+from bench import data_path, drills, events, footprint, framework, mesos, mounted_path, planning, remedies
 from bench.figures import Figure
 
 SUITES: dict[str, Callable[[bool], list[Figure]]] = {
@@ -27,6 +27,7 @@ SUITES: dict[str, Callable[[bool], list[Figure]]] = {
     "planning": planning.measure,
     "drills": drills.measure,
     "remedies": remedies.measure,
+    "mesos": mesos.measure,
 }
 
 

@@ -217,8 +217,17 @@ def tell(story: Story, folder: Path) -> None:
     finally:
         if database is not None:
             database.stop()
+        _clear_away(cluster, machines)
+
+
+def _clear_away(cluster: Cluster, machines: Machines) -> None:
+    """Whatever has happened; what failed before is what is told."""
+    try:
         if cluster.folder.exists():
             cluster.down(destroy=isinstance(machines, LocalMachines))
+    except CommandFailed as error:
+        print(f"what is left could not be ended: {error}", file=sys.stderr)
+    finally:
         machines.end()
 
 
