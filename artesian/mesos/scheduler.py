@@ -302,7 +302,7 @@ def _meaning(event: Event) -> MesosError:
     said = str(event.get("error", {}).get("message", "without a reason"))
     if said.startswith("Framework failed over"):
         return FailedOver("another scheduler has subscribed with our framework id")
-    if "has been removed" in said or "completed" in said:
+    if said.startswith(("Framework has been removed", "Completed framework")):
         return FrameworkRemoved(f"Mesos takes our framework id no more: {said}")
     return Refused(said)
 

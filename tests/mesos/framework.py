@@ -17,7 +17,7 @@ from tests.mesos.real import executor_command
 Json = dict[str, Any]
 ROLE = "artesian"
 SENT = Recorder(SCHEDULER)
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 def framework_info(framework_id: str, **more: Any) -> Json:

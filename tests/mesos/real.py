@@ -69,7 +69,7 @@ def need_mesos() -> None:
         pytest.skip(reason)
 
 
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     """Wait for what the condition gives once it is true."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -156,10 +156,11 @@ class ZooKeeperProcess:
         assert self._process.poll() is None, (self._folder / "zookeeper.log").read_text()[-2000:]
         host, _, port = self.address.partition(":")
         try:
-            socket.create_connection((host, int(port)), timeout=1).close()
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(b"srvr")
+                return b"Mode:" in connection.makefile("rb").read()
         except OSError:
             return False
-        return True
 
     def stop(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -178,7 +179,7 @@ class Cluster:
         self._names = itertools.count(1)
 
     def master(self, **flags: Any) -> Daemon:
-        quick = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 2, "allocation_interval": "200ms"}
+        quick = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 10, "allocation_interval": "200ms"}
         return self._started("mesos-master", "m", 5050, {**quick, **flags})
 
     def agent(self, master: str, name: str, **flags: Any) -> Daemon:

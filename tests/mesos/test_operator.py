@@ -59,6 +59,14 @@ def test_the_leader_is_remembered_until_it_fails(master: StandIn) -> None:
         assert (len(master.requests), len(leader.requests)) == (2, 3)
 
 
+def test_of_several_masters_the_next_is_asked_next(master: StandIn) -> None:
+    master.on(_PATH, _AGENTS)
+    operator = Operator(MesosAccess(f"127.0.0.1:9,{master.address}"))
+    with pytest.raises(MasterUnreachable, match=r"127\.0\.0\.1:9"):
+        operator.agents()
+    assert operator.agents() == [{"active": True}]
+
+
 def test_masters_that_name_each_other_are_given_up(master: StandIn) -> None:
     master.on(_PATH, text(307, "", Location=f"//{master.address}/api/v1"))
     with pytest.raises(MasterUnreachable, match="each names another"):

@@ -46,7 +46,7 @@ async def _ending(access: MesosAccess, framework_id: str, **info: object) -> Mes
     """What ends a framework that the master does not take."""
     client = SchedulerClient(access, framework_info(framework_id, **info), on_call=SENT)
     with pytest.raises(MesosError) as ended:
-        await asyncio.wait_for(client.run(lambda event: None), 20)
+        await asyncio.wait_for(client.run(lambda event: None), 60)
     return ended.value
 
 
@@ -73,7 +73,7 @@ def test_a_master_takes_whom_it_knows_in_the_roles_that_it_knows(cluster: Cluste
         subscribed = asyncio.Event()
         client = SchedulerClient(right, framework_info("art-4"), on_call=SENT)
         running = asyncio.create_task(client.run(lambda event: subscribed.set()))
-        await asyncio.wait_for(subscribed.wait(), 20)
+        await asyncio.wait_for(subscribed.wait(), 60)
         known = await asyncio.to_thread(Operator(right).frameworks)
         assert [each["framework_info"]["principal"] for each in known] == ["artesian"]
         await client.call("TEARDOWN")

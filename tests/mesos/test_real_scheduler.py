@@ -176,7 +176,7 @@ def test_an_agent_comes_back_and_is_told_what_it_missed(mesos: Mesos) -> None:
             subscriptions = [each for each in recorded_calls(folder) if each["type"] == "SUBSCRIBE"]
             assert len(subscriptions) >= 2
             missed = subscriptions[-1]["subscribe"]["unacknowledged_updates"]
-            assert [each["status"]["state"] for each in missed] == ["TASK_FINISHED"]
+            assert "TASK_FINISHED" in [each["status"]["state"] for each in missed]
             for call in subscriptions:
                 check_call(EXECUTOR, call)
 
@@ -214,7 +214,7 @@ def test_a_master_that_is_killed_is_found_again(mesos: Mesos) -> None:
             assert subscribed["subscribed"]["framework_id"] == {"value": "art-master"}
             assert framework.client.trouble is None
 
-            for _ in range(100):  # no answer comes before the task's agent is back
+            for _ in range(300):  # no answer comes before the task's agent is back
                 await framework.client.call(*calls.reconcile([("t1", offer["agent_id"]["value"])]))
                 try:
                     told = await framework.state("t1", "TASK_RUNNING", timeout_s=0.2)
@@ -311,7 +311,7 @@ def test_a_second_scheduler_with_the_id_takes_over(mesos: Mesos) -> None:
             async with Framework(mesos.master.address, "art-two") as second:
                 assert first.running is not None
                 with pytest.raises(FailedOver):
-                    await asyncio.wait_for(first.running, 10)
+                    await asyncio.wait_for(first.running, 60)
                 await second.client.call(*calls.reconcile([]))
                 await second.state("t1", "TASK_RUNNING")
         with pytest.raises(NotSubscribed):
@@ -330,7 +330,7 @@ def test_a_framework_that_is_torn_down_is_removed_for_good(mesos: Mesos) -> None
         await framework.client.call(*calls.teardown())
         assert framework.running is not None
         with pytest.raises(FrameworkRemoved, match="has been removed"):
-            await asyncio.wait_for(framework.running, 10)
+            await asyncio.wait_for(framework.running, 60)
 
     asyncio.run(story())
 

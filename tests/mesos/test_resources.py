@@ -44,7 +44,7 @@ def _resources(draw: st.DrawFn) -> Resource:
 
 
 _offers = st.lists(_resources(), max_size=12)
-_wanted = st.dictionaries(_names, _amounts, max_size=3)
+_wanted = st.dictionaries(_names, st.integers(1, 9_000).map(lambda each: each / 1000), max_size=3)
 
 
 def _sums(found: list[Resource]) -> dict[tuple[str, Any], int]:
@@ -64,6 +64,7 @@ def test_every_resource_is_somebodys(offer: list[Resource]) -> None:
     assert len(together) == len(offer)
     assert all(resources.is_ours(each, _MARK) for each in split.ours)
     assert all(resources.reservation_of(each) is None for each in split.unreserved)
+    assert all(resources.reservation_of(each) == Reservation("artesian", False) for each in split.static)
     assert not any("revocable" in each for each in (*split.ours, *split.unreserved, *split.static))
 
 
@@ -138,6 +139,13 @@ def test_a_mark_asks_only_for_what_it_names() -> None:
     assert not resources.is_ours(
         {**ours, "reservations": [{"type": "STATIC", "role": "artesian"}]}, Mark("artesian")
     )
+
+
+def test_what_was_said_of_the_offer_alone_is_left_out() -> None:
+    offered = {**resources.scalar("cpus", 1), "role": "*", "allocation_info": {"role": "artesian"}}
+    assert resources.to_reserve([offered], {"cpus": 1}, Mark("artesian")) == [
+        resources.reserved(resources.scalar("cpus", 1), Mark("artesian"))
+    ]
 
 
 def test_only_the_last_reservation_says_whose_it_is() -> None:

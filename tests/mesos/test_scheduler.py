@@ -373,6 +373,29 @@ def test_a_call_that_shows_that_the_subscription_is_lost_has_it_made_anew(
     assert story.types == ["SUBSCRIBED", "DISCONNECTED", "ERROR"]
 
 
+def test_a_call_from_elsewhere_wakes_up_who_listens_to_a_dead_stream(master: StandIn) -> None:
+    not_ours = text(403, "Framework is not subscribed")
+    master.on(f"{_PATH}#SUBSCRIBE", stream(subscribed(), then="hang"), _END).on(f"{_PATH}#REVIVE", not_ours)
+    story = Story(master.address)
+
+    async def run() -> None:
+        is_subscribed = asyncio.Event()
+
+        def handle(event: dict[str, Any]) -> None:
+            story.events.append(event)
+            is_subscribed.set()
+
+        running = asyncio.create_task(story.client.run(handle))
+        await is_subscribed.wait()
+        with pytest.raises(NotSubscribed):
+            await story.client.call(*calls.revive())
+        with pytest.raises(FailedOver):
+            await running
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+    assert story.types == ["SUBSCRIBED", "DISCONNECTED", "ERROR"]
+
+
 def test_without_a_subscription_there_are_no_calls() -> None:
     client = Story("127.0.0.1:9").client
     with pytest.raises(NotSubscribed, match="not yet"):
