@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from artesian.cli.cluster.access import Api
+from artesian.clusters.local import LocalCluster
 from artesian.embedded.local.engine import last_words
 from artesian.embedded.local.errors import NotRunning
 from artesian.host import processes
 from artesian.host.files import locked
 from artesian.host.processes import ProcessIdentity
 from artesian.model.errors import NotThere
-from artesian.scheduler.settings import home_of, load_settings
+from artesian.scheduler.settings import home_of, load_settings, port_of
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 40.0
@@ -24,6 +26,7 @@ _POLL_S = 0.05
 
 
 class _Started(NamedTuple):
+    number: int
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -62,13 +65,14 @@ def _start(folder: Path, number: int) -> _Started:
             cwd="/",
         )
     processes.write_pid_file(_pid_file(folder, number), ProcessIdentity.of(process.pid))
-    return _Started(process, log)
+    return _Started(number, process, log)
 
 
 def _wait_for_answers(folder: Path, started: list[_Started]) -> None:
+    address = LocalCluster(folder).scheduler_address
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not _answers(folder):
-        for process, log in started:
+    while not (all(_listens(address, one.number) for one in started) and _answers(folder)):
+        for _, process, log in started:
             if process.poll() is not None:
                 raise NotRunning(f"the scheduler ended at once: {last_words(log)} (log: {log})")
         if time.monotonic() > deadline:
@@ -87,6 +91,15 @@ def stop(folder: Path) -> bool:
 
 def _stop(identities: list[ProcessIdentity]) -> None:
     processes.stop(identities, _STOP_TIMEOUT_S)
+
+
+def _listens(address: str, number: int) -> bool:
+    """Also one that waits does."""
+    try:
+        socket.create_connection((address, port_of(number)), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(folder: Path) -> bool:
