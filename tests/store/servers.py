@@ -90,7 +90,7 @@ class ZooKeeperServer(Server):
         lines = [
             f"tickTime={tick_ms}",
             "initLimit=20",
-            "syncLimit=10",
+            "syncLimit=50",  # for so many ticks a member goes on that hears nothing of the others
             f"dataDir={folder}",
             f"clientPortAddress={HOST}",
             f"clientPort={port}",
