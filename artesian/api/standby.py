@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from artesian.api.problems import problem
+from artesian.model.errors import ArtesianError
 from artesian.store.journal import JournalStore
 from artesian.store.port import NotLeading, StoreUnusable
 
@@ -97,7 +98,7 @@ class Standby:
             self._led = self._store
         except NotLeading as error:
             self._say(str(error), error.leader_url)
-        except StoreUnusable as error:
+        except ArtesianError as error:  # StoreUnusable for one, which may pass
             self._say(str(error), "")
             if self._store is not None:
                 with contextlib.suppress(StoreUnusable):

@@ -14,8 +14,6 @@ from artesian.model.errors import ArtesianError
 HEAD = "head"
 LOG = "log"
 BLOBS = "blobs"
-MAX_WRITES = 64  # in one transaction: etcd allows 128 operations
-MAX_BYTES = 768 << 10  # likewise: ZooKeeper allows a MiB, names and all
 
 
 class Beaten(ArtesianError):
@@ -58,7 +56,7 @@ class Keeper(Protocol):
 
     def write(self, cells: Mapping[str, bytes], head: bytes | None, version: int) -> int:
         """Make new cells, and write the head unless it is None, if we lead and the head has this version;
-        the head's version then. At most MAX_WRITES and MAX_BYTES. Raises Beaten, Unclear."""
+        the head's version then. A few cells, less than a MiB together. Raises Beaten, Unclear."""
 
     def delete(self, names: Collection[str]) -> None:
         """Cells that nobody needs any more; those that are gone already do not matter."""

@@ -108,11 +108,11 @@ class ZooKeeper:
             "with which it was made"
         )
 
-    def _commit(self, transaction: TransactionRequest) -> list[Any]:
+    def _commit(self, transaction: TransactionRequest, answer_s: float = 0.0) -> list[Any]:
         """Raises Beaten, Unclear."""
         self._check_connected()
         try:
-            results: list[Any] = transaction.commit_async().get(timeout=self._answer_s / 2)
+            results: list[Any] = transaction.commit_async().get(timeout=answer_s or self._answer_s / 2)
         except _REFUSALS as error:
             raise self._refused(error) from None
         except (KazooException, KazooTimeoutError) as error:
@@ -148,16 +148,14 @@ class ZooKeeper:
         return 0 if version is None else int(results[0].version)
 
     def beat(self) -> None:
-        """The library keeps the session alive; we ask whether it still does. Raises Beaten, Unclear."""
-        try:
-            self._check_connected()
-            found = self._client.exists_async(self._path(f"{_EPOCHS}/{self._epoch}")).get(
-                timeout=self._answer_s / 3
-            )
-        except (KazooException, KazooTimeoutError) as error:
-            raise Unclear(f"it has not answered: {_reason(error)}") from None
-        if found is None:
-            raise Beaten("its session has ended")
+        """The library keeps the session alive; we ask whether it still does. Raises Beaten, Unclear.
+
+        As a transaction, which a majority has to answer: a member that is cut off from the others would go on
+        answering plain questions, while the others have given the lead to somebody else.
+        """
+        transaction = self._client.transaction()
+        transaction.check(self._path(f"{_EPOCHS}/{self._epoch}"), 0)
+        self._commit(transaction, self._answer_s / 3)
 
     # --- cells
 

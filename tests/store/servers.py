@@ -82,13 +82,15 @@ class Server:
 class ZooKeeperServer(Server):
     """`others`: the client, quorum and election port of each member of an ensemble, this one's included."""
 
-    def __init__(self, folder: Path, number: int = 0, members: list[list[int]] | None = None) -> None:
+    def __init__(
+        self, folder: Path, number: int = 0, members: list[list[int]] | None = None, tick_ms: int = 200
+    ) -> None:
         folder.mkdir(parents=True)
         port = members[number][0] if members else free_ports(1)[0]
         lines = [
-            "tickTime=200",
+            f"tickTime={tick_ms}",
             "initLimit=20",
-            "syncLimit=10",
+            "syncLimit=50",  # for so many ticks a member goes on that hears nothing of the others
             f"dataDir={folder}",
             f"clientPortAddress={HOST}",
             f"clientPort={port}",

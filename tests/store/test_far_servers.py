@@ -135,29 +135,49 @@ def test_a_server_that_hangs_makes_the_lead_doubtful(server: Server, tmp_path: P
     place.close()
 
 
-def test_one_of_three_zookeepers_may_die(tmp_path: Path) -> None:
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[list[ZooKeeperServer]]:
+    """The one that leads comes first."""
     need(no_zookeeper())
     ports = free_ports(9)
     members = [ports[at : at + 3] for at in range(0, 9, 3)]
     servers = [ZooKeeperServer(tmp_path / f"z{at}", at, members) for at in range(3)]
-    hosts = ",".join(f"{HOST}:{one.port}" for one in servers)
-    place = place_at(tmp_path, f"zk://{hosts}")
     try:
         for one in servers:
             one.begin()
         for one in servers:
             one.wait()
-        store = place.leading()
-        store.commit({"a": "1"})
-        leading = next(one for one in servers if "Mode: leader" in one.says("srvr"))
-        leading.kill()
-        wait_for("a commit", lambda: commits(store, {"a": "2"}))
-        wait_for("certainty", lambda: not doubts(store))
-        assert place.open("reader").load() == {"a": "2"}
-        place.close()
+        yield sorted(servers, key=lambda one: "Mode: leader" not in one.says("srvr"))
     finally:
         for one in servers:
             one.kill()
+
+
+def test_one_of_three_zookeepers_may_die(three: list[ZooKeeperServer], tmp_path: Path) -> None:
+    place = place_at(tmp_path, f"zk://{','.join(f'{HOST}:{one.port}' for one in three)}")
+    store = place.leading()
+    store.commit({"a": "1"})
+    three[0].kill()
+    wait_for("a commit", lambda: commits(store, {"a": "2"}))
+    wait_for("certainty", lambda: not doubts(store))
+    assert place.open("reader").load() == {"a": "2"}
+    place.close()
+
+
+def test_a_zookeeper_that_the_others_have_left_makes_nobody_certain(
+    three: list[ZooKeeperServer], tmp_path: Path
+) -> None:
+    """It answers plain questions for a while, and the others may have another leader by then."""
+    left = three[2]
+    place = place_at(tmp_path, left.url)
+    store = place.leading()
+    store.confirm()
+    for other in three[:2]:
+        other.freeze()
+    assert wait_for("doubt", lambda: doubts(store)) < SESSION_S
+    assert "Mode: follower" in left.says("srvr")
+    for other in three[:2]:
+        other.thaw()
 
 
 # --- logins

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from artesian.cli.cluster.access import Api
 from artesian.embedded.local.errors import NotRunning
@@ -18,12 +19,16 @@ from artesian.host.processes import ProcessIdentity
 from artesian.model.errors import NotThere
 from artesian.scheduler.settings import home_of, load_settings
 
+if TYPE_CHECKING:
+    from artesian.api.opening import OpenedCluster
+
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 40.0
 _POLL_S = 0.05
 
 
 class _Started(NamedTuple):
+    number: int
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -62,13 +67,16 @@ def _start(folder: Path, number: int) -> _Started:
             cwd="/",
         )
     processes.write_pid_file(_pid_file(folder, number), ProcessIdentity.of(process.pid))
-    return _Started(process, log)
+    return _Started(number, process, log)
 
 
 def _wait_for_answers(folder: Path, started: list[_Started]) -> None:
+    from artesian.api.opening import open_cluster  # loads much that other commands do not need
+
+    cluster = open_cluster(folder)
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not _answers(folder):
-        for process, log in started:
+    while not (all(_listens(cluster, one.number) for one in started) and _answers(folder)):
+        for _, process, log in started:
             if process.poll() is not None:
                 raise NotRunning(f"the scheduler ended at once: {last_line(log)} (log: {log})")
         if time.monotonic() > deadline:
@@ -87,6 +95,15 @@ def stop(folder: Path) -> bool:
 
 def _stop(identities: list[ProcessIdentity]) -> None:
     processes.stop(identities, _STOP_TIMEOUT_S)
+
+
+def _listens(cluster: OpenedCluster, number: int) -> bool:
+    """Also one that waits does."""
+    try:
+        socket.create_connection((cluster.address, cluster.port + number - 1), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(folder: Path) -> bool:
