@@ -14,7 +14,7 @@ import structlog
 
 from artesian.clusters.mesos.desk import Desk
 from artesian.clusters.mesos.maintenance import read_inverse_offer
-from artesian.clusters.mesos.matching import Asked, Situation, Status, decide, wants_offers
+from artesian.clusters.mesos.matching import Asked, Situation, Status, decide, waiting_for_offers
 from artesian.clusters.mesos.offers import read_offer
 from artesian.clusters.mesos.records import document_of
 from artesian.clusters.port import SubstrateMemory, SubstrateUnusable
@@ -51,6 +51,7 @@ class MesosFramework:
         self._due = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="mesos", daemon=True)
         self._offering = True  # whether the master makes us offers
+        self._waiting: frozenset[str] = frozenset()  # what it was last asked to make them for
         self._unanswered: dict[str, str | None] = {}  # tasks that were asked about: id → agent's
         self._next_question_s, self._questions = 0.0, 0
         self.failure: ArtesianError | None = None  # what trying again does not mend
@@ -131,7 +132,7 @@ class MesosFramework:
         match event["type"]:
             case "SUBSCRIBED":
                 log.info("subscribed", framework=event["subscribed"]["framework_id"]["value"])
-                self._offering = True
+                self._offering, self._waiting = True, frozenset()
                 self._ask_about_all()
             case "OFFERS":
                 reserver = self._desk.reserver
@@ -243,10 +244,13 @@ class MesosFramework:
 
     async def _want_offers(self, situation: Situation) -> None:
         """Offers are what others wait for: none are held while nothing is wanted."""
-        wanted = wants_offers(situation)
-        if wanted != self._offering:
-            self._offering = wanted
-            await self._ask(calls.revive() if wanted else calls.suppress())
+        before, self._waiting = self._waiting, waiting_for_offers(situation)
+        if self._waiting and (self._waiting - before or not self._offering):
+            self._offering = True
+            await self._ask(calls.revive())
+        elif not self._waiting and self._offering:
+            self._offering = False
+            await self._ask(calls.suppress())
 
     # --- what became of tasks
 

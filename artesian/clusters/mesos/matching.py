@@ -113,13 +113,20 @@ def missing_roles(situation: Situation, node: str, record: NodeRecord | None) ->
     return tuple(sorted(missing, key=lambda role: (role != AGENT_ROLE, role)))
 
 
-def wants_offers(situation: Situation) -> bool:
-    """Whether anything is missing that an offer could bring, or anything is to be given back."""
-    if any(missing_roles(situation, node, situation.records.get(node)) for node in situation.wants):
-        return True
-    if any(one not in situation.statuses for one in situation.wanted_tasks):
-        return True
-    return bool(situation.stopping) or any(_left_behind(situation, one) for one in situation.records.values())
+def waiting_for_offers(situation: Situation) -> frozenset[str]:
+    """Names of all that an offer could bring, or that is to be given back: with another one of them agents
+    become interesting whose offers were declined for long."""
+    roles = {
+        (node, role)
+        for node in situation.wants
+        for role in missing_roles(situation, node, situation.records.get(node))
+    }
+    left = {(one.node, role) for one in situation.records.values() for role in _left_behind(situation, one)}
+    return frozenset(
+        {f"{node} {role}" for node, role in roles | left}
+        | {f"task {one}" for one in situation.wanted_tasks if one not in situation.statuses}
+        | {f"stop {node}" for node in situation.stopping}
+    )
 
 
 def decide(situation: Situation) -> Asked:

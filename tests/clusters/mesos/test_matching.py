@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from artesian.clusters.mesos.infos import EXECUTOR
-from artesian.clusters.mesos.matching import KINDLY_S, LONG_S, SHORT_S, Status, decide, wants_offers
+from artesian.clusters.mesos.matching import KINDLY_S, LONG_S, SHORT_S, Status, decide, waiting_for_offers
 from artesian.clusters.port import TaskWanted
 from artesian.model.resources import Resources, total
 from tests.clusters.mesos.situations import (
@@ -233,12 +233,12 @@ def test_what_a_role_has_left_behind_is_given_back_and_its_task_forgotten() -> N
     there = record()
     heard = {there.tasks["agent"]: RUNNING, there.tasks["server"]: Status("TASK_KILLED")}
     given = situation(wants={"alpha": want(agent=AGENT)}, records={"alpha": there}, statuses=heard)
-    assert wants_offers(given)
+    assert waiting_for_offers(given)
     asked = decide(replace(given, offers=(offer(kept=SERVER),)))
     assert unreserved(asked) == SERVER
     (kept,) = asked.records
     assert kept.tasks == {"agent": there.tasks["agent"]}
-    assert not wants_offers(replace(given, records={"alpha": kept}))
+    assert not waiting_for_offers(replace(given, records={"alpha": kept}))
 
 
 def test_nothing_is_given_back_before_it_is_known_what_a_node_is_to_do() -> None:
@@ -300,7 +300,7 @@ def test_an_ordinary_task_gets_what_is_free() -> None:
     assert task["task_id"]["value"] == "backup"
     assert amounts(task["resources"]) == TASK.resources
     assert not any("reservations" in one for one in task["resources"])
-    assert wants_offers(given)
+    assert waiting_for_offers(given)
 
 
 def test_storage_goes_before_ordinary_tasks() -> None:
@@ -313,7 +313,7 @@ def test_an_ordinary_task_is_launched_once_and_on_its_node_only() -> None:
     assert not launched(decide(given))
     again = replace(given, statuses={TASK.id: Status("TASK_STAGING")}, offers=(offer(),))
     assert not launched(decide(again))
-    assert not wants_offers(again)
+    assert not waiting_for_offers(again)
 
 
 def test_an_ordinary_task_that_does_not_fit_waits_for_another_offer() -> None:
@@ -344,10 +344,14 @@ def test_an_ordinary_task_that_is_not_wanted_ends_kindly() -> None:
 
 def test_offers_are_wanted_while_something_is_missing() -> None:
     there = record()
-    assert wants_offers(situation())
-    assert not wants_offers(situation(records={"alpha": there}, statuses=statuses(there)))
-    assert wants_offers(situation(records={"alpha": there}, statuses=statuses(there, "TASK_LOST")))
-    assert not wants_offers(situation(wants={}))
+    assert waiting_for_offers(situation())
+    assert not waiting_for_offers(situation(records={"alpha": there}, statuses=statuses(there)))
+    assert waiting_for_offers(situation(records={"alpha": there}, statuses=statuses(there, "TASK_LOST")))
+    more = situation(
+        wants={"alpha": want(), "beta": want()}, records={"alpha": there}, statuses=statuses(there)
+    )
+    assert waiting_for_offers(more) == {"beta agent", "beta server"}
+    assert not waiting_for_offers(situation(wants={}))
 
 
 def test_the_executor_is_part_of_what_a_node_has_to_have() -> None:

@@ -17,7 +17,7 @@ from artesian.clusters.mesos.matching import (
     Status,
     decide,
     is_live,
-    wants_offers,
+    waiting_for_offers,
 )
 from artesian.clusters.mesos.offers import is_nothing
 from artesian.clusters.port import TaskWanted
@@ -266,7 +266,7 @@ def test_nothing_of_somebody_else_is_ended_and_nothing_that_has_ended(one: Situa
 @given(situations())
 def test_nobody_is_kept_waiting_for_offers_that_nothing_would_be_done_with(one: Situation) -> None:
     """While no offer is wanted, none would have been used."""
-    if not wants_offers(one):
+    if not waiting_for_offers(one):
         assert not launched(decide(one))
 
 

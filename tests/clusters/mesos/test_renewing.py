@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from artesian.clusters.mesos.infos import AgentProgram, executor_info
-from artesian.clusters.mesos.matching import NodeWant, Situation, Status, decide, wants_offers
+from artesian.clusters.mesos.matching import NodeWant, Situation, Status, decide, waiting_for_offers
 from artesian.clusters.mesos.offers import Reserver
 from artesian.clusters.mesos.records import NodeRecord
 from artesian.clusters.mesos.renewing import is_outdated, to_renew
@@ -116,5 +116,5 @@ def test_nodes_that_cannot_be_renewed_are_not_waited_for(situation: Situation, h
 
 def test_nothing_is_begun_or_wanted_for_a_node_that_is_drained(situation: Situation) -> None:
     ended = replace(situation, statuses=dict.fromkeys(situation.statuses, Status("TASK_KILLED")))
-    assert wants_offers(ended)
-    assert not wants_offers(replace(ended, drained=frozenset(NAMES)))
+    assert waiting_for_offers(ended)
+    assert not waiting_for_offers(replace(ended, drained=frozenset(NAMES)))
