@@ -69,7 +69,8 @@ def test_a_drained_node_is_emptied_rests_and_is_used_again(cluster: MesosNodes) 
     cluster.operator.drain_agent(agent)
     cluster.wait("Mesos is done", lambda: cluster.drain_state("node-3") == "DRAINED", 60.0)
     assert str(path) not in cluster.mounts_of("node-3")  # it let go before its agent ended
-    assert cluster.tasks("node-3") == [] and cluster.executors("node-3") == []
+    assert cluster.tasks("node-3") == []
+    cluster.wait("its executor ends", lambda: cluster.executors("node-3") == [])
     cluster.wait("it rests", lambda: maintenance(cluster, "node-3") == (True, True), 60.0)
     cluster.wait("the volume is elsewhere", lambda: cluster.view("data")["ready"], 60.0)
     home = cluster.view("data")["node"]
