@@ -23,6 +23,7 @@ import structlog
 
 from artesian.agent.config import AgentConfig, load_config
 from artesian.agent.loop import Agent
+from artesian.host import outside
 from artesian.host.files import write_durably
 from artesian.host.logs import log_as_json
 from artesian.host.single import Single
@@ -236,6 +237,9 @@ class MesosAgent:
 def main(environment: Mapping[str, str]) -> int:
     """Runs until Mesos, or the scheduler, ends it."""
     log_as_json(sys.stdout)
+    for problem in (outside.join_mounts(), outside.leave_cgroups(os.environ)):
+        if problem:
+            log.warning("the node's storage is in a container", reason=problem)
     try:
         client = ExecutorClient(environment)
     except ValueError as error:

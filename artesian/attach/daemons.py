@@ -15,6 +15,7 @@ from pathlib import Path
 
 from artesian.attach import tools
 from artesian.attach.errors import ToolFailed
+from artesian.host.outside import wrapped
 
 MARK = "ARTESIAN_ATTACHMENT"
 _POLL_S = 0.01
@@ -30,7 +31,7 @@ def start(
     with log.open("ab") as output:
         try:
             return subprocess.Popen(
-                [path, *map(str, arguments)],
+                wrapped([path, *map(str, arguments)]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -34,6 +34,8 @@ def unable_to_mount() -> str | None:
 class Cluster:
     """One cluster, in a folder whose path is short."""
 
+    command_timeout_s = COMMAND_TIMEOUT_S
+
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
         self.folder = self.home / "c"
@@ -48,7 +50,7 @@ class Cluster:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=COMMAND_TIMEOUT_S,
+            timeout=self.command_timeout_s,
         )
         assert code in (ANY_CODE, done.returncode), (
             f"{arguments}: {done.returncode}: {done.stderr} {done.stdout}"

@@ -93,10 +93,18 @@ class Addresses:
 class Daemon:
     """A master or an agent. Its log is beside its folder."""
 
-    def __init__(self, program: str, folder: Path, ip: str, port: int, flags: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        ip: str,
+        port: int,
+        flags: dict[str, Any],
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         self.folder, self.ip, self.address = folder, ip, f"{ip}:{port}"
         given = {"ip": ip, "port": port, "work_dir": folder, "hostname": ip, **flags}
-        self._command = [str(_KIT / "bin" / program), *(f"--{name}={given[name]}" for name in given)]
+        self._command = [*prefix, str(_KIT / "bin" / program), *(f"--{name}={given[name]}" for name in given)]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -105,6 +113,12 @@ class Daemon:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
+
+    @property
+    def pid(self) -> int:
+        """Of its process, running or not."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         assert self._process is not None
@@ -177,6 +191,11 @@ class Cluster:
         self._daemons: list[Daemon] = []
         self._zookeeper: ZooKeeperProcess | None = None
         self._names = itertools.count(1)
+        self.agent_prefix: tuple[str, ...] = ()  # of the command that starts an agent
+
+    def address(self) -> str:
+        """One more address that nobody has."""
+        return self._addresses.next()
 
     def master(self, **flags: Any) -> Daemon:
         quick = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 10, "allocation_interval": "200ms"}
@@ -209,7 +228,8 @@ class Cluster:
 
     def _started(self, program: str, kind: str, port: int, flags: dict[str, Any]) -> Daemon:
         folder = self.folder / f"{kind}{next(self._names)}"
-        self._daemons.append(Daemon(program, folder, self._addresses.next(), port, flags))
+        prefix = self.agent_prefix if program == "mesos-agent" else ()
+        self._daemons.append(Daemon(program, folder, self._addresses.next(), port, flags, prefix))
         return self._daemons[-1]
 
 

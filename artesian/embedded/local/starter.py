@@ -24,6 +24,7 @@ from typing import Any
 from artesian.embedded.errors import EngineError
 from artesian.embedded.local import titles
 from artesian.embedded.local.layout import ProcessPlace, Role
+from artesian.host.outside import wrapped
 from artesian.host.processes import ProcessIdentity, write_pid_file
 
 _ORDER = (Role.MDM, Role.GATEWAY, Role.SDS, Role.SDC)
@@ -49,7 +50,7 @@ def start(places: Sequence[ProcessPlace]) -> dict[str, int]:
     command = [sys.executable, "-P", "-m", "artesian.embedded.local.starter", titles.ROOM]
     try:
         result = subprocess.run(
-            command,
+            wrapped(command),
             input=wanted.encode(),
             capture_output=True,
             start_new_session=True,
