@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from artesian.host.files import write_durably
 from artesian.host.processes import ProcessIdentity, boot_id
@@ -46,17 +47,29 @@ def save(folder: Path, record: FaultRecord) -> None:
     write_durably(folder / f"{record.fault.id}.json", json.dumps(asdict(record)) + "\n", 0o600)
 
 
-def load_all(folder: Path) -> dict[str, FaultRecord]:
-    """By id. Raises OSError or ValueError for one that cannot be read."""
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        document = json.loads(path.read_bytes())
-        values = document.pop("fault")
-        victims = {name: ProcessIdentity(**one) for name, one in document.pop("victims").items()}
-        stage = Stage(document.pop("stage"))
-        fault = Fault(**{**values, "kind": DrillKind(values["kind"])})
-        found[fault.id] = FaultRecord(fault, stage, victims=victims, **document)
-    return found
+def load_all(folder: Path) -> tuple[dict[str, FaultRecord], dict[Path, str]]:
+    """The records by id; and why those that cannot be read cannot, by file: the others count all the same, as
+    what they name has to be undone. Raises OSError if the folder cannot be listed."""
+    found: dict[str, FaultRecord] = {}
+    unreadable: dict[Path, str] = {}
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if path.suffix != ".json":
+            continue
+        try:
+            record = _record(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            unreadable[path] = f"{type(error).__name__}: {error}"
+        else:
+            found[record.fault.id] = record
+    return found, unreadable
+
+
+def _record(document: dict[str, Any]) -> FaultRecord:
+    values = document.pop("fault")
+    victims = {name: ProcessIdentity(**one) for name, one in document.pop("victims").items()}
+    stage = Stage(document.pop("stage"))
+    fault = Fault(**{**values, "kind": DrillKind(values["kind"])})
+    return FaultRecord(fault, stage, victims=victims, **document)
 
 
 def forget(folder: Path, fault_id: str) -> None:

@@ -204,11 +204,12 @@ class NodeFaults:
         return self._work.filled(record.fault.id).error if record.fault.kind is DrillKind.FILL_POOL else ""
 
     def _load(self) -> dict[str, FaultRecord]:
-        """A record that cannot be read must not keep the agent from its work; people have to look."""
+        """A record that cannot be read must not keep the agent from its work, nor from undoing what others
+        name; people have to look."""
         try:
-            return fault_record.load_all(self._folder)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            log.error(
-                "what is remembered of a drill cannot be read", folder=str(self._folder), reason=str(error)
-            )
-            return {}
+            found, unreadable = fault_record.load_all(self._folder)
+        except OSError as error:
+            found, unreadable = {}, {self._folder: str(error)}
+        for path, reason in unreadable.items():
+            log.error("what is remembered of a drill cannot be read", file=str(path), reason=reason)
+        return found

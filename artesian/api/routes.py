@@ -82,14 +82,18 @@ def get_spec(scheduler: TheScheduler) -> Document:
 
 
 @routes.put("/spec")
-def put_spec(scheduler: TheScheduler, text: Annotated[str, Body(embed=True)]) -> Document:
+def put_spec(
+    scheduler: TheScheduler,
+    text: Annotated[str, Body(embed=True)],
+    force: Annotated[bool, Body(embed=True)] = False,
+) -> Document:
     """Take another spec; the plan shows what follows from it. `warnings`: what does nothing in it as things
-    are, and providers that could not be tried out."""
-    spec, state, warnings = _tried_out(scheduler, text)
+    are, and providers that could not be tried out. `force`: even though disks of a provider are forgotten."""
+    spec, state, warnings = _tried_out(scheduler, text, force=force)
     events = [Event("spec", "spec", "somebody has given another spec")]
     events += [Event("spec", "spec", warning) for warning in warnings]
     idle = _idle_parts(scheduler, spec, state)
-    scheduler.memory.change(lambda state: requests.set_spec(state, text), events)
+    scheduler.memory.change(lambda state: requests.set_spec(state, text, force=force), events)
     return {"text": text, "warnings": [*warnings, *idle]}
 
 
@@ -109,12 +113,14 @@ def _idle_parts(scheduler: Scheduler, spec: Spec, state: FrameworkState) -> tupl
     return scheduler.idle_parts(spec, verdict.seen, topology)
 
 
-def _tried_out(scheduler: Scheduler, text: str) -> tuple[Spec, FrameworkState, tuple[str, ...]]:
+def _tried_out(
+    scheduler: Scheduler, text: str, *, force: bool = False
+) -> tuple[Spec, FrameworkState, tuple[str, ...]]:
     """A spec that may be taken, what the state would be, and warnings. Its providers are asked, once all
     that can be said without them has been said."""
     spec = read_whole_spec(text)
     scheduler.providers.check(spec)
-    state = requests.set_spec(scheduler.memory.state, text)
+    state = requests.set_spec(scheduler.memory.state, text, force=force)
     return spec, state, scheduler.providers.try_out(spec)
 
 

@@ -15,6 +15,7 @@ from artesian.model.plan import Consent
 from artesian.model.state import Approval, FrameworkState, Stopping
 from artesian.planner.planning import Decision
 from artesian.remedy.checking import read_whole_spec
+from artesian.remedy.leaving import disks_left_behind
 
 
 def approve(state: FrameworkState, decision: Decision, plan_id: str, who: str) -> FrameworkState:
@@ -29,9 +30,16 @@ def approve(state: FrameworkState, decision: Decision, plan_id: str, who: str) -
     return replace(state, approval=Approval(plan_id, asked, who))
 
 
-def set_spec(state: FrameworkState, text: str) -> FrameworkState:
-    """Take another spec. What is claimed stays claimed, and the engine stays the same one."""
-    existing = read_whole_spec(text).engine
+def set_spec(state: FrameworkState, text: str, *, force: bool = False) -> FrameworkState:
+    """Take another spec. What is claimed stays claimed, and the engine stays the same one.
+
+    `force`: even though disks are forgotten that a provider has made.
+    """
+    spec = read_whole_spec(text)
+    left_behind = None if force else disks_left_behind(read_whole_spec(state.spec_text), spec, state)
+    if left_behind is not None:
+        raise Conflict(left_behind)
+    existing = spec.engine
     engine = state.engine
     if engine is not None and (existing is None) != (engine.adopted is None):
         if engine.adopted is None:

@@ -82,7 +82,7 @@ class Node:
         self.looked += 1
 
     def stage(self) -> Stage | None:
-        records = fault_record.load_all(self.folder / "faults")
+        records, _ = fault_record.load_all(self.folder / "faults")
         return records["f"].stage if "f" in records else None
 
 
@@ -259,7 +259,31 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     victims = {"sds": ProcessIdentity.of(os.getpid())}
     record = FaultRecord(KILLING, Stage.ACTING, boot_id(), 1.5, victims, "/dev/sdb")
     fault_record.save(tmp_path, record)
-    assert fault_record.load_all(tmp_path) == {"f": record}
+    assert fault_record.load_all(tmp_path) == ({"f": record}, {})
+    assert fault_record.load_all(tmp_path / "none") == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"fault": {"id": "x"}, "victims": {}, "stage": "acting"}', "\xff"]
+)
+def test_one_record_that_cannot_be_read_takes_no_other_with_it(tmp_path: Path, text: str) -> None:
+    record = FaultRecord(KILLING, Stage.ACTING, boot_id(), 1.5)
+    fault_record.save(tmp_path, record)
+    (tmp_path / "a.json").write_text(text, "latin-1")
+    (tmp_path / "z.json").mkdir()
+    found, unreadable = fault_record.load_all(tmp_path)
+    assert found == {"f": record}
+    assert sorted(path.name for path in unreadable) == ["a.json", "z.json"]
+
+
+def test_what_another_record_names_is_undone_all_the_same(on: Node) -> None:
+    on.faults.ensure([KILLING])
+    (on.folder / "faults" / "a.json").write_text("{")
+    assert on.engine.alive() == {"mdm"}
+    agent = on.restart()
+    assert on.stage() is Stage.ACTING
+    agent.ensure([])
+    assert on.stage() is None
 
 
 def test_a_record_that_cannot_be_read_keeps_nobody_from_working(on: Node) -> None:

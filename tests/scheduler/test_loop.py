@@ -11,6 +11,7 @@ import pytest
 
 from artesian.scheduler import loop
 from artesian.scheduler.loop import Scheduler
+from artesian.scheduler.remedying import Remediator
 from tests.scheduler.cases import FakeSubstrate, MemoryStore
 
 
@@ -58,3 +59,16 @@ def test_the_age_of_a_pass_is_counted_from_its_beginning(tmp_path: Path) -> None
     finally:
         scheduler.stop()
         thread.join(10.0)
+
+
+def test_a_loop_that_waits_for_disks_looks_sooner_unless_passes_take_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scheduler = Scheduler(MemoryStore(), FakeSubstrate("n1"), tmp_path, "http://127.0.0.1:9")
+    assert scheduler._rest_s() == 2.5
+    monkeypatch.setattr(Remediator, "waits_for_disks", True)
+    assert scheduler._rest_s() == 1.0
+    scheduler.pass_seconds = 0.8
+    assert scheduler._rest_s() == 1.6
+    scheduler.pass_seconds = 9.0
+    assert scheduler._rest_s() == 2.5

@@ -99,3 +99,25 @@ def test_disks_that_nobody_can_release_are_told_of_once() -> None:
     assert told == [
         "what provider files has made and was given up cannot be found: it is in the spec no more"
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "state", "waits"),
+    [
+        (replace(PART, disk_id="vol-1"), RemedyState.ACTING, True),
+        (PART, RemedyState.ACTING, False),  # it is still being asked, and whoever asks wakes the loop
+        (replace(PART, disk_id="vol-1", attached_s=5.0), RemedyState.ACTING, False),  # its node tells
+        (replace(PART, disk_id="vol-1", state=PartState.IN_USE), RemedyState.ACTING, False),
+        (replace(PART, disk_id="vol-1"), RemedyState.FAILED, False),
+    ],
+)
+def test_a_disk_that_is_being_made_or_attached_is_looked_at_sooner(
+    part: Part, state: RemedyState, waits: bool
+) -> None:
+    assert Ward(replace(REMEDY, state=state, parts=(part,))).remediator.waits_for_disks is waits
+
+
+def test_while_everything_is_paused_nobody_waits_for_one() -> None:
+    ward = Ward(replace(REMEDY, parts=(replace(PART, disk_id="vol-1"),)))
+    ward.memory.change(lambda before: replace(before, paused=True))
+    assert not ward.remediator.waits_for_disks

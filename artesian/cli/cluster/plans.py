@@ -45,13 +45,16 @@ def apply(
     folder: options.Folder = options.DEFAULT_FOLDER,
     approve: Annotated[str | None, typer.Option(help="Agree to the plan with this id, and no other.")] = None,
     spec: Annotated[Path | None, typer.Option(help="Take this spec first.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="A spec that forgets disks of a provider: they stay, and cost.")
+    ] = False,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 300.0,
     as_json: common.Json = False,
 ) -> None:
     """Carry out the plan, and wait until it is done. Asks before anything that needs approval."""
     api, output = Api(folder), Output(as_json)
-    warnings = give_spec(api, spec, output) if spec is not None else []
+    warnings = give_spec(api, spec, output, force=force) if spec is not None else []
     agree(api, output, approve, yes)
     with output.progress() as say:
         wait_until_done(api, timeout_s, say)
@@ -87,11 +90,11 @@ def events(
         found = api.get("/events", after=after)
 
 
-def give_spec(api: Api, path: Path, output: Output) -> list[str]:
+def give_spec(api: Api, path: Path, output: Output, *, force: bool = False) -> list[str]:
     """Hand a spec over; gives warnings, which people are shown at once. Raises SpecError, naming the file."""
     text = read(path)
     with naming(path):
-        warnings: list[str] = api.put("/spec", {"text": text})["warnings"]
+        warnings: list[str] = api.put("/spec", {"text": text, "force": force})["warnings"]
     for warning in warnings:
         output.warn(warning)
     return warnings

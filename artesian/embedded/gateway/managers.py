@@ -82,10 +82,10 @@ class Managers:
 def _decode(answer: dict[str, Any], last: View | None) -> View:
     """Decoding a large state costs milliseconds: a version that is known is not decoded again."""
     raw = answer["state"]
-    live = live_from_json(answer["live"])
+    live = live_from_json(answer["live"], only_shown=True)
     if last is not None and (raw["system_id"], raw["version"]) == (last.state.system_id, last.state.version):
         return View(last.state, live, last.relations)
-    state = state_from_json(raw)
+    state = state_from_json(raw, only_shown=True)
     return View(state, live, Relations(state))
 
 

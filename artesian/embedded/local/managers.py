@@ -19,7 +19,8 @@ _RETRY_S = 0.02
 def query(addresses: Sequence[tuple[str, int]], secret: bytes, timeout_s: float) -> tuple[State, Live]:
     """The state, and what the leader sees. Raises ManagersUnavailable."""
     answer = ask(addresses, secret, "query", {}, timeout_s)
-    return state_from_json(answer["state"]), live_from_json(answer["live"])
+    live = live_from_json(answer["live"], only_shown=True)
+    return state_from_json(answer["state"], only_shown=True), live
 
 
 def ask(

@@ -26,9 +26,14 @@ def state_to_json(state: State) -> dict[str, Any]:
     return document
 
 
-def state_from_json(document: dict[str, Any]) -> State:
-    """The inverse of `state_to_json`. Raises TypeError, KeyError or ValueError for anything else."""
-    return _record(State, document)
+def state_from_json(document: dict[str, Any], *, only_shown: bool = False) -> State:
+    """The inverse of `state_to_json`. Raises TypeError, KeyError or ValueError for anything else.
+
+    A field that is not known is refused: a manager that left it out would decide otherwise than those that
+    wrote it, and lose it for all once it leads. `only_shown`: nobody decides by this, and what a newer
+    manager says more is left out.
+    """
+    return _record(State, document, not only_shown)
 
 
 def live_to_json(live: Live) -> dict[str, Any]:
@@ -37,9 +42,9 @@ def live_to_json(live: Live) -> dict[str, Any]:
     return document
 
 
-def live_from_json(document: dict[str, Any]) -> Live:
-    """The inverse of `live_to_json`."""
-    return _record(Live, document)
+def live_from_json(document: dict[str, Any], *, only_shown: bool = False) -> Live:
+    """The inverse of `live_to_json`; `only_shown` as for the state."""
+    return _record(Live, document, not only_shown)
 
 
 def _encode(value: Any) -> Any:
@@ -80,15 +85,20 @@ def _types(record: Any) -> dict[str, Any]:
     return typing.get_type_hints(record)
 
 
-def _record(record: Callable[..., Record], document: dict[str, Any]) -> Record:
+def _record(record: Callable[..., Record], document: dict[str, Any], strict: bool) -> Record:
     hints = _types(record)
     unknown = document.keys() - hints.keys()
-    if unknown:
-        raise ValueError(f"{record} has no {', '.join(sorted(unknown))}")
-    return record(**{name: _decode(hints[name], value) for name, value in document.items()})
+    if unknown and strict:
+        name = getattr(record, "__name__", str(record))
+        raise ValueError(
+            f"{name} has no {', '.join(sorted(unknown))}: it was written by a newer version, and this one "
+            "has to be upgraded as well"
+        )
+    known = {name: value for name, value in document.items() if name in hints}
+    return record(**{name: _decode(hints[name], value, strict) for name, value in known.items()})
 
 
-def _decode(hint: Any, value: Any) -> Any:
+def _decode(hint: Any, value: Any, strict: bool) -> Any:
     if value is None or hint in (str, int, float, bool, object, Any):
         return value
     if hint is Slice:
@@ -96,17 +106,17 @@ def _decode(hint: Any, value: Any) -> Any:
     origin = get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         inner = [one for one in get_args(hint) if one is not type(None)]
-        return _decode(inner[0], value) if len(inner) == 1 else value
+        return _decode(inner[0], value, strict) if len(inner) == 1 else value
     if origin is list:
-        return [_decode(get_args(hint)[0], item) for item in value]
+        return [_decode(get_args(hint)[0], item, strict) for item in value]
     if origin is tuple:
-        return tuple(_decode(get_args(hint)[0], item) for item in value)
+        return tuple(_decode(get_args(hint)[0], item, strict) for item in value)
     if origin is not None and get_args(hint):
         key_hint, value_hint = get_args(hint)
         make_key = int if key_hint is int else str
-        return {make_key(key): _decode(value_hint, item) for key, item in value.items()}
+        return {make_key(key): _decode(value_hint, item, strict) for key, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if dataclasses.is_dataclass(hint):
-        return _record(typing.cast(Callable[..., Any], hint), value)
+        return _record(typing.cast(Callable[..., Any], hint), value, strict)
     return value
