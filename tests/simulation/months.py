@@ -19,7 +19,7 @@ from tests.simulation.world import World
 
 BEGIN_S = 1_750_000_000.0
 TICK_S = 10.0
-GAPS_S = (1.5 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S)
+GAPS_S = (HOUR_S, 2 * HOUR_S, 4 * HOUR_S)
 PROMPTNESS = 0.98  # while steps are short; in a long one every agent has reported that can
 
 

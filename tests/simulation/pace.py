@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHORTEST_S = 10.0
 LONGEST_S = 1_800.0
+STILL_CALM_S = 120.0
 LONGEST_COUNTED_S = 2_700.0  # no rule of the drills waits longer for a node or a manager
 
 
@@ -29,11 +30,13 @@ class Pace:
     """`calm_s`: for how long nothing has changed, but what applications write."""
 
     calm_s: float = 0.0
+    soon: bool = False  # something has happened, and the next step is a short one
     _before: tuple[object, ...] = ()
 
     def step_s(self, world: World, known_s: float) -> float:
         """The next step. `known_s`: how long until something happens that is known."""
-        step_s = min(LONGEST_S, max(SHORTEST_S, 3 * self.calm_s))
+        step_s = SHORTEST_S if self.soon else min(LONGEST_S, max(SHORTEST_S, 3 * self.calm_s))
+        self.soon = False
         if world.scheduler is not None and _is_counting(world.scheduler.remediator.last):
             step_s = min(step_s, LONGEST_STEP_S)
         return max(1.0, min(step_s, known_s))
@@ -45,8 +48,8 @@ class Pace:
         self._before = now
 
     def disturb(self) -> None:
-        """Something has happened."""
-        self.calm_s = 0.0
+        """Something has happened; whether anything changes by it is seen in a moment, or soon after."""
+        self.soon, self.calm_s = True, min(self.calm_s, STILL_CALM_S)
 
 
 def _is_counting(last: Look) -> bool:

@@ -13,10 +13,10 @@ from tests.simulation.pace import LONGEST_S, SHORTEST_S, Pace
 from tests.simulation.scheduler import simulated
 from tests.simulation.test_found_remedies import full
 
-DAYS = 7
+DAYS = 4
 
 
-@pytest.mark.parametrize("seed", [5, 200, 301])
+@pytest.mark.parametrize("seed", [5, 301, 203])
 def test_nothing_unsafe_is_done_within_weeks_of_faults(seed: int) -> None:
     life = months.run(seed, days=DAYS)
     assert life.by_kind.total() > life.fault_s > 0.5 * life.seconds, "hardly anything was broken"
