@@ -69,5 +69,5 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
 
 def test_each_scheduler_has_a_port_and_a_folder(tmp_path: Path) -> None:
     settings = SchedulerSettings(URL, 2, "c")
-    assert urls_of("127.0.0.1", settings) == ("http://127.0.0.1:8700", "http://127.0.0.1:8701")
+    assert urls_of("127.0.0.1", 8700, settings) == ("http://127.0.0.1:8700", "http://127.0.0.1:8701")
     assert [home_of(tmp_path, number).name for number in (1, 2)] == ["scheduler", "scheduler-2"]
