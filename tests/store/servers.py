@@ -83,7 +83,7 @@ class ZooKeeperServer(Server):
     """`others`: the client, quorum and election port of each member of an ensemble, this one's included."""
 
     def __init__(
-        self, folder: Path, number: int = 0, members: list[list[int]] | None = None, tick_ms: int = 200
+        self, folder: Path, number: int = 0, members: list[list[int]] | None = None, tick_ms: int = 400
     ) -> None:
         folder.mkdir(parents=True)
         port = members[number][0] if members else free_ports(1)[0]
