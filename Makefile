@@ -36,10 +36,11 @@ demo: packages $(INSTALLED)
 bench: packages $(INSTALLED)
 	$(BIN)/python -m bench $(BENCH_OPTIONS)
 
-drills: $(INSTALLED) ## many more simulated drills: make drills SEEDS=1000
+drills: $(INSTALLED) ## many more simulated drills: make drills SEEDS=1000 MONTHS=20
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.embedded.simulation --seeds $(or $(SEEDS),1000)
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000)
 	$(BIN)/python -m tests.simulation --remedies --seeds $(or $(SEEDS),1000)
+	$(BIN)/python -m tests.simulation --months 1 --seeds $(or $(MONTHS),20)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

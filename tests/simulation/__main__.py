@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections import Counter
@@ -66,9 +67,11 @@ def main() -> int:
     failed: Counter[str] = Counter()
     total = Total()
     began = time.monotonic()
+    gc.disable()  # looking for cycles again and again takes time, and there are few
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         try:
             total.add(_run(arguments, seed))
+            gc.collect()
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the seed is what matters
             failed[error.rule if isinstance(error, Violation) else type(error).__name__] += 1
             print(f"seed {seed}: {type(error).__name__}: {error}")

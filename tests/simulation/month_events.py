@@ -79,6 +79,21 @@ class MonthEvents(MonthPeople):
         self._after(10, 36, f"{key} comes back to {where.name}, {how}", come_back)
         return f"{disk.path} of {node.name}, {key}"
 
+    def _break(self) -> str:
+        """Only where two nodes are left that can have copies: more than that is lost with reason."""
+        system = self.world.system
+        good = [one for one in system.devices.values() if not (one.lost or one.identity in system.broken)]
+        able = [
+            one.identity
+            for one in good
+            if len({other.node for other in good if other.pool == one.pool and other is not one}) >= 2
+        ]
+        if not able or len(system.broken) > 2:
+            return ""
+        identity = self.chance.choice(sorted(able))
+        system.broken.add(identity)
+        return identity
+
     def _sicken(self) -> str:
         system = self.world.system
         devices = sorted(system.devices.keys() - system.sick.keys() - system.broken)
@@ -169,6 +184,7 @@ class MonthEvents(MonthPeople):
         world.store.unusable = False
         super().stop()
         world.system.sick.clear()
+        world.system.broken.clear()
         world.system.requests.clear()
         for node in world.nodes.values():
             node.isolated = False
@@ -177,7 +193,19 @@ class MonthEvents(MonthPeople):
         for scope in list(world.store.state().pauses):
             self._resume(scope)
         self.looks.clear()
+        self._care()
         self.pace.disturb()
+
+    def _care(self) -> None:
+        """What is worth nothing any more is thrown away, and every node has a disk that may be taken."""
+        state = self.world.store.state()
+        for node in self.world.nodes.values():
+            for key, disk in list(node.disks.items()):
+                used = key in self.world.system.devices or key in state.claims
+                if key.startswith("wwn:") and (is_dirty(disk) or (key in state.tombstones and not used)):
+                    self.throw_away(node, key)
+            if not node.disks:
+                self.buy(node)
 
     def join_again(self) -> None:
         """Nodes that were taken out are used again."""
@@ -186,13 +214,7 @@ class MonthEvents(MonthPeople):
                 self._ask(lambda state, seen, name=name: add_node(state, seen, name))
 
     def begin_anew(self) -> None:
-        """Another month: what is worth nothing is thrown away, and applications write."""
-        for node in self.world.nodes.values():
-            for key, disk in list(node.disks.items()):
-                if disk.identity in self.world.system.broken or (key.startswith("wwn:") and is_dirty(disk)):
-                    self.throw_away(node, key)
-            while len(node.disks) < 1:
-                self.buy(node)
+        """Another month: applications write."""
         for writer in self.writers.values():
             writer.refused = False
             self._new_pace(writer)

@@ -170,11 +170,14 @@ class MonthPeople(RemedyEvents):
     def _swap(self) -> str:
         """Somebody pulls a disk that is worth nothing any more, and puts in another one."""
         system = self.world.system
+        tombstones = self.world.store.state().tombstones
         bad = [
             (node, key)
             for node in self.world.nodes.values()
             for key, disk in node.disks.items()
-            if disk.identity in system.broken or (key.startswith("wwn:") and is_dirty(disk))
+            if disk.identity in system.broken
+            or (key.startswith("wwn:") and is_dirty(disk))
+            or (key in tombstones and key not in system.devices and not key.startswith("serial:"))
         ]
         if not bad:
             return ""
@@ -209,4 +212,4 @@ class MonthPeople(RemedyEvents):
 def is_dirty(disk: Disk) -> bool:
     """Whether somebody has to look at it before it can be of use again."""
     foreign = disk.label is not None and disk.label.system_id == "another"
-    return bool(disk.signatures or disk.mounted_at or disk.partitions or foreign)
+    return bool(disk.signatures or disk.mounted_at or disk.partitions or disk.unreadable or foreign)

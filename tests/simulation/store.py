@@ -31,6 +31,11 @@ class CrashingStore:
     def lead(self) -> None:
         """Nobody else ever leads."""
 
+    def confirm(self) -> None:
+        """Nobody else leads; but while the store is away, nobody knows."""
+        if self.unusable:
+            raise StoreUnusable("the store is away (drawn)")
+
     def load(self) -> dict[str, str]:
         """All documents."""
         if self.unusable:

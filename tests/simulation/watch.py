@@ -194,6 +194,12 @@ class Watch:
             self._any_order(verdict, spec, state, chance)
             self.checked = spec, verdict.seen, state
 
+    def after_blind_pass(self, before: FrameworkState, after: FrameworkState) -> None:
+        """The substrate did not say which nodes there are."""
+        if self.changes_in_pass or before.remedies != after.remedies or before.claims != after.claims:
+            self.fail("something is changed although the nodes cannot be seen", "")
+        self._one_writer()
+
     def _any_order(self, verdict: Verdict, spec: Spec, state: FrameworkState, chance: random.Random) -> None:
         mixed = decide(spec, shuffled(verdict.seen, chance), _shuffled_state(state, chance)).guarded
         ours = verdict.decision.guarded

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from artesian.model.assignment import Assignment
 from artesian.model.changes import AddDevice
 from artesian.model.errors import ArtesianError
 from artesian.model.observation import Observation
@@ -145,6 +146,9 @@ class World:
             return None
         except ArtesianError:
             return None
+        if scheduler.blindness is not None:
+            self.watch.after_blind_pass(before, scheduler.memory.state)
+            return self.verdict
         self.watch.after_pass(self.verdict, self.watch.spec, decided[-1], self.chance)
         self.remedies.after_pass(before, scheduler.memory.state, self.verdict.seen, self.watch.spec)
         return self.verdict
@@ -179,7 +183,7 @@ class World:
             return
         scheduler = self.scheduler if node.reaches_scheduler and not unheard else None
         if scheduler is not None and self._soon(0.6):
-            found = scheduler.assignment(node.name)
+            found = self._assigned(scheduler, node.name)
             if found is not None:
                 agents.take(node, *found)
         agents.work(node, self.system, self.chance)
@@ -187,6 +191,12 @@ class World:
             report = agents.report_of(node)
             scheduler.hear(report)
             self.watch.heard[node.name] = report
+
+    def _assigned(self, scheduler: SimulatedScheduler, node: str) -> tuple[str, Assignment] | None:
+        try:
+            return scheduler.assignment(node)
+        except ArtesianError:  # it does not know whether it leads
+            return None
 
     def _soon(self, probability: float) -> bool:
         probability = self.promptness if self.promptness is not None else probability
