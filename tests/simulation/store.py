@@ -31,6 +31,9 @@ class CrashingStore:
     def lead(self) -> None:
         """Nobody else ever leads."""
 
+    def confirm(self) -> None:
+        """Nobody else ever does."""
+
     def load(self) -> dict[str, str]:
         """All documents."""
         if self.unusable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from collections import Counter
@@ -16,6 +17,7 @@ from artesian.model.state import EngineIdentity, FrameworkState
 from artesian.planner.planning import Decision
 from artesian.scheduler import requests
 from artesian.scheduler.verdict import Verdict
+from artesian.store.port import StoreUnusable
 from tests.simulation import agents
 from tests.simulation.calls import SimulatedCalls
 from tests.simulation.cloud import Cloud, CloudFaults
@@ -145,6 +147,9 @@ class World:
             return None
         except ArtesianError:
             return None
+        if not decided:  # the substrate does not answer: nothing is done, and nothing is to be seen
+            assert scheduler.memory.state == before and not self.verdict.taken
+            return None
         self.watch.after_pass(self.verdict, self.watch.spec, decided[-1], self.chance)
         self.remedies.after_pass(before, scheduler.memory.state, self.verdict.seen, self.watch.spec)
         return self.verdict
@@ -179,9 +184,10 @@ class World:
             return
         scheduler = self.scheduler if node.reaches_scheduler and not unheard else None
         if scheduler is not None and self._soon(0.6):
-            found = scheduler.assignment(node.name)
-            if found is not None:
-                agents.take(node, *found)
+            with contextlib.suppress(StoreUnusable):  # it is answered with an error, and asks again
+                found = scheduler.assignment(node.name)
+                if found is not None:
+                    agents.take(node, *found)
         agents.work(node, self.system, self.chance)
         if scheduler is not None and self._soon(0.5):
             report = agents.report_of(node)
