@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console, RenderableType
 
-from artesian.cli.cluster.tables import fill_text, health_text
+from artesian.cli.cluster.tables import fill_text, health_text, node_table
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,20 @@ def test_the_health_of_a_disk(health: dict[str, float], smart: Any, text: str) -
 def test_how_full_a_volume_is() -> None:
     assert fill_text({"used_bytes": 92, "total_bytes": 100}) == "92 %"
     assert fill_text({"used_bytes": None, "total_bytes": None}) == ""
+
+
+def test_a_node_that_is_drained_says_so_and_why_it_is_not_used() -> None:
+    node = {
+        "name": "n1", "state": "silent", "leaving": False, "joined": True, "in_maintenance": True,
+        "maintenance": {"done": True}, "problems": [], "problem": "nothing is begun there",
+        "drained": True, "address": "10.0.0.1", "roles": ["client"],
+    }  # fmt: skip
+    text = _shown(node_table([node]))
+    assert "silent, maintenance, drained" in text and "nothing is begun there" in text
+
+
+def _shown(table: RenderableType) -> str:
+    console = Console(width=200, file=io.StringIO())
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

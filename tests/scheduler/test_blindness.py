@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from artesian.api.remedy_views import why_view
+from artesian.api.views import status_view
 from artesian.clusters.port import SubstrateNode, SubstrateUnusable
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation
@@ -86,6 +88,18 @@ def test_what_agents_say_is_seen_meanwhile(scheduler: Scheduler, substrate: Blin
     seen = scheduler.one_pass().seen
     node = seen.node("n2")
     assert node is not None and len(node.disks) == 2 and node.state is NodeState.ALIVE
+
+
+def test_status_and_why_tell_of_it(scheduler: Scheduler, substrate: Blinking) -> None:
+    verdict = scheduler.one_pass()
+    assert status_view(scheduler, verdict)["substrate"] == {"answers": True, "since_s": None, "because": ""}
+    substrate.away = AWAY
+    verdict = scheduler.one_pass()
+    shown = status_view(scheduler, verdict)
+    assert not shown["healthy"] and AWAY in shown["verdict"]
+    assert (shown["substrate"]["answers"], shown["substrate"]["because"]) == (False, AWAY)
+    reason = why_view(scheduler, verdict, "n1")["reasons"][0]
+    assert reason["from"] == "nodes" and AWAY in reason["because"]
 
 
 def test_a_substrate_that_never_answered_gives_no_verdict(scheduler: Scheduler, substrate: Blinking) -> None:

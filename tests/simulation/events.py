@@ -59,7 +59,7 @@ class Events:
         world.faults.refused = world.faults.unreachable = world.faults.answer_lost = 0.0
         for node in world.nodes.values():
             self._return(node)
-            node.cut_off = False
+            node.cut_off = node.leaving = False
         world.ask(lambda state, _: requests.pause(state, paused=False))
         world.ask(lambda state, _: requests.stop_everything(state, Stopping.NO))
         for name in world.nodes:
@@ -107,6 +107,13 @@ class Events:
         node.gone = gone
         self._after(REBOOT_S, 50, f"{node.name} is back", lambda: self._return(node))
         return f"{node.name}{', gone for certain' if gone else ''}"
+
+    def _drain(self) -> str:
+        """Whoever runs the machines wants one empty, for a while."""
+        node = self._node()
+        node.leaving = True
+        self._after(10, 90, f"{node.name} may be used again", lambda: setattr(node, "leaving", False))
+        return node.name
 
     def _return(self, node: SimulatedNode) -> None:
         """With its disks under other names, perhaps."""
@@ -328,6 +335,7 @@ HAPPENINGS: tuple[Happening, ...] = (
     (Events._remove_disk, 3),
     (Events._remove_node, 1),
     (Events._maintain, 2),
+    (Events._drain, 2),
     (Events._approve, 6),
     (Events._pause, 0.5),
     (Events._stop, 0.7),

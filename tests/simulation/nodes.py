@@ -29,6 +29,7 @@ class SimulatedNode:
     away: dict[str, Disk] = field(default_factory=dict)  # disks that have been pulled out
     powered: bool = True
     gone: bool = False  # what the substrate says
+    leaving: bool = False  # whoever runs the machines wants it empty
     cut_off: bool = False
     isolated: bool = False
     agent: bool = False
@@ -104,11 +105,28 @@ class SimulatedSubstrate:
         if self.away:
             raise SubstrateUnusable("the substrate does not answer (drawn)")
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """It never tells anything unasked."""
+
+    def leave(self) -> list[str]:
+        """End all agents."""
+        return [f"ended the agent of {name}" for name in self.machines if self.stop_agent(name)]
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
     def nodes(self) -> tuple[SubstrateNode, ...]:
         """Every node, also those that are gone."""
         self._reach()
         return tuple(
-            SubstrateNode(node.name, node.address, node.attributes, node.gone)
+            SubstrateNode(
+                node.name,
+                node.address,
+                node.attributes,
+                node.gone,
+                unreachable=not (node.powered or node.gone),
+                leaving=node.leaving and node.powered,
+            )
             for node in self.machines.values()
         )
 
@@ -116,6 +134,9 @@ class SimulatedSubstrate:
         """Start the agent if it does not run."""
         self._reach()
         machine = self.machines[node]
+        if machine.leaving:  # nothing is begun there, and the agent ends once it has let go of everything
+            machine.agent = machine.agent and bool(machine.attached or machine.going)
+            return False
         if machine.agent or not machine.powered:
             return False
         machine.agent = True

@@ -245,6 +245,7 @@ ALL_HAPPENINGS = _weighted(
     (Events._remove_disk, 2),
     (Events._remove_node, 0.3),
     (Events._maintain, 1),
+    (Events._drain, 1),
     (Events._approve, 4),
     (Events._pause, 2),
 )

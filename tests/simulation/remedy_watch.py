@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from artesian.model.observation import Observation
@@ -147,7 +147,8 @@ class RemedyWatch:
         was_waiting = old is None or old.state in _WAITING
         if was_waiting and remedy.state in _AT_WORK and remedy.kind is not RemedyKind.NOTIFY:
             self.begun += 1
-            self._half_a_picture(f"remedy {remedy.id} begins", before, seen)
+            away = _does_not_matter(remedy, seen)
+            self._half_a_picture(f"remedy {remedy.id} begins", before, seen, away)
             self._not_paused(remedy, after)
             self._agreed(remedy, rule, after)
             self._limit(remedy, before, after)
@@ -200,10 +201,12 @@ class RemedyWatch:
             if other.state.is_open:
                 self.fail("two remedies for the same", f"{remedy}, {other}")
 
-    def _half_a_picture(self, what: str, before: FrameworkState, seen: Observation) -> None:
+    def _half_a_picture(
+        self, what: str, before: FrameworkState, seen: Observation, away: Collection[str] = ()
+    ) -> None:
         if seen.engine is None:
             self.fail("a remedy acts without an engine that answers", what)
-        if seen.unheard:
+        if seen.unheard - set(away):
             self.fail("a remedy acts on half a picture", f"{what}: {seen.unheard}")
         if before.paused:
             self.fail("a remedy acts while everything is paused", what)
@@ -290,11 +293,19 @@ def is_lasting(detail: str) -> bool:
     return any(words in detail for words in lasting)
 
 
+def _does_not_matter(remedy: Remedy, seen: Observation) -> list[str]:
+    """To whom volumes may go does not depend on nodes that the substrate cannot reach, or has emptied."""
+    moves = remedy.kind is RemedyKind.MOVE_VOLUMES
+    return [one.name for one in seen.nodes if moves and (one.unreachable or one.leaving)]
+
+
 def _same(remedy: Remedy, state: FrameworkState) -> Iterable[Remedy]:
     return [
         one
         for one in state.remedies.values()
-        if one.id != remedy.id and (one.kind, one.thing) == (remedy.kind, remedy.thing)
+        if one.id != remedy.id
+        and (one.kind, one.thing) == (remedy.kind, remedy.thing)
+        and one.parameters.get("force") == remedy.parameters.get("force")
     ]
 
 

@@ -16,6 +16,7 @@ from artesian.model.rule import (
     Scope,
     Severity,
 )
+from artesian.remedy.moving import is_forced
 from artesian.strategy.rules_file import RuleProblem
 from artesian.strategy.spec_file import read_spec
 from tests.strategy.clusters import GIB, TIB
@@ -314,3 +315,13 @@ def test_nodes_are_added_for_a_pool_or_for_the_cluster() -> None:
 def test_a_rule_that_cannot_add_nodes_is_refused(text: str, words: str) -> None:
     with pytest.raises(SpecError, match=words):
         read_spec(text)
+
+
+def test_volumes_are_taken_by_force_only_where_that_is_said() -> None:
+    text = "rules: [{name: a, when: silent, remedy: move-volumes, parameters: {force: FORCE}}]"
+    spec = read_spec(text.replace("FORCE", "yes"))
+    assert is_forced(spec.rules[0].remedy, spec.rules[0].parameters)
+    spec = read_spec(text.replace("FORCE", "no"))
+    assert not is_forced(spec.rules[0].remedy, spec.rules[0].parameters)
+    with pytest.raises(SpecError, match=r"rules.parameters.force: yes or no is expected here"):
+        read_spec(text.replace("FORCE", "soon"))

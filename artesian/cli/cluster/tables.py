@@ -67,7 +67,9 @@ def node_table(nodes: list[Document]) -> RenderableType:
             state += ", not used"
         if node["in_maintenance"]:
             state += ", maintenance" if node["maintenance"]["done"] else ", maintenance wanted"
-        problems = "; ".join(node["problems"])
+        if node.get("drained"):
+            state += ", drained"
+        problems = "; ".join(one for one in (node.get("problem"), *node["problems"]) if one)
         rows.append((node["name"], state, node["address"], ", ".join(node["roles"]) or "-", problems or "-"))
     return table_of(("node", "state", "address", "roles", "problems"), rows, "Nodes")
 
