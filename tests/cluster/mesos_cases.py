@@ -1,0 +1,242 @@
+"""A cluster whose nodes are agents of a real Mesos, as a user has it: everything through the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from artesian.attach import attaching
+from artesian.attach.errors import AttachError
+from artesian.mesos.operator import Operator
+from artesian.mesos.scheduler import MesosAccess
+from tests.cluster import cases
+from tests.cluster.cases import ANY_CODE, GIB, Cluster
+from tests.mesos import real
+from tests.mesos.real import Daemon, until
+
+NODE_RESOURCES = "cpus:2;mem:2048;disk:512;ports:[31000-31099]"
+_DEPLOYED_S = 150.0
+Json = dict[str, Any]
+
+
+class MesosMachines(Cluster):
+    """A master, agents that come when they are added, and one cluster of ours on them."""
+
+    def __init__(self, **master: Any) -> None:
+        real.need_mesos()
+        super().__init__()
+        (self.home / "z").mkdir()
+        self.mesos = real.Cluster(self.home / "z")
+        # The first is the scheduler's address.
+        self.address = self.mesos.spare_address()
+        self.master = self.mesos.master(max_agent_ping_timeouts=2, **master).ready()
+        self.operator = Operator(MesosAccess(self.master.address))
+        self.agents: dict[str, Daemon] = {}
+        self._writers: list[Writer] = []
+
+    # --- machines
+
+    def dev(self, node: str) -> Path:
+        return self.home / "n" / node / "dev"
+
+    def disk(self, node: str, name: str) -> Path:
+        return self.dev(node) / name
+
+    def kept(self, node: str) -> Path:
+        """The folder of a node's agent."""
+        return self.home / "n" / node / "a"
+
+    def add(
+        self,
+        node: str,
+        attributes: Mapping[str, str] | None = None,
+        disks: tuple[str, ...] = ("sdb",),
+        resources: str = NODE_RESOURCES,
+    ) -> None:
+        """A bare machine with an agent of Mesos."""
+        self.dev(node).mkdir(parents=True, exist_ok=True)
+        for disk in disks:
+            with (self.dev(node) / disk).open("ab") as file:
+                file.truncate(GIB)
+        given = {"artesian-folder": self.kept(node), "artesian-disks": self.dev(node), **(attributes or {})}
+        self.agents[node] = self.mesos.agent(
+            self.master.address,
+            node,
+            attributes=";".join(f"{key}:{value}" for key, value in given.items()),
+            resources=resources,
+        )
+
+    def power_off(self, node: str) -> None:
+        """Everything that runs there is dead at once."""
+        self.agents[node].kill()
+        for process in self._processes_below(self.home / "n" / node) + self._sandboxed(node):
+            _kill(process)
+        for attachment in sorted((self.kept(node) / "volumes").glob("*")):
+            try:
+                attaching.detach(attachment, force=True)  # a machine without power has no mounts
+            except AttachError:
+                pass
+
+    def _sandboxed(self, node: str) -> list[int]:
+        mark = f"MESOS_DIRECTORY={self.agents[node].folder}/"
+        return [process for process, _, environment in _processes() if mark in environment]
+
+    def _processes_below(self, folder: Path) -> list[int]:
+        return [process for process, command, _ in _processes() if f"{folder}/" in command]
+
+    def executors(self, node: str) -> list[int]:
+        """The processes that are our agent on a node."""
+        return [
+            process
+            for process, command, environment in _processes()
+            if "--mesos" in command
+            and "agent.pyz" in command
+            and f"MESOS_DIRECTORY={self.agents[node].folder}/" in environment
+            and "sh\0-c" not in command
+        ]
+
+    # --- commands
+
+    def up(self, *more: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """The first time, and whenever it is up to date, with all that it has to be told."""
+        return self.run(
+            "up", "--substrate", "mesos", "--master", self.master.address, "--address", self.address,
+            "--node-folder", self.home / "common", "--yes", *more, code=code,
+            timeout_s=_DEPLOYED_S,
+        )  # fmt: skip
+
+    # --- what Mesos says
+
+    def tasks(self, *states: str) -> dict[str, str]:
+        """The ids of tasks of ours that Mesos says to be in these states, by name of node and role."""
+        found = self.operator.call("GET_TASKS").get("get_tasks", {})
+        listed = [one for key in ("tasks", "unreachable_tasks") for one in found.get(key, [])]
+        wanted = states or ("TASK_RUNNING",)
+        return {
+            one["task_id"]["value"].removeprefix("artesian.").rpartition(".")[0]: one["task_id"]["value"]
+            for one in listed
+            if one["state"] in wanted and one["task_id"]["value"].startswith("artesian.")
+        }
+
+    def frameworks(self) -> list[str]:
+        """The ids of those that the master has."""
+        found = self.operator.call("GET_FRAMEWORKS").get("get_frameworks", {})
+        return [one["framework_info"]["id"]["value"] for one in found.get("frameworks", [])]
+
+    def framework_id(self) -> str:
+        (found,) = [one for one in self.frameworks() if one.startswith("artesian-")]
+        return found
+
+    def reservations(self) -> list[Json]:
+        """Everything that is kept for anybody."""
+        return [
+            resource
+            for one in self.operator.agents()
+            for resource in one.get("total_resources", [])
+            if resource.get("reservations")
+        ]
+
+    def agent_id(self, node: str) -> str:
+        found = [one for one in self.operator.agents() if one["agent_info"]["hostname"] == node]
+        return str(found[0]["agent_info"]["id"]["value"])
+
+    def wait_registered(self, *nodes: str) -> None:
+        def names() -> set[str]:
+            answers = self.operator.agents()
+            return {one["agent_info"]["hostname"] for one in answers if one.get("active", True)}
+
+        until(lambda: set(nodes) <= names(), f"{nodes} are registered")
+
+    def tasks_run(self, expected: Mapping[str, str]) -> None:
+        """Until exactly these run."""
+        until(lambda: self.tasks() == dict(expected), f"tasks {sorted(expected)} run as before", 60.0)
+
+    # --- writers
+
+    def writer(self, folder: Path, name: str = "w") -> Writer:
+        self._writers.append(Writer(folder, self.home / f"{name}.progress"))
+        return self._writers[-1]
+
+    # --- the end
+
+    def destroy(self) -> None:
+        for writer in self._writers:
+            writer.stop()
+        try:
+            if (self.folder / "mesos.json").exists():
+                self.run("down", "--yes", "--timeout", "20", code=ANY_CODE)
+        except (AssertionError, subprocess.TimeoutExpired):
+            pass
+        for path in self.folder.glob("scheduler*/scheduler.pid"):
+            cases._kill(path)
+        self.mesos.stop()
+        self.operator.close()
+        for process in self._processes_below(self.home):
+            _kill(process)
+        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for point in reversed([one for one in mounted if one.startswith(f"{self.home}/")]):
+            subprocess.run(["umount", "-l", point], check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+class Writer:
+    """A program on the machine that uses a volume, and notices whatever is wrong with it."""
+
+    def __init__(self, folder: Path, progress: Path) -> None:
+        self._progress = progress
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.writer", str(folder), str(progress)],
+            stdin=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[2],
+        )
+        self.goes_on()
+
+    def _lines(self) -> list[str]:
+        return self._progress.read_text().splitlines() if self._progress.exists() else []
+
+    def goes_on(self, timeout_s: float = 60.0) -> None:
+        """It has written and verified more than at the moment, and all was as written."""
+        before = len(self._lines())
+        until(lambda: len(self._lines()) > before + 10 or self._said(), "the writer goes on", timeout_s)
+        self.is_content()
+
+    def is_content(self) -> None:
+        assert not self._said()
+        assert self._process.poll() is None
+
+    def _said(self) -> str:
+        last = (self._lines() or [""])[-1]
+        return last if last.startswith("error") else ""
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _processes() -> list[tuple[int, str, str]]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            found.append(
+                (
+                    int(folder.name),
+                    (folder / "cmdline").read_bytes().decode(errors="replace"),
+                    (folder / "environ").read_bytes().decode(errors="replace"),
+                )
+            )
+        except OSError:
+            pass  # it has ended
+    return [one for one in found if one[0] != os.getpid()]
+
+
+def _kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
