@@ -20,7 +20,7 @@ from artesian.cli.cluster.access import Api
 from artesian.cli.outcome import ExitCode
 
 GIB = 1 << 30
-COMMAND_TIMEOUT_S = 60
+COMMAND_TIMEOUT_S = 60.0
 ANY_CODE = -1  # how a command ends does not matter
 
 
@@ -43,14 +43,16 @@ class Cluster:
 
     # --- commands
 
-    def run(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str | Path, code: int = 0, timeout_s: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """`artesian …`; it has to end with this exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "artesian.cli.main", *map(str, arguments), "--dir", str(self.folder)],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=self.command_timeout_s,
+            timeout=timeout_s or self.command_timeout_s,
         )
         assert code in (ANY_CODE, done.returncode), (
             f"{arguments}: {done.returncode}: {done.stderr} {done.stdout}"

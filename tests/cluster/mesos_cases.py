@@ -1,163 +1,238 @@
-"""A cluster on a real Mesos, whose nodes have mounts of their own, as machines have."""
+"""A cluster whose nodes are agents of a real Mesos, as a user has it: everything through the command line."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
-import time
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from artesian.attach import attaching
+from artesian.attach.errors import AttachError
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
-from tests.cluster.cases import ANY_CODE, Cluster
+from tests.cluster import cases
+from tests.cluster.cases import ANY_CODE, GIB, Cluster
 from tests.mesos import real
+from tests.mesos.real import Daemon, until
 
-LIVE = ("TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING")
+NODE_RESOURCES = "cpus:2;mem:2048;disk:512;ports:[31000-31099]"
+_DEPLOYED_S = 150.0
+Json = dict[str, Any]
 
 
-class MesosNodes(Cluster):
-    """node-1 and so on are agents of Mesos; everything is below `home`, whose path is short."""
+class MesosMachines(Cluster):
+    """A master, agents that come when they are added, and one cluster of ours on them."""
 
-    command_timeout_s = 180
-
-    def __init__(self, count: int, disk_bytes: int = 2 << 30) -> None:
+    def __init__(self, **master: Any) -> None:
+        real.need_mesos()
         super().__init__()
-        self.mesos = real.Cluster(self.home)
-        self.mesos.agent_prefix = ("unshare", "--mount", "--propagation", "private")
-        self.master = self.mesos.master().ready()
+        (self.home / "z").mkdir()
+        self.mesos = real.Cluster(self.home / "z")
+        # The first is the scheduler's address.
+        self.address = self.mesos.spare_address()
+        self.master = self.mesos.master(max_agent_ping_timeouts=2, **master).ready()
         self.operator = Operator(MesosAccess(self.master.address))
-        self._address = self.mesos.address()
-        self.agents: dict[str, real.Daemon] = {}
-        for number in range(1, count + 1):
-            name = f"node-{number}"
-            dev = self.home / name / "dev"
-            dev.mkdir(parents=True)
-            for disk in ("sdb", "sdc"):
-                with (dev / disk).open("wb") as file:
-                    file.truncate(disk_bytes)
-            self.agents[name] = self.mesos.agent(
-                self.master.address,
-                name,
-                attributes=f"artesian-folder:{self.home / name}/a;artesian-disks:{dev}",
-                resources="cpus:2;mem:2048;disk:512;ports:[31000-31099]",
-            )
+        self.agents: dict[str, Daemon] = {}
+        self._writers: list[Writer] = []
 
-    def up(self, spec: str) -> None:
-        """The scheduler, and storage."""
-        real.until(lambda: len(self.operator.agents()) == len(self.agents), "all agents are registered")
-        written = self.home / "spec.yaml"
-        written.write_text(spec)
-        place = ("--substrate", "mesos", "--master", self.master.address, "--address", self._address)
-        self.run("up", *place, "--spec", written, "--yes", "--timeout", "150")
-        self.wait_healthy()
+    # --- machines
 
-    # --- Mesos
+    def dev(self, node: str) -> Path:
+        return self.home / "n" / node / "dev"
 
-    def agent_id(self, node: str) -> str:
-        """What Mesos calls a node's agent."""
-        agents = self.operator.agents()
-        return next(
-            str(one["agent_info"]["id"]["value"]) for one in agents if one["agent_info"]["hostname"] == node
+    def disk(self, node: str, name: str) -> Path:
+        return self.dev(node) / name
+
+    def kept(self, node: str) -> Path:
+        """The folder of a node's agent."""
+        return self.home / "n" / node / "a"
+
+    def add(
+        self,
+        node: str,
+        attributes: Mapping[str, str] | None = None,
+        disks: tuple[str, ...] = ("sdb",),
+        resources: str = NODE_RESOURCES,
+    ) -> None:
+        """A bare machine with an agent of Mesos."""
+        self.dev(node).mkdir(parents=True, exist_ok=True)
+        for disk in disks:
+            with (self.dev(node) / disk).open("ab") as file:
+                file.truncate(GIB)
+        given = {"artesian-folder": self.kept(node), "artesian-disks": self.dev(node), **(attributes or {})}
+        self.agents[node] = self.mesos.agent(
+            self.master.address,
+            node,
+            attributes=";".join(f"{key}:{value}" for key, value in given.items()),
+            resources=resources,
         )
 
-    def drain_state(self, node: str) -> str | None:
-        """How far the draining of a node is; None if nobody drains it."""
-        agents = self.operator.agents()
-        found = next(one for one in agents if one["agent_info"]["hostname"] == node)
-        return str(found["drain_info"]["state"]) if "drain_info" in found else None
+    def power_off(self, node: str) -> None:
+        """Everything that runs there is dead at once."""
+        self.agents[node].kill()
+        for process in self._processes_below(self.home / "n" / node) + self._sandboxed(node):
+            _kill(process)
+        for attachment in sorted((self.kept(node) / "volumes").glob("*")):
+            try:
+                attaching.detach(attachment, force=True)  # a machine without power has no mounts
+            except AttachError:
+                pass
 
-    def tasks(self, node: str) -> list[str]:
-        """The roles that have a task on a node that lives, as Mesos knows it."""
-        answer = self.operator.call("GET_TASKS")["get_tasks"]
-        agent_id = self.agent_id(node)
-        return sorted(
-            str(one["task_id"]["value"]).split(".")[2]
-            for one in (*answer.get("tasks", ()), *answer.get("orphan_tasks", ()))
-            if one["agent_id"]["value"] == agent_id and one["state"] in LIVE
-        )
+    def _sandboxed(self, node: str) -> list[int]:
+        mark = f"MESOS_DIRECTORY={self.agents[node].folder}/"
+        return [process for process, _, environment in _processes() if mark in environment]
 
-    def agent_task(self, node: str) -> str | None:
-        """The id of the task that is a node's agent; None while there is none."""
-        answer = self.operator.call("GET_TASKS")["get_tasks"]
-        found = (
-            str(one["task_id"]["value"])
-            for one in answer.get("tasks", ())
-            if one["task_id"]["value"].startswith(f"artesian.{node}.agent.") and one["state"] in LIVE
-        )
-        return next(found, None)
+    def _processes_below(self, folder: Path) -> list[int]:
+        return [process for process, command, _ in _processes() if f"{folder}/" in command]
 
     def executors(self, node: str) -> list[int]:
-        """The process ids of the executors on a node."""
-        mark = f"MESOS_DIRECTORY={self.agents[node].folder}/".encode()
+        """The processes that are our agent on a node."""
         return [
-            one for one in _processes() if mark in _of(one, "environ") and b"--mesos" in _of(one, "cmdline")
+            process
+            for process, command, environment in _processes()
+            if "--mesos" in command
+            and "agent.pyz" in command
+            and f"MESOS_DIRECTORY={self.agents[node].folder}/" in environment
+            and "sh\0-c" not in command
         ]
 
-    # --- a node as a machine
+    # --- commands
 
-    def sh(self, node: str, command: str) -> str:
-        """What a command says that runs where a node's mounts are."""
-        done = subprocess.run(
-            ["nsenter", f"--mount=/proc/{self.agents[node].pid}/ns/mnt", "sh", "-ec", command],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        assert done.returncode == 0, f"{node}: {command}: {done.stderr}"
-        return done.stdout
+    def up(self, *more: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """The first time, and whenever it is up to date, with all that it has to be told."""
+        return self.run(
+            "up", "--substrate", "mesos", "--master", self.master.address, "--address", self.address,
+            "--node-folder", self.home / "common", "--yes", *more, code=code,
+            timeout_s=_DEPLOYED_S,
+        )  # fmt: skip
 
-    def mounts_of(self, node: str) -> str:
-        """What is mounted on a node; nothing is asked of any file system."""
-        return Path(f"/proc/{self.agents[node].pid}/mounts").read_text()
+    # --- what Mesos says
 
-    def freeze(self, node: str) -> list[int]:
-        """Let all that runs on a node stand still, Mesos' agent too; its processes."""
-        found: list[int] = []
-        while new := [one for one in self._all_of(node) if one not in found]:
-            for one in new:
-                os.kill(one, signal.SIGSTOP)
-            found += new
+    def tasks(self, *states: str) -> dict[str, str]:
+        """The ids of tasks of ours that Mesos says to be in these states, by name of node and role."""
+        found = self.operator.call("GET_TASKS").get("get_tasks", {})
+        listed = [one for key in ("tasks", "unreachable_tasks") for one in found.get(key, [])]
+        wanted = states or ("TASK_RUNNING",)
+        return {
+            one["task_id"]["value"].removeprefix("artesian.").rpartition(".")[0]: one["task_id"]["value"]
+            for one in listed
+            if one["state"] in wanted and one["task_id"]["value"].startswith("artesian.")
+        }
+
+    def frameworks(self) -> list[str]:
+        """The ids of those that the master has."""
+        found = self.operator.call("GET_FRAMEWORKS").get("get_frameworks", {})
+        return [one["framework_info"]["id"]["value"] for one in found.get("frameworks", [])]
+
+    def framework_id(self) -> str:
+        (found,) = [one for one in self.frameworks() if one.startswith("artesian-")]
         return found
 
-    def _all_of(self, node: str) -> list[int]:
-        marks = [f"{folder}/".encode() for folder in (self.home / node, self.agents[node].folder)]
+    def reservations(self) -> list[Json]:
+        """Everything that is kept for anybody."""
         return [
-            one
-            for one in _processes()
-            if one == self.agents[node].pid
-            or any(mark in _of(one, "cmdline") or mark in _of(one, "environ") for mark in marks)
+            resource
+            for one in self.operator.agents()
+            for resource in one.get("total_resources", [])
+            if resource.get("reservations")
         ]
 
-    def view(self, name: str) -> dict[str, Any]:
-        """A volume."""
-        found: dict[str, Any] = self.get(f"/volumes/{name}")
-        return found
+    def agent_id(self, node: str) -> str:
+        found = [one for one in self.operator.agents() if one["agent_info"]["hostname"] == node]
+        return str(found[0]["agent_info"]["id"]["value"])
+
+    def wait_registered(self, *nodes: str) -> None:
+        def names() -> set[str]:
+            answers = self.operator.agents()
+            return {one["agent_info"]["hostname"] for one in answers if one.get("active", True)}
+
+        until(lambda: set(nodes) <= names(), f"{nodes} are registered")
+
+    def tasks_run(self, expected: Mapping[str, str]) -> None:
+        """Until exactly these run."""
+        until(lambda: self.tasks() == dict(expected), f"tasks {sorted(expected)} run as before", 60.0)
+
+    # --- writers
+
+    def writer(self, folder: Path, name: str = "w") -> Writer:
+        self._writers.append(Writer(folder, self.home / f"{name}.progress"))
+        return self._writers[-1]
+
+    # --- the end
 
     def destroy(self) -> None:
+        for writer in self._writers:
+            writer.stop()
         try:
             if (self.folder / "mesos.json").exists():
-                self.run("down", "--discard", "--yes", "--timeout", "20", code=ANY_CODE)
+                self.run("down", "--yes", "--timeout", "20", code=ANY_CODE)
         except (AssertionError, subprocess.TimeoutExpired):
             pass
-        for node in self.agents:
-            for one in self._all_of(node):
-                if one != self.agents[node].pid:
-                    _kill(one)
-        self.operator.close()
+        for path in self.folder.glob("scheduler*/scheduler.pid"):
+            cases._kill(path)
         self.mesos.stop()
-        time.sleep(0.2)
-        super().destroy()
+        self.operator.close()
+        for process in self._processes_below(self.home):
+            _kill(process)
+        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for point in reversed([one for one in mounted if one.startswith(f"{self.home}/")]):
+            subprocess.run(["umount", "-l", point], check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
-def thaw(processes: list[int]) -> None:
-    """Let them go on."""
-    for one in processes:
+class Writer:
+    """A program on the machine that uses a volume, and notices whatever is wrong with it."""
+
+    def __init__(self, folder: Path, progress: Path) -> None:
+        self._progress = progress
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.writer", str(folder), str(progress)],
+            stdin=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[2],
+        )
+        self.goes_on()
+
+    def _lines(self) -> list[str]:
+        return self._progress.read_text().splitlines() if self._progress.exists() else []
+
+    def goes_on(self, timeout_s: float = 60.0) -> None:
+        """It has written and verified more than at the moment, and all was as written."""
+        before = len(self._lines())
+        until(lambda: len(self._lines()) > before + 10 or self._said(), "the writer goes on", timeout_s)
+        self.is_content()
+
+    def is_content(self) -> None:
+        assert not self._said()
+        assert self._process.poll() is None
+
+    def _said(self) -> str:
+        last = (self._lines() or [""])[-1]
+        return last if last.startswith("error") else ""
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _processes() -> list[tuple[int, str, str]]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            os.kill(one, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
+            found.append(
+                (
+                    int(folder.name),
+                    (folder / "cmdline").read_bytes().decode(errors="replace"),
+                    (folder / "environ").read_bytes().decode(errors="replace"),
+                )
+            )
+        except OSError:
+            pass  # it has ended
+    return [one for one in found if one[0] != os.getpid()]
 
 
 def _kill(process: int) -> None:
@@ -165,14 +240,3 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
     except ProcessLookupError:
         pass
-
-
-def _processes() -> list[int]:
-    return [int(one.name) for one in Path("/proc").glob("[0-9]*") if int(one.name) != os.getpid()]
-
-
-def _of(process: int, what: str) -> bytes:
-    try:
-        return Path(f"/proc/{process}/{what}").read_bytes()
-    except OSError:
-        return b""

@@ -13,7 +13,7 @@ import pytest
 import artesian
 from artesian.cli.outcome import ExitCode
 from tests.cluster.cases import unable_to_mount
-from tests.cluster.mesos_cases import MesosNodes
+from tests.cluster.mesos_namespaces import MesosNodes
 
 pytestmark = [
     pytest.mark.slow,

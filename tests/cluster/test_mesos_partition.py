@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.cases import unable_to_mount
-from tests.cluster.mesos_cases import MesosNodes, thaw
+from tests.cluster.mesos_namespaces import MesosNodes, thaw
 
 pytestmark = [
     pytest.mark.slow,

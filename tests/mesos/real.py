@@ -125,6 +125,10 @@ class Daemon:
         self._process.send_signal(number)
         self._process.wait()
 
+    def send(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """Also what it has started."""
         self.kill()
@@ -211,6 +215,10 @@ class Cluster:
             "executor_shutdown_grace_period": "2secs",
         }
         return self._started("mesos-agent", "a", 5051, {**usual, **flags})
+
+    def spare_address(self) -> str:
+        """One that nothing of this cluster has."""
+        return self._addresses.next()
 
     def zookeeper(self) -> str:
         """The address of a ZooKeeper. Skips the test if there can be none."""

@@ -142,16 +142,6 @@ class SimulatedSubstrate:
         machine.agent = True
         return True
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Every pass looks anew."""
-
-    def leave(self) -> list[str]:
-        """End all agents."""
-        return [f"ended the agent of {name}" for name in self.machines if self.stop_agent(name)]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on."""
         machine = self.machines[node]

@@ -83,7 +83,7 @@ def up(
     settings = changed_settings(folder, wanted_store(store), schedulers)
     if mesos_options.is_mesos(folder, substrate, asked):
         mesos_options.refuse_local(nodes, disks_per_node, disk_size, attributes)
-        mesos_options.keep(folder, asked)
+        mesos_options.keep(folder, asked, mesos_options.ask_mesos)
     else:
         _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
     save_settings(folder, settings)

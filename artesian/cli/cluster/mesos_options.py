@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from artesian.clusters.mesos import settings as mesos_settings
+from artesian.clusters.mesos import trying
 from artesian.clusters.mesos.settings import MesosSettings
+from artesian.embedded.local.errors import NotRunning
+from artesian.mesos.errors import MasterUnreachable, MesosError, NotMesos
 from artesian.model.errors import Conflict, NotPossible
 
 
@@ -81,8 +84,21 @@ def refuse_local(*options: object) -> None:
         )
 
 
-def keep(folder: Path, asked: Mapping[str, Any]) -> MesosSettings:
-    """Store what was asked for beside what was kept before. Raises NotPossible."""
+def ask_mesos(settings: MesosSettings) -> None:
+    """Raises NotRunning, NotPossible if Mesos would not have us."""
+    try:
+        trying.try_out(settings)
+    except (MasterUnreachable, NotMesos) as error:
+        raise NotRunning(str(error)) from None
+    except MesosError as error:
+        raise NotPossible(str(error)) from None
+
+
+def keep(
+    folder: Path, asked: Mapping[str, Any], approve: Callable[[MesosSettings], None] = lambda settings: None
+) -> MesosSettings:
+    """Store what was asked for beside what was kept before, once it is approved of. Raises NotPossible, and
+    what `approve` raises."""
     before = mesos_settings.load(folder)
     given = {name: value for name, value in asked.items() if value is not None}
     for name in {"secret_file", "ca_file"} & given.keys():
@@ -92,9 +108,11 @@ def keep(folder: Path, asked: Mapping[str, Any]) -> MesosSettings:
     settings = replace(before, **given) if before is not None else MesosSettings(**given)
     mesos_settings.check(settings)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if before is None and any(folder.iterdir()):
+        if before is None and folder.is_dir() and any(folder.iterdir()):
             raise NotPossible(f"{folder} is not empty, and there is no cluster in it")
+        if settings != before:
+            approve(settings)
+        folder.mkdir(parents=True, exist_ok=True)
         if settings != before:
             mesos_settings.save(folder, settings)
     except OSError as error:
