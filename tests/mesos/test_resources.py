@@ -1,4 +1,4 @@
-"""Arithmetic with resources: nothing is made, nothing is lost, and what is reserved stays reserved."""
+"""Whose resources are: each is somebody's, and what is ours is known again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def _resources(draw: st.DrawFn) -> Resource:
 
 
 _offers = st.lists(_resources(), max_size=12)
-_wanted = st.dictionaries(_names, st.integers(1, 9_000).map(lambda each: each / 1000), max_size=3)
 
 
 def _sums(found: list[Resource]) -> dict[tuple[str, Any], int]:
@@ -68,67 +67,6 @@ def test_every_resource_is_somebodys(offer: list[Resource]) -> None:
     assert not any("revocable" in each for each in (*split.ours, *split.unreserved, *split.static))
 
 
-@given(offer=_offers, wanted=_wanted)
-def test_what_is_taken_and_what_is_left_are_what_there_was(
-    offer: list[Resource], wanted: dict[str, float]
-) -> None:
-    found = resources.take(offer, wanted)
-    assert (found is not None) == resources.covers(offer, wanted)
-    assert (found is None) == bool(resources.missing(offer, wanted))
-    if found is None:
-        return
-    taken, left = found
-    assert _sums([*taken, *left]) == _sums(offer)
-    for name, value in wanted.items():
-        assert resources.amount(taken, name) == value
-    assert {each["name"] for each in taken} <= set(wanted)
-    assert all(each["scalar"]["value"] > 0 for each in taken)
-
-
-@given(offer=_offers, wanted=_wanted)
-def test_what_is_reserved_is_ours_and_can_be_given_back(
-    offer: list[Resource], wanted: dict[str, float]
-) -> None:
-    unreserved = resources.split(offer, _MARK).unreserved
-    reserving = resources.to_reserve(unreserved, wanted, _MARK)
-    if reserving is None:
-        assert not resources.covers(unreserved, wanted)
-        return
-    assert resources.covers(resources.split(reserving, _MARK).ours, wanted)
-    assert not resources.split(reserving, _OTHER).ours
-    assert not any("allocation_info" in each for each in reserving)
-    assert resources.to_unreserve(reserving, _MARK) == reserving
-    assert resources.to_unreserve(reserving, _OTHER) == []
-
-
-@given(offer=_offers, unwanted=_wanted)
-def test_no_more_is_given_back_than_is_ours(offer: list[Resource], unwanted: dict[str, float]) -> None:
-    ours = resources.split(offer, _MARK).ours
-    back = resources.to_unreserve(offer, _MARK, unwanted)
-    for name in ("cpus", "mem", "disk"):
-        expected = min(resources.amount(ours, name), unwanted.get(name, 0.0))
-        assert resources.amount(back, name) == expected
-    assert all(resources.is_ours(each, _MARK) for each in back)
-
-
-@given(offer=_offers, wanted=_wanted)
-def test_surplus_and_missing_are_the_two_sides_of_one_difference(
-    offer: list[Resource], wanted: dict[str, float]
-) -> None:
-    more, lacking = resources.surplus(offer, wanted), resources.missing(offer, wanted)
-    assert not set(more) & set(lacking)
-    for name in set(wanted) | {each["name"] for each in offer}:
-        difference = resources.amount(offer, name) - wanted.get(name, 0.0)
-        assert round(more.get(name, 0.0) - lacking.get(name, 0.0) - difference, 6) == 0
-
-
-def test_scalars_are_exact_to_a_thousandth() -> None:
-    tenths = [resources.scalar("cpus", 0.1) for _ in range(3)]
-    assert resources.covers(tenths, {"cpus": 0.3})
-    assert resources.amount(tenths, "cpus") == 0.3
-    assert resources.surplus(tenths, {"cpus": 0.3}) == {}
-
-
 def test_a_mark_asks_only_for_what_it_names() -> None:
     ours = resources.reserved(resources.scalar("cpus", 1), _MARK)
     assert resources.is_ours(ours, Mark("artesian"))
@@ -141,13 +79,6 @@ def test_a_mark_asks_only_for_what_it_names() -> None:
     )
 
 
-def test_what_was_said_of_the_offer_alone_is_left_out() -> None:
-    offered = {**resources.scalar("cpus", 1), "role": "*", "allocation_info": {"role": "artesian"}}
-    assert resources.to_reserve([offered], {"cpus": 1}, Mark("artesian")) == [
-        resources.reserved(resources.scalar("cpus", 1), Mark("artesian"))
-    ]
-
-
 def test_only_the_last_reservation_says_whose_it_is() -> None:
     ours = resources.reserved(resources.scalar("cpus", 1), Mark("artesian"))
     theirs = {**ours, "reservations": [*ours["reservations"], {"type": "DYNAMIC", "role": "artesian/theirs"}]}
@@ -158,7 +89,6 @@ def test_only_the_last_reservation_says_whose_it_is() -> None:
 def test_volumes_are_never_ours_to_use_up() -> None:
     volume = resources.reserved({**resources.scalar("disk", 10), "disk": {"persistence": {"id": "v"}}}, _MARK)
     assert resources.split([volume], _MARK).others == (volume,)
-    assert resources.to_unreserve([volume], _MARK) == []
 
 
 def test_the_shape_before_the_stack_becomes_a_stack() -> None:
@@ -173,39 +103,12 @@ def test_the_shape_before_the_stack_becomes_a_stack() -> None:
     assert resources.plain(both) == resources.reserved(resources.scalar("cpus", 1), _MARK)
 
 
-def _ports(*ranges: tuple[int, int], mark: Mark | None = None) -> Resource:
-    found = [{"begin": begin, "end": end} for begin, end in ranges]
-    resource: Resource = {"name": "ports", "type": "RANGES", "ranges": {"range": found}}
-    return resource if mark is None else resources.reserved(resource, mark)
+def test_scalars_are_exact_to_a_thousandth() -> None:
+    assert resources.scalar("cpus", 0.1 + 0.2)["scalar"] == {"value": 0.3}
 
 
-def test_ranges_are_joined() -> None:
-    offer = [_ports((5, 6), (1, 2)), _ports((3, 3), (9, 9)), resources.scalar("cpus", 1)]
-    assert resources.ranges_of(offer, "ports") == [(1, 3), (5, 6), (9, 9)]
-
-
-@given(
-    ours=st.sets(st.integers(1, 60)),
-    free=st.sets(st.integers(61, 99)),
-    wanted=st.sets(st.integers(1, 99), max_size=8),
-    count=st.integers(0, 12),
-)
-def test_just_the_wanted_numbers_are_taken(
-    ours: set[int], free: set[int], wanted: set[int], count: int
-) -> None:
-    offer = [_ports(*((each, each) for each in ours), mark=_MARK), _ports(*((each, each) for each in free))]
-    taken = resources.take_numbers(offer, "ports", wanted)
-    if not wanted <= ours | free:
-        assert taken is None
-    else:
-        assert taken is not None
-        of = resources.split(taken, _MARK)
-        assert _numbers(of.ours) == wanted & ours
-        assert _numbers(of.unreserved) == wanted & free
-    lowest = resources.first_numbers(offer, "ports", count)
-    assert lowest == (sorted(ours | free)[:count] if len(ours | free) >= count else None)
-
-
-def _numbers(found: tuple[Resource, ...]) -> set[int]:
-    ranges = resources.ranges_of(found, "ports")
-    return {number for begin, end in ranges for number in range(begin, end + 1)}
+def test_what_was_said_of_the_offer_alone_is_left_out() -> None:
+    offered = {**resources.scalar("cpus", 1), "role": "*", "allocation_info": {"role": "artesian"}}
+    assert resources.reserved(offered, Mark("artesian")) == resources.reserved(
+        resources.scalar("cpus", 1), Mark("artesian")
+    )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from artesian.clusters.mesos.agents import address_of, attributes_of
+from artesian.clusters.mesos.agents import address_of, attributes_of, scalars
+from artesian.mesos.resources import Mark, is_ours, reserved, scalar, split
 from artesian.model.resources import Resources, total
 
 _MIB = 1 << 20
@@ -27,20 +28,13 @@ class Reserver:
     principal: str | None = None
 
     @property
-    def reservation(self) -> dict[str, Any]:
-        """As Mesos writes it."""
-        made: dict[str, Any] = {
-            "type": "DYNAMIC",
-            "role": self.role,
-            "labels": {"labels": [{"key": "artesian", "value": self.label}]},
-        }
-        return made if self.principal is None else {**made, "principal": self.principal}
+    def mark(self) -> Mark:
+        """What our reservations look like."""
+        return Mark(self.role, self.principal, {"artesian": self.label})
 
     def holds(self, resource: Json) -> bool:
         """Whether this is what we keep."""
-        stack = resource.get("reservations", ())
-        labels = stack[-1].get("labels", {}).get("labels", ()) if stack else ()
-        return any(one.get("key") == "artesian" and one.get("value") == self.label for one in labels)
+        return is_ours(resource, self.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,41 +79,24 @@ def read_offer(offer: Json, reserver: Reserver) -> Offer:
     """An offer as the master sends it. Raises KeyError, TypeError for what is none."""
     url = offer.get("url", {}).get("address", {})
     hostname = str(offer["hostname"])
-    plain = [one for one in offer.get("resources", ()) if "revocable" not in one and "disk" not in one]
+    parts = split(offer.get("resources", ()), reserver.mark)
     return Offer(
         str(offer["id"]["value"]),
         str(offer["agent_id"]["value"]),
         hostname,
         str(url.get("ip") or address_of("", hostname)),
         attributes_of(offer),
-        _sum(one for one in plain if reserver.holds(one)),
-        _sum(one for one in plain if not one.get("reservations")),
+        scalars(parts.ours),
+        scalars(parts.unreserved),
     )
-
-
-def _sum(resources: Iterable[Json]) -> Resources:
-    cpus, memory_mib = 0.0, 0.0
-    for one in resources:
-        if one["name"] == "cpus":
-            cpus += one["scalar"]["value"]
-        elif one["name"] == "mem":
-            memory_mib += one["scalar"]["value"]
-    return Resources(round(cpus, 6), int(memory_mib * _MIB))
 
 
 def as_list(resources: Resources, reserver: Reserver, *, kept: bool) -> list[dict[str, Any]]:
     """Resources as calls name them: kept for us, or of those that are free."""
-    found = []
-    for name, value in (("cpus", resources.cpus), ("mem", resources.memory_bytes / _MIB)):
-        if value > _SMALLEST:
-            one: dict[str, Any] = {
-                "name": name,
-                "type": "SCALAR",
-                "scalar": {"value": round(value, 6)},
-                "allocation_info": {"role": reserver.role},
-            }
-            found.append(one | ({"reservations": [reserver.reservation]} if kept else {}))
-    return found
+    amounts = {"cpus": resources.cpus, "mem": resources.memory_bytes / _MIB}
+    found = [scalar(name, value) for name, value in amounts.items() if value > _SMALLEST]
+    named = [reserved(one, reserver.mark) if kept else one for one in found]
+    return [{**one, "allocation_info": {"role": reserver.role}} for one in named]
 
 
 def minus(one: Resources, other: Resources) -> Resources:

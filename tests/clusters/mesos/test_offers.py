@@ -47,9 +47,9 @@ def test_what_others_in_the_role_keep_is_neither() -> None:
 
 
 def test_what_is_kept_for_a_part_of_the_role_is_not_ours_as_it_is() -> None:
-    refined = scalar(
-        "cpus", 1.0, reservations=[RESERVER.reservation, {"type": "DYNAMIC", "role": "storage/part"}]
-    )
+    (ours,) = as_list(Resources(1.0), RESERVER, kept=True)
+    parts = [*ours["reservations"], {"type": "DYNAMIC", "role": "storage/part"}]
+    refined = scalar("cpus", 1.0, reservations=parts)
     assert is_nothing(read_offer(offered(refined), RESERVER).kept)
 
 
@@ -88,7 +88,8 @@ def test_a_reservation_names_who_keeps_it_and_what_for() -> None:
 
 
 def test_who_has_no_principal_names_none() -> None:
-    assert "principal" not in Reserver("f", "storage", "label").reservation
+    (kept,) = as_list(Resources(1.0), Reserver("f", "storage", "label"), kept=True)
+    assert "principal" not in kept["reservations"][-1]
 
 
 def test_a_reservation_is_ours_whichever_framework_of_ours_made_it() -> None:
