@@ -234,20 +234,24 @@ def disks_view(verdict: Verdict, state: FrameworkState) -> list[Document]:
 def loss_view(state: FrameworkState, verdict: Verdict, identity: str) -> Document | None:
     """What a pool loses with a disk; None if that is in none, or the engine does not answer."""
     claim, engine = state.claims.get(identity), verdict.seen.engine
-    loss = loss_of_disk(engine, claim.pool, identity) if claim is not None and engine is not None else None
+    loss = loss_of_disk(engine, claim) if claim is not None and engine is not None else None
     return asdict(loss) | {"pool": str(loss.pool)} if loss is not None else None
 
 
 def _losses(verdict: Verdict) -> list[str]:
     """What pools lose by the plan, a sentence for each."""
     engine = verdict.seen.engine
-    going: dict[PoolName, set[str]] = {}
+    paths = {one.identity: f"{one.path} of node {one.node}" for one in verdict.decision.topology.verdicts}
+    going: dict[PoolName, dict[str, str]] = {}  # devices, and what people call them
     for step in verdict.decision.plan.steps:
         if isinstance(step.change, RemoveDevice):
-            going.setdefault(step.change.pool, set()).add(device_name(step.change.identity))
+            identity = step.change.identity
+            going.setdefault(step.change.pool, {})[device_name(identity)] = paths.get(identity, "")
     if engine is None:
         return []
-    found = [loss_of(engine, pool, names) for pool, names in sorted(going.items())]
+    found = [
+        loss_of(engine, pool, names, next(iter(names.values()))) for pool, names in sorted(going.items())
+    ]
     return [loss.because for loss in found if loss is not None]
 
 

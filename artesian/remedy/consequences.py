@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from artesian.model.disk import PoolName
+from artesian.model.disk import Claim, PoolName
 from artesian.model.engine import EngineSeen
 from artesian.model.names import device_name
 from artesian.model.sizes import format_size
@@ -26,9 +26,11 @@ class Loss:
     because: str
 
 
-def loss_of(engine: EngineSeen, pool_name: PoolName, devices: Collection[str]) -> Loss | None:
+def loss_of(
+    engine: EngineSeen, pool_name: PoolName, devices: Collection[str], called: str = ""
+) -> Loss | None:
     """What becomes of a pool without these of its devices, by name; None if it has none of them, or is not
-    there. Those that leave already do not count before either."""
+    there. Those that leave already do not count before either. `called`: what people call a single one."""
     pool = engine.pool(pool_name)
     leaving = [one for one in engine.devices if one.pool == pool_name and one.name in devices]
     if pool is None or not leaving:
@@ -36,7 +38,9 @@ def loss_of(engine: EngineSeen, pool_name: PoolName, devices: Collection[str]) -
     without = tuple(replace(one, leaving=True) if one in leaving else one for one in engine.devices)
     has = capacities(engine).get(pool_name, 0)
     left = capacities(replace(engine, devices=without)).get(pool_name, 0)
-    named = f"without {leaving[0].path}" if len(leaving) == 1 else f"without these {len(leaving)} disks"
+    named = (
+        f"without {called or leaving[0].path}" if len(leaving) == 1 else f"without these {len(leaving)} disks"
+    )
     fits = pool.used_bytes <= left
     words = (
         f"{named} pool {pool_name} may hold {format_size(left)} instead of {format_size(has)} (both copies), "
@@ -49,9 +53,10 @@ def loss_of(engine: EngineSeen, pool_name: PoolName, devices: Collection[str]) -
     return Loss(pool_name, has, left, pool.used_bytes, fits, words)
 
 
-def loss_of_disk(engine: EngineSeen, pool: PoolName, identity: str) -> Loss | None:
-    """The same of one disk, by its identity."""
-    return loss_of(engine, pool, {device_name(identity)})
+def loss_of_disk(engine: EngineSeen, claim: Claim) -> Loss | None:
+    """The same of one disk, called as its node calls it: engines have paths of their own."""
+    called = f"{claim.path} of node {claim.node}"
+    return loss_of(engine, claim.pool, {device_name(claim.identity)}, called)
 
 
 def promised_too_much(engine: EngineSeen, state: FrameworkState, pool_name: PoolName) -> str:

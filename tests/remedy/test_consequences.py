@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from artesian.model.disk import PoolName
+from artesian.model.disk import Claim, PoolName
 from artesian.model.engine import SeenVolume
 from artesian.model.names import device_name
 from artesian.model.state import FrameworkState
@@ -17,13 +17,18 @@ from tests.remedy.observed import GIB, NAMES, POOL, device, engine, identity, po
 # Three nodes with a disk of 10 GiB each: 27 GiB without the spare share.
 
 
+def claim(node: str) -> Claim:
+    """Of a node's one disk."""
+    return state().claims[identity(node)]
+
+
 def wishes(**sizes_gib: int) -> FrameworkState:
     """Volumes that are not made yet."""
     return state(volumes={name: VolumeWish(name, POOL, size * GIB) for name, size in sizes_gib.items()})
 
 
 def test_a_disk_is_what_its_pool_loses() -> None:
-    loss = loss_of_disk(engine(), POOL, identity("node-3"))
+    loss = loss_of_disk(engine(), claim("node-3"))
     assert loss is not None
     assert (loss.has_bytes, loss.left_bytes, loss.used_bytes, loss.fits) == (
         27 * GIB,
@@ -32,23 +37,23 @@ def test_a_disk_is_what_its_pool_loses() -> None:
         True,
     )
     assert loss.because == (
-        "without /dev/sdb pool default/default may hold 18.0 GiB instead of 27.0 GiB (both copies), and "
-        "holds 9.0 GiB"
+        "without /dev/sdb of node node-3 pool default/default may hold 18.0 GiB instead of 27.0 GiB (both "
+        "copies), and holds 9.0 GiB"
     )
 
 
 def test_what_does_not_fit_without_it_is_said() -> None:
-    loss = loss_of_disk(engine(pools=(pool(used_bytes=20 * GIB),)), POOL, identity("node-3"))
+    loss = loss_of_disk(engine(pools=(pool(used_bytes=20 * GIB),)), claim("node-3"))
     assert loss is not None and not loss.fits
     assert loss.because.endswith("and holds 20.0 GiB: it does not fit; give it another disk first")
 
 
 def test_two_copies_need_two_places() -> None:
     two = engine(devices=tuple(map(device, NAMES[:2])))
-    loss = loss_of_disk(two, POOL, identity("node-2"))
+    loss = loss_of_disk(two, claim("node-2"))
     assert loss is not None and (loss.left_bytes, loss.fits) == (0, False)
     assert "has no two places left for two copies of anything: it does not fit" in loss.because
-    empty = loss_of_disk(replace(two, pools=(pool(used_bytes=0),)), POOL, identity("node-2"))
+    empty = loss_of_disk(replace(two, pools=(pool(used_bytes=0),)), claim("node-2"))
     assert empty is not None and empty.fits
 
 
@@ -60,13 +65,14 @@ def test_several_are_weighed_together() -> None:
 
 
 def test_one_that_is_in_no_pool_takes_nothing_away() -> None:
-    assert loss_of_disk(engine(), POOL, "serial:unknown") is None
-    assert loss_of_disk(engine(), PoolName("default", "other"), identity("node-1")) is None
+    other = PoolName("default", "other")
+    assert loss_of_disk(engine(), replace(claim("node-1"), identity="serial:unknown")) is None
+    assert loss_of_disk(engine(), replace(claim("node-1"), pool=other)) is None
 
 
 def test_one_that_leaves_already_counts_no_more() -> None:
     leaving = tuple(device(name, leaving=name == "node-3") for name in NAMES)
-    loss = loss_of_disk(engine(devices=leaving), POOL, identity("node-3"))
+    loss = loss_of_disk(engine(devices=leaving), claim("node-3"))
     assert loss is not None and loss.has_bytes == loss.left_bytes == 18 * GIB
 
 
