@@ -70,6 +70,11 @@ class NodeRecord:
         """Whether it is in use, and to stay so."""
         return self.joined and not (self.leaving or self.in_maintenance)
 
+    @property
+    def gives_up_manager(self) -> bool:
+        """Whether the manager that it may have is to go."""
+        return self.leaving or self.without_manager
+
 
 _NOTHING_DECIDED = NodeRecord()
 

@@ -163,7 +163,7 @@ class _Guard:
         left = len(managers) - 1
         address = change.place.address
         away = any(one.host == address and not one.healthy for one in managers)
-        if away and self._facts.state.node(change.place.node).without_manager:
+        if away and self._facts.state.node(change.place.node).gives_up_manager:
             return self._quorum(left, 0)
         asked = self._facts.spec.managers.count or DEFAULT_MANAGERS
         if left < asked:

@@ -45,8 +45,8 @@ def plan_managers(facts: Facts, steps: Steps) -> None:
         elif record.without_manager:
             because = f"the manager on node {name} is replaced by one elsewhere"
         removal = RemoveManager(places[name])
-        given = record.leaving or record.without_manager
-        steps.add(removal, because, earlier, consent=Consent.GIVEN if given else Consent.NONE)
+        consent = Consent.GIVEN if record.gives_up_manager else Consent.NONE
+        steps.add(removal, because, earlier, consent=consent)
         earlier = removal
 
 
@@ -57,5 +57,5 @@ def _lost(facts: Facts, places: Mapping[str, ManagerPlace]) -> list[ManagerPlace
     return [
         place
         for name, place in sorted(places.items())
-        if facts.state.node(name).without_manager and place.address not in healthy
+        if facts.state.node(name).gives_up_manager and place.address not in healthy
     ]

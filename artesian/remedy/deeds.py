@@ -159,6 +159,9 @@ def _node_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
         return f"disks of node {remedy.thing} are still members of pools"
     if record.domains or record.is_client:
         return f"node {remedy.thing} is still known to the engine"
+    engine = facts.state.engine
+    if engine is not None and any(place.node == remedy.thing for place in engine.managers):
+        return f"node {remedy.thing} still has a manager"
     return None
 
 

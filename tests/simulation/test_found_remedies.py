@@ -228,3 +228,18 @@ def test_a_clock_that_is_set_back_does_not_make_it_tell_the_same_again_and_again
         for _ in range(60):
             world.tick(60.0)
     assert len(world.store.state().remedies) == 2
+
+
+def test_a_dead_node_that_is_removed_has_its_manager_replaced() -> None:
+    """The new manager waited for the old one to answer, the old one for the new one to be there."""
+    world = full()
+    when = "gone and away_s > 1m and in_use"
+    remove = f"  - {{name: remove, remedy: remove-node, when: {when}, approval: automatic}}\n"
+    text = SPEC.format(new_disks="take").replace("70%", "99%") + remove
+    world.ask(lambda state, _: requests.set_spec(state, text))
+    name = world.system.managers[1].node
+    with simulated(world.clock):
+        world.nodes[name].power_off()
+        world.nodes[name].gone = True
+        wait(world, RemedyState.HELPED, 2000, 10.0)
+    assert sorted({*world.nodes} - {name}) == sorted(place.node for place in world.system.managers)
