@@ -23,7 +23,7 @@ from artesian.host import processes
 from artesian.mesos.errors import MesosError
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
-from tests.clusters.conformance import Handle, SubstrateConformance, eventually
+from tests.clusters.conformance import Handle, SubstrateConformance, begin, eventually
 from tests.clusters.task_conformance import TaskRunnerConformance
 from tests.mesos.real import Cluster, Daemon
 
@@ -216,6 +216,19 @@ class TestMesosCluster(SubstrateConformance):
         made = MesosHandle(mesos)
         yield made
         made.close()
+
+
+def test_who_has_left_is_no_framework_any_more_whoever_looks(handle: MesosHandle) -> None:
+    begin(handle, "alpha")
+    handle.substrate.leave()
+    for _ in range(3):
+        assert len(handle.substrate.nodes()) == 2
+        handle.substrate.hear({})
+        assert handle.substrate.tasks() == ()
+        assert not handle.substrate.stop_agent("alpha")
+        handle.substrate.kill_task("task-1")
+    assert handle.mesos.operator.call("GET_FRAMEWORKS").get("get_frameworks", {}).get("frameworks", []) == []
+    assert "framework" not in handle.memory.documents
 
 
 class TestMesosTasks(TaskRunnerConformance):

@@ -109,10 +109,14 @@ class MesosCluster:
                 done.append(f"ended the agent of {node}")
         framework.poke()
         self._wait_until_left(desk)
-        framework.tear_down()
         with self._lock:
-            self._has_left = True
-            self._forget()
+            self._has_left = True  # first: whoever looks meanwhile begins no other framework
+        try:
+            framework.tear_down()
+        except SubstrateUnusable:
+            self._has_left = False
+            raise
+        self._forget()
         return [*done, f"ended framework {desk.reserver.framework_id} in Mesos"]
 
     def _wait_until_left(self, desk: Desk) -> None:
@@ -143,9 +147,10 @@ class MesosCluster:
 
     def nodes(self) -> tuple[SubstrateNode, ...]:
         """Every agent of Mesos, and those that we have used and that are away."""
-        if self._has_left:
+        begun = self._begun_unless_left()
+        if begun is None:
             return tuple(_node(one, "") for one in self._agents())
-        desk, framework = self._begun()
+        desk, framework = begun
         agents = self._agents()
         twice = same_name(agents)
         records = desk.records
@@ -172,8 +177,9 @@ class MesosCluster:
 
     def hear(self, standings: Mapping[str, NodeStanding]) -> None:
         """Which agents report, so that the next may be renewed; and which nodes may go."""
-        desk, _ = self._begun()
-        desk.outlook.hear(standings)
+        begun = self._begun_unless_left()
+        if begun is not None:
+            begun[0].outlook.hear(standings)
 
     def _note_drained(
         self,
@@ -248,7 +254,10 @@ class MesosCluster:
 
     def stop_agent(self, node: str) -> bool:
         """End a node's agent; what it started goes on. Whether it ran."""
-        desk, framework = self._begun()
+        begun = self._begun_unless_left()
+        if begun is None:
+            return False
+        desk, framework = begun
         ran = desk.stop(node)
         framework.poke()
         return ran
@@ -273,6 +282,7 @@ class MesosCluster:
 
     def launch_task(self, task: TaskWanted) -> None:
         """Have it run on its node, as soon as there is room; nothing if there is one of this id."""
+        self._has_left = False
         desk, framework = self._begun()
         if task.id not in {one.id for one, _ in desk.tasks()}:
             self._memory.save(dict([task_document_of(TaskRecord(task))]))
@@ -281,18 +291,28 @@ class MesosCluster:
 
     def tasks(self) -> tuple[TaskSeen, ...]:
         """Every task that was launched and not yet forgotten."""
-        desk, _ = self._begun()
-        return tuple(_task_seen(task, status) for task, status in desk.tasks())
+        begun = self._begun_unless_left()
+        return (
+            tuple(_task_seen(task, status) for task, status in begun[0].tasks()) if begun is not None else ()
+        )
 
     def kill_task(self, task: str) -> None:
         """End it, and forget it once it has ended."""
-        desk, framework = self._begun()
+        begun = self._begun_unless_left()
+        if begun is None:
+            return
+        desk, framework = begun
         if desk.unwant_task(task):
             framework.poke()
         else:
             self._memory.save({task_key(task): None})
 
     # --- the framework
+
+    def _begun_unless_left(self) -> tuple[Desk, MesosFramework] | None:
+        """None once the framework was ended, until something is to run again."""
+        with self._lock:
+            return None if self._has_left else self._begun()
 
     def _begun(self) -> tuple[Desk, MesosFramework]:
         """The framework, subscribed or about to be; a new one if Mesos has removed ours."""
