@@ -8,13 +8,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 import uvicorn
 
 from artesian.api.agent_file import AgentFiles
 from artesian.api.application import make_application
+from artesian.api.given import Given
 from artesian.api.opening import OpenedCluster
 from artesian.api.standby import Ending, Standby
 from artesian.host.files import write_durably
@@ -33,17 +33,19 @@ _CLUSTER = "cluster"  # the document that says whose a store is
 log = structlog.get_logger()
 
 
-def run_alone(cluster: OpenedCluster) -> int:
+def run_alone(cluster: OpenedCluster, given: Given) -> int:
     """With a file. Raises ArtesianError, OSError when it cannot begin."""
     home = home_of(cluster.folder, 1)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = SqliteStore(home / "store.sqlite")
+    store.lead()
+    given.keep_token(store)
     url = f"http://{cluster.address}:{cluster.port}"
     agent_files = AgentFiles(home)
     substrate = cluster.substrate(store, url, lambda: agent_files.get().sha256)
     scheduler = Scheduler(store, substrate, home, url)
     listening = socket.create_server((cluster.address, cluster.port))
-    failed = _serve(scheduler, store, listening, url, Ending(), agent_files)
+    failed = _serve(scheduler, store, listening, url, Ending(), agent_files, given)
     substrate.close()
     return 1 if failed else 0
 
@@ -52,6 +54,7 @@ def run_among_several(
     cluster: OpenedCluster,
     settings: SchedulerSettings,
     number: int,
+    given: Given,
     again: Callable[[], int],
     *,
     is_first: bool,
@@ -80,6 +83,7 @@ def run_among_several(
         return 0
     try:
         _mark(store, settings)
+        given.keep_token(store)
         agent_files = AgentFiles(home)
         substrate = cluster.substrate(store, url, lambda: agent_files.get().sha256)
         urls = urls_of(cluster.address, cluster.port, settings)
@@ -90,7 +94,7 @@ def run_among_several(
             raise
         log.error("the lead is given up", reason=str(error))
         return again()
-    failed = _serve(scheduler, store, listening, url, ending, agent_files)
+    failed = _serve(scheduler, store, listening, url, ending, agent_files, given)
     substrate.close()
     if scheduler.has_lost_lead:
         return again()
@@ -119,9 +123,11 @@ def _serve(
     url: str,
     ending: Ending,
     agent_files: AgentFiles,
+    given: Given,
 ) -> bool:
     """Until we are told to end; whether the loop has ended by itself."""
-    _write_access(scheduler.folder / "api.json", url, scheduler.memory.secrets.api_token)
+    access = given.access(url, scheduler.memory.secrets.api_token)
+    write_durably(scheduler.folder / "api.json", json.dumps(access), 0o600)
     server = uvicorn.Server(
         uvicorn.Config(
             make_application(scheduler, agent_files),
@@ -135,6 +141,7 @@ def _serve(
 
     def loop() -> None:
         try:
+            given.take_spec(scheduler)
             scheduler.run()
         finally:
             server.should_exit = True  # nobody is served by an API without a loop behind it
@@ -152,8 +159,3 @@ def _serve(
     if failed:
         log.error("the loop has ended by itself", reason=scheduler.last_error)
     return failed
-
-
-def _write_access(path: Path, url: str, token: str) -> None:
-    """How the command line finds us; for the owner only."""
-    write_durably(path, json.dumps({"url": url, "token": token, "process_id": os.getpid()}), 0o600)

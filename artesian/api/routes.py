@@ -89,12 +89,18 @@ def put_spec(
 ) -> Document:
     """Take another spec; the plan shows what follows from it. `warnings`: what does nothing in it as things
     are, and providers that could not be tried out. `force`: even though disks of a provider are forgotten."""
+    warnings = take_spec(scheduler, text, "somebody has given another spec", force=force)
+    return {"text": text, "warnings": warnings}
+
+
+def take_spec(scheduler: Scheduler, text: str, because: str, *, force: bool = False) -> list[str]:
+    """Store a spec that may be taken; gives warnings. Raises ArtesianError, and then nothing has changed."""
     spec, state, warnings = _tried_out(scheduler, text, force=force)
-    events = [Event("spec", "spec", "somebody has given another spec")]
+    events = [Event("spec", "spec", because)]
     events += [Event("spec", "spec", warning) for warning in warnings]
     idle = _idle_parts(scheduler, spec, state)
     scheduler.memory.change(lambda state: requests.set_spec(state, text, force=force), events)
-    return {"text": text, "warnings": [*warnings, *idle]}
+    return [*warnings, *idle]
 
 
 @routes.post("/spec/check")

@@ -62,6 +62,18 @@ def _lifecycle(app: typer.Typer) -> None:
         app.command()(command)
 
 
+def _connections(app: typer.Typer) -> None:
+    from artesian.cli.cluster import connecting
+
+    app.command()(connecting.connect)
+
+
+def _schedulers(app: typer.Typer) -> None:
+    from artesian.cli.cluster import schedulers
+
+    app.add_typer(schedulers.scheduler, name="scheduler")
+
+
 def _plans(app: typer.Typer) -> None:
     from artesian.cli.cluster import plans
 
@@ -120,6 +132,8 @@ def _drills(app: typer.Typer) -> None:
 _PARTS: Mapping[Callable[[typer.Typer], None], tuple[str, ...]] = {
     _engine: ("engine",),
     _lifecycle: ("up", "down", "status"),
+    _connections: ("connect",),
+    _schedulers: ("scheduler",),
     _plans: ("plan", "apply", "events"),
     _pauses: ("pause", "resume"),
     _remedies: ("rules", "why", "audit", "remedies"),

@@ -42,8 +42,11 @@ def load_settings(folder: Path) -> SchedulerSettings:
         raise NotPossible(f"{path} cannot be read: {error or type(error).__name__}") from None
 
 
-def changed_settings(folder: Path, store: str | None, count: int | None) -> SchedulerSettings:
-    """Take another URL of the same store, or another number; None: as before.
+def changed_settings(
+    folder: Path, store: str | None, count: int | None, cluster: str | None = None
+) -> SchedulerSettings:
+    """Take another URL of the same store, or another number; None: as before. `cluster`: what a store calls
+    a cluster that is the same one in whichever folder its scheduler runs.
 
     Raises NotPossible, SpecError for a URL that makes no sense, Conflict if the state would stay behind.
     """
@@ -54,7 +57,7 @@ def changed_settings(folder: Path, store: str | None, count: int | None) -> Sche
         before,
         store=store or before.store,
         count=count or before.count,
-        cluster=before.cluster or secrets.token_hex(8),
+        cluster=before.cluster or cluster or secrets.token_hex(8),
     )
     if after.count > 1 and not after.store:
         raise NotPossible("several schedulers need a store that they share: --store zk://… or etcd://…")

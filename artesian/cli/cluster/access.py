@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from artesian.cli.cluster.connection import Access, accesses
 from artesian.embedded.local.errors import NotRunning, TookTooLong
 from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere, SpecError
 
 _TIMEOUT_S = 30.0
 _CONNECT_S = 5.0
 _POLL_S = 0.1
+_UNAUTHORIZED = 401
 _NOT_LEADING, _NOT_LEADING_TITLE = 503, "not-leading"
 _ERRORS: dict[str, type[Exception]] = {
     "not-there": NotThere,
@@ -35,31 +36,15 @@ class Api:
     Raises NotRunning, and what the API's problems say.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._clients = [self._client(path) for path in self._access_files(folder)]
+    def __init__(self, folder: Path, found: Sequence[Access] | None = None) -> None:
+        """`found`: these schedulers, whatever is in the folder."""
+        self._found = found or accesses(folder)
+        self._clients = [self._client(one) for one in self._found]
 
-    def _access_files(self, folder: Path) -> list[Path]:
-        """Of every scheduler that has led once; the one that was the last to begin comes first."""
-        found = sorted(
-            [*folder.glob("scheduler/api.json"), *folder.glob("scheduler-*/api.json")],
-            key=lambda path: path.stat().st_mtime_ns if path.exists() else 0,
-            reverse=True,
-        )
-        if found:
-            return found
-        if not any((folder / name).exists() for name in ("cluster.json", "mesos.json")):
-            raise NotThere(f"there is no cluster in {folder}; make one with: artesian up")
-        raise NotRunning("the scheduler has never run here; start it with: artesian up")
-
-    def _client(self, path: Path) -> httpx.Client:
-        try:
-            access = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise NotRunning(f"{path} cannot be read: {error}") from None
+    def _client(self, access: Access) -> httpx.Client:
         return httpx.Client(
-            base_url=f"{access['url']}/v1",
-            headers={"Authorization": f"Bearer {access['token']}"},
+            base_url=f"{access.url}/v1",
+            headers={"Authorization": f"Bearer {access.token}"},
             timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S),
             trust_env=False,
         )
@@ -92,21 +77,31 @@ class Api:
         except (ValueError, httpx.InvalidURL) as error:  # half of a character, or a number that is none
             raise NotPossible(f"this cannot be asked for: {error}") from None
         except httpx.TransportError as error:
+            asked = self._found[-1]
             raise NotRunning(
-                f"the scheduler of {self._folder} does not answer ({error}); start it with: artesian up"
+                f"the scheduler at {asked.url} does not answer ({error}); {asked.remedy}"
             ) from None
         try:
             body = response.json() if response.content else None
         except ValueError:
+            if response.is_success or response.is_redirect or response.is_client_error:
+                raise NotRunning(f"what answers at {self._asked(response).url} is no scheduler") from None
             raise ArtesianError(
-                f"the scheduler has failed ({response.status_code}); its log says why: "
-                f"{self._folder / 'scheduler' / 'scheduler.log'}"
+                f"the scheduler has failed ({response.status_code}); its log says why"
             ) from None
         if response.is_success:
             return body
+        if response.status_code == _UNAUTHORIZED:
+            asked = self._asked(response)
+            raise NotPossible(f"the scheduler at {asked.url} does not take the token in {asked.token_from}")
         kind = str(body.get("title", "")) if isinstance(body, dict) else ""
         detail = str(body.get("detail", "")) if isinstance(body, dict) else response.text
         raise _ERRORS.get(kind, ArtesianError)(detail or f"the scheduler answers {response.status_code}")
+
+    def _asked(self, response: httpx.Response) -> Access:
+        """Whom the response is from."""
+        url = str(response.request.url)
+        return next((one for one in self._found if url.startswith(f"{one.url}/")), self._found[-1])
 
     def _ask_in_turn(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         """Of the first one that does not say that another one leads. What may have been heard is not asked

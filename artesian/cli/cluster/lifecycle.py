@@ -14,6 +14,8 @@ import typer
 from artesian.cli import options as common
 from artesian.cli.cluster import mesos_options, options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.cluster.connection import refuse_connected
+from artesian.cli.cluster.placing import cluster_name
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
 from artesian.cli.cluster.stores import VARIABLE, erase_store, wanted_store
 from artesian.cli.consent import confirm
@@ -80,8 +82,11 @@ def up(
         "ca_file": ca_file, "user": user, "node_folder": node_folder, "node_python": node_python,
         "address": address, "port": port,
     }  # fmt: skip
-    settings = changed_settings(folder, wanted_store(store), schedulers)
-    if mesos_options.is_mesos(folder, substrate, asked):
+    refuse_connected(folder, "up")
+    on_mesos = mesos_options.is_mesos(folder, substrate, asked)
+    cluster = cluster_name(folder, asked) if on_mesos else None
+    settings = changed_settings(folder, wanted_store(store), schedulers, cluster)
+    if on_mesos:
         mesos_options.refuse_local(nodes, disks_per_node, disk_size, attributes)
         mesos_options.keep(folder, asked, mesos_options.ask_mesos)
     else:
@@ -125,6 +130,7 @@ def down(
     """Let go of all volumes, end everything, and say what was done. The data stays unless destroyed."""
     output = Output(as_json)
     folder = folder.absolute()
+    refuse_connected(folder, "down")
     cluster = LocalCluster(folder)
     on_mesos = mesos_options.is_mesos(folder, None, {})
     if not (cluster.exists or on_mesos):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from artesian.cli.cluster.access import Api
 from artesian.embedded.local.errors import NotRunning
@@ -16,7 +17,8 @@ from artesian.host import processes
 from artesian.host.files import locked
 from artesian.host.logs import last_line
 from artesian.host.processes import ProcessIdentity
-from artesian.model.errors import NotThere
+from artesian.model.errors import Conflict, NotThere
+from artesian.scheduler.api_token import TOKEN_VARIABLE
 from artesian.scheduler.settings import home_of, load_settings
 
 if TYPE_CHECKING:
@@ -52,6 +54,22 @@ def ensure(folder: Path, unless: Callable[[], bool] = lambda: False) -> bool | N
         return bool(started)
 
 
+def become(folder: Path, arguments: Sequence[str]) -> NoReturn:
+    """Let this process be the first scheduler, in the foreground; it is found as one that was started is.
+
+    Raises Conflict if there is one.
+    """
+    home_of(folder, 1).mkdir(mode=0o700, exist_ok=True)
+    with locked(home_of(folder, 1) / "starting.lock"):
+        running = _running(folder).get(1)
+        if running is not None:
+            raise Conflict(f"the scheduler of {folder} runs already, as process {running.process_id}")
+        (home_of(folder, 1) / "api.json").unlink(missing_ok=True)
+        processes.write_pid_file(_pid_file(folder, 1), ProcessIdentity.of(os.getpid()))
+    os.chdir("/")
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "artesian.api", str(folder), *arguments])
+
+
 def _start(folder: Path, number: int) -> _Started:
     home = home_of(folder, number)
     home.mkdir(mode=0o700, exist_ok=True)
@@ -65,6 +83,7 @@ def _start(folder: Path, number: int) -> _Started:
             stderr=output,
             start_new_session=True,
             cwd="/",
+            env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
         )
     processes.write_pid_file(_pid_file(folder, number), ProcessIdentity.of(process.pid))
     return _Started(number, process, log)
