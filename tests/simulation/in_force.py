@@ -50,10 +50,11 @@ def _note_node(node: SimulatedNode, found: Counter[str]) -> None:
         found["node cut off"] += 1
     if node.isolated:
         found["node isolated"] += 1
-    if node.away:
-        found["disk pulled out"] += len(node.away)
+    for disk in node.away.values():
+        if disk.label is not None:  # one that was in use
+            found["disk pulled out"] += 1
     for disk in node.disks.values():
-        if disk.smart is not None and disk.smart.failing:
+        if disk.label is not None and disk.smart is not None and disk.smart.failing:
             found["disk about to fail"] += 1
 
 
