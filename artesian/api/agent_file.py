@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from artesian.host.packaging import Contents, build
+from artesian.host.packaging import Contents, ensure
 
 AGENT = Contents(
     "the agent",
@@ -39,7 +39,7 @@ class AgentFile:
 
 
 class AgentFiles:
-    """Makes the file when it is asked for first, and keeps it. `folder` is where it is made."""
+    """Makes the file when it is asked for first, and keeps it. `folder` is where it is made, or was."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "agent.pyz"
@@ -50,7 +50,7 @@ class AgentFiles:
         """The file; the same bytes for the same versions of everything in it."""
         with self._lock:
             if self._made is None:
-                build(self._path, AGENT)
+                ensure(self._path, AGENT)
                 content = self._path.read_bytes()
                 self._made = AgentFile(content, hashlib.sha256(content).hexdigest())
             return self._made

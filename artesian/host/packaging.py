@@ -3,6 +3,7 @@ each version, as compiled libraries cannot be loaded out of a zip."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import re
 import sys
@@ -64,6 +65,30 @@ def everything() -> Contents:
     needed = importlib.metadata.requires("artesian") or []
     libraries = tuple(_NAME.findall(one)[0] for one in needed if "extra ==" not in one)
     return Contents("Artesian", "artesian.cli.main", libraries, is_known=True)
+
+
+def ensure(path: Path, contents: Contents) -> None:
+    """Write the file, unless it is there and nothing that is in it has changed since. Raises OSError."""
+    note = path.with_name(path.name + ".of")
+    fingerprint = _fingerprint(contents)
+    try:
+        if path.exists() and note.read_text() == fingerprint:
+            return
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass
+    note.unlink(missing_ok=True)
+    build(path, contents)
+    note.write_text(fingerprint)
+
+
+def _fingerprint(contents: Contents) -> str:
+    """Names what the file would be made of, without reading it."""
+    what = (sys.version, contents.what, contents.module, contents.libraries, sorted(contents.left_out))
+    digest = hashlib.sha256(repr(what).encode())
+    for name, source in sorted(_files(contents)):
+        state = source.stat()
+        digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def build(path: Path, contents: Contents) -> None:

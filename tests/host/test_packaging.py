@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artesian.host.packaging import build, everything
+from artesian.host.packaging import Contents, build, ensure, everything
 
 PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
 
@@ -90,3 +90,28 @@ def test_another_python_is_refused(file: Path, tmp_path: Path) -> None:
     done = run(tmp_path, changed)
     assert done.returncode == 1
     assert done.stderr.startswith("error: Artesian in this file is for Python 3.") and "\n" in done.stderr
+
+
+SMALL = Contents("nothing", "artesian.none", libraries=("typer",), left_out=frozenset({"embedded"}))
+
+
+def test_it_is_made_once_for_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "small.pyz"
+    ensure(path, SMALL)
+    made = path.stat()
+    ensure(path, SMALL)
+    assert path.stat().st_ino == made.st_ino
+    ensure(path, Contents("nothing", "artesian.other", SMALL.libraries, SMALL.left_out))
+    assert path.stat().st_ino != made.st_ino
+    assert b"artesian.other" in zipfile.ZipFile(path).read("__main__.py")
+
+
+@pytest.mark.parametrize("lost", ["small.pyz", "small.pyz.of"])
+def test_it_is_made_anew_when_a_part_of_it_is_lost(tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "small.pyz"
+    ensure(path, SMALL)
+    content = path.read_bytes()
+    (tmp_path / lost).unlink()
+    ensure(path, SMALL)
+    assert path.read_bytes() == content
+    assert (tmp_path / "small.pyz.of").exists()
