@@ -78,6 +78,7 @@ class Cluster:
                 return int(one["process_id"])
         return None
 
-    def down(self, *, destroy: bool = False) -> Any:
-        """End everything; with `destroy` the folder goes too."""
-        return self.run("down", *(["--destroy", "--yes"] if destroy else []))
+    def down(self, *, destroy: bool = False, discard: bool = False) -> Any:
+        """End everything; with `destroy` the folder goes too, with `discard` whatever is in the way."""
+        options = [*(["--destroy", "--yes"] if destroy else []), *(["--discard"] if discard else [])]
+        return self.run("down", *options)

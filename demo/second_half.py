@@ -45,7 +45,7 @@ rules:
     remedy: replace-device
     approval: automatic
 """
-_TIMEOUT_S = 180.0
+_TIMEOUT_S = 300.0
 
 
 class Filler:

@@ -224,7 +224,7 @@ def _clear_away(cluster: Cluster, machines: Machines) -> None:
     """Whatever has happened; what failed before is what is told."""
     try:
         if cluster.folder.exists():
-            cluster.down(destroy=isinstance(machines, LocalMachines))
+            cluster.down(destroy=isinstance(machines, LocalMachines), discard=True)
     except CommandFailed as error:
         print(f"what is left could not be ended: {error}", file=sys.stderr)
     finally:
