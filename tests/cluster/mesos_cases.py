@@ -13,6 +13,7 @@ from typing import Any
 
 from artesian.attach import attaching
 from artesian.attach.errors import AttachError
+from artesian.mesos.errors import MasterUnreachable
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
 from tests.cluster import cases
@@ -148,7 +149,10 @@ class MesosMachines(Cluster):
 
     def wait_registered(self, *nodes: str) -> None:
         def names() -> set[str]:
-            answers = self.operator.agents()
+            try:
+                answers = self.operator.agents()
+            except MasterUnreachable:
+                return set()  # a master that was just started recovers first
             return {one["agent_info"]["hostname"] for one in answers if one.get("active", True)}
 
         until(lambda: set(nodes) <= names(), f"{nodes} are registered")
