@@ -1,4 +1,4 @@
-"""Where a scheduler of a Mesos cluster listens, and what its store calls the cluster, on whichever machine."""
+"""Where a scheduler of a Mesos cluster listens, and what its store calls the cluster, on any machine."""
 
 from __future__ import annotations
 
