@@ -25,7 +25,6 @@ from artesian.cli.cluster.access import Api
 from artesian.embedded.local.errors import NotRunning
 from artesian.mesos import calls
 from artesian.mesos.operator import Operator
-from artesian.mesos.resources import first_numbers, plain, scalar, take_numbers
 from artesian.mesos.scheduler import MesosAccess
 from artesian.model.errors import ArtesianError
 from tests.mesos import real
@@ -75,16 +74,18 @@ class Marathon:
         framework = self._framework
         await framework.client.call(*calls.revive())
         offer = await framework.offer(hostname)
-        numbers = first_numbers(offer["resources"], "ports", 1)
-        assert numbers
-        ports = take_numbers(offer["resources"], "ports", numbers)
-        assert ports
-        environment = app["env"] | {"HOST": hostname, "PORT0": str(numbers[0]), "PORT": str(numbers[0])}
+        ranges = next(one["ranges"]["range"] for one in offer["resources"] if one["name"] == "ports")
+        port = ranges[0]["begin"]
+        environment = app["env"] | {"HOST": hostname, "PORT0": str(port), "PORT": str(port)}
         task = {
             "name": "artesian",
             "task_id": {"value": task_id},
             "agent_id": offer["agent_id"],
-            "resources": [plain(scalar("cpus", app["cpus"])), plain(scalar("mem", app["mem"])), *ports],
+            "resources": [
+                {"name": "cpus", "type": "SCALAR", "scalar": {"value": app["cpus"]}},
+                {"name": "mem", "type": "SCALAR", "scalar": {"value": app["mem"]}},
+                {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": port, "end": port}]}},
+            ],
             "command": {
                 "shell": True,
                 "value": app["cmd"],
@@ -270,6 +271,8 @@ def test_the_app_makes_storage_and_goes_on_elsewhere_as_the_same_framework(here:
     here.marathon.start(here.app, "artesian.2", "node-2")
     api = here.connect(after=framework["webui_url"])
     real.until(lambda: all_is_well(api), "the next scheduler knows all", 40.0)
+    for _ in range(3):
+        api.post("/passes")  # nothing follows from the move either
     assert here.framework()["id"] == framework["id"]
     assert here.tasks() == tasks and here.ended() == []
     assert processes(api) == running
