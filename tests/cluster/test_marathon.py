@@ -19,6 +19,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from artesian.cli.cluster.access import Api
@@ -65,6 +66,11 @@ class Marathon:
 
     def wait_until_it_has_failed(self, task_id: str) -> None:
         self._wait(self._framework.state(task_id, "TASK_FAILED"))
+
+    def end(self, task_id: str) -> None:
+        """As for an upgrade, once the next one is healthy."""
+        self._wait(self._framework.client.call(*calls.kill(task_id, grace_s=20.0)))
+        self._wait(self._framework.state(task_id, "TASK_KILLED", 30.0))
 
     def close(self) -> None:
         self._wait(self._framework.__aexit__(None, None, None))
@@ -277,3 +283,38 @@ def test_the_app_makes_storage_and_goes_on_elsewhere_as_the_same_framework(here:
     assert here.tasks() == tasks and here.ended() == []
     assert processes(api) == running
     assert api.get("/plan")["steps"] == []
+
+
+def where_it_waits(here: Here, node: str) -> str:
+    """The URL of the scheduler that waits as a task on a node; empty before it does."""
+    for path in here.agents[node].folder.glob("slaves/*/frameworks/*/executors/*/runs/latest/stdout"):
+        for line in path.read_text().splitlines():
+            if line.startswith("{") and '"scheduler waits"' in line:
+                return str(json.loads(line)["url"])
+    return ""
+
+
+def test_the_next_version_waits_beside_this_one_and_leads_once_it_has_ended(here: Here) -> None:
+    framework, tasks, api = here.framework(), here.tasks(), Api(here.connected)
+    here.marathon.start(here.app, "artesian.3", "node-3")
+    waiting = real.until(lambda: where_it_waits(here, "node-3"), "the next one waits", 40.0)
+    health = real.until(lambda: ask_health(waiting), "it answers")
+    assert (health["alive"], health["leading"], health["leader"]) == (True, False, framework["webui_url"])
+    assert all_is_well(api) and here.framework() == framework  # this one still leads
+
+    here.marathon.end("artesian.2")
+    api = here.connect(after=framework["webui_url"])
+    assert here.framework()["webui_url"] == waiting
+    real.until(lambda: all_is_well(api), "the next one knows all", 40.0)
+    api.post("/passes")
+    assert here.framework()["id"] == framework["id"]
+    assert here.tasks() == tasks and here.ended() == []
+
+
+def ask_health(url: str) -> Any:
+    """What /healthz says, if that is what Marathon takes for health."""
+    try:
+        answer = httpx.get(f"{url}/healthz", timeout=5.0, trust_env=False)
+    except httpx.TransportError:
+        return None
+    return answer.json() if answer.status_code == 200 else None
