@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,8 @@ Folder = Annotated[
     Path,
     typer.Option("--dir", envvar="ARTESIAN_DIR", help="The cluster's folder.", show_default="~/artesian"),
 ]
-DEFAULT_FOLDER = Path.home() / "artesian"
+# Somebody may have no home, as in a container; then this is no folder, and --dir is needed.
+DEFAULT_FOLDER = Path(os.path.expanduser("~")) / "artesian"
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="A node's name.")]
 Timeout = Annotated[float, typer.Option("--timeout", help="How long to wait, in seconds.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is so.")]
