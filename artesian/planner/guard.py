@@ -60,12 +60,15 @@ class _Guard:
         self._facts = facts
         self._verdicts = {(verdict.node, verdict.identity): verdict for verdict in facts.topology.verdicts}
         self._emptied: set[PoolName] = set()  # pools out of which something is being taken in this pass
+        self._grown: set[PoolName] = set()  # pools that get something in this pass
         self._resting: set[str] = set()  # domains of which a server goes into maintenance in this pass
 
     def note_taken(self, change: Change) -> None:
         """A step goes ahead: one removal at a time from each pool, one server at a time into maintenance."""
         if isinstance(change, RemoveDevice):
             self._emptied.add(change.pool)
+        if isinstance(change, AddDevice):
+            self._grown.add(change.pool)
         if isinstance(change, EnterMaintenance):
             self._resting.add(change.domain)
 
@@ -197,8 +200,11 @@ class _Guard:
             if device.pool == change.pool and device.leaving and device.name != mine:
                 return f"device {device.path} is being taken out of pool {change.pool}"
         pool = self._facts.engine.pool(change.pool)
-        if pool is not None and not pool.is_whole and not self._facts.engine.has_one_copy_only(pool.name):
+        has_one_copy = pool is not None and self._facts.engine.has_one_copy_only(pool.name)
+        if pool is not None and not pool.is_whole and not has_one_copy:
             return f"pool {change.pool} is degraded, and is healed first"
+        if has_one_copy and change.pool in self._grown:
+            return f"pool {change.pool} has one copy only, and gets disks for the second one first"
         return self._someone_silent()
 
     def _someone_silent(self, but: Collection[str] = ()) -> str | None:

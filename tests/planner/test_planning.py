@@ -161,6 +161,20 @@ def test_nothing_is_taken_out_of_a_pool_that_is_degraded() -> None:
     assert not world.decide().guarded.ready
 
 
+def test_nothing_is_taken_out_of_a_pool_that_is_about_to_get_second_copies() -> None:
+    """With the disks of the other node it has two servers, and every block lacks its second copy."""
+    world = World(nodes(1), TAKE).deploy()
+    world.nodes = nodes(2)
+    while "AddDevice" not in [type(one.change).__name__ for one in world.decide().guarded.ready]:
+        assert world.step()
+    gone = Tombstone("serial:1-sdb", "somebody has removed it")
+    world.state = replace(world.state, tombstones=with_item(world.state.tombstones, gone.identity, gone))
+    guarded = world.decide().guarded
+    assert {type(one.change) for one in guarded.ready} == {c.AddDevice}
+    (held,) = [one for one in guarded.held if isinstance(one.step.change, c.RemoveDevice)]
+    assert "one copy only, and gets disks for the second one first" in held.because
+
+
 def test_a_node_that_leaves_gives_everything_away() -> None:
     world = World(nodes(4)).deploy()
     record = replace(world.state.node("node-4"), leaving=True)
