@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Tests with real processes mostly wait for them: two for each processor, and no more than six in all.
+WORKERS ?= $(shell cpus=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$(( cpus > 3 ? 6 : 2 * cpus )))
 
 .PHONY: setup test check tests packages demo bench drills clean
 .DEFAULT_GOAL := test
@@ -28,7 +30,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 tests: $(INSTALLED)
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(PYTEST_OPTIONS)
 
 demo: packages $(INSTALLED)
 	$(BIN)/python -m demo.story $(DEMO_OPTIONS)
