@@ -33,8 +33,18 @@ _CLUSTER = "cluster"  # the document that says whose a store is
 log = structlog.get_logger()
 
 
+def _ending_in_good_order() -> Ending:
+    """Who is told to end finishes the present pass, and gives back the lead. Uvicorn, which has handlers of
+    its own while it serves, raises a signal once more when it has ended."""
+    ending = Ending()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, lambda *_: ending.tell())
+    return ending
+
+
 def run_alone(cluster: OpenedCluster, given: Given) -> int:
     """With a file. Raises ArtesianError, OSError when it cannot begin."""
+    ending = _ending_in_good_order()
     home = home_of(cluster.folder, 1)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = SqliteStore(home / "store.sqlite")
@@ -45,7 +55,7 @@ def run_alone(cluster: OpenedCluster, given: Given) -> int:
     substrate = cluster.substrate(store, url, lambda: agent_files.get().sha256)
     scheduler = Scheduler(store, substrate, home, url)
     listening = socket.create_server((cluster.address, cluster.port))
-    failed = _serve(scheduler, store, listening, url, Ending(), agent_files, given)
+    failed = _serve(scheduler, store, listening, url, ending, agent_files, given)
     substrate.close()
     return 1 if failed else 0
 
@@ -65,9 +75,7 @@ def run_among_several(
     home.mkdir(exist_ok=True, mode=0o700)
     port = cluster.port + number - 1
     url = f"http://{cluster.address}:{port}"
-    ending = Ending()
-    for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, lambda *_: ending.tell())  # the lead is given back before we end
+    ending = _ending_in_good_order()
     listening = socket.create_server((cluster.address, port))
     store_url = read_store_url(settings.store)
 

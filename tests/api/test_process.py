@@ -51,8 +51,9 @@ def test_a_loop_that_ends_by_itself_is_an_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[[Scheduler], None], code: int
 ) -> None:
     monkeypatch.setattr(Scheduler, "run", run)
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         assert process.main([str(folder)]) == code
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
