@@ -180,7 +180,12 @@ class Events:
             return ""
         other.disks[disk.identity] = replace(disk, path=f"/dev/sd{self._free_letter(other)}")
         identity = disk.identity
-        self._after(20, 60, f"{identity} is there once", lambda: other.disks.pop(identity, None) and None)
+
+        def go_away() -> None:
+            other.disks.pop(identity, None)
+            other.away.pop(identity, None)  # else it would come back
+
+        self._after(20, 60, f"{identity} is there once", go_away)
         return f"{identity} on {one.name} and {other.name}"
 
     # --- the engine and the scheduler

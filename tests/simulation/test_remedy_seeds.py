@@ -11,7 +11,7 @@ import pytest
 from artesian.model.rule import RemedyKind
 from tests.simulation import remedy_drill
 
-SEEDS = int(os.environ.get("SIMULATION_REMEDY_SEEDS", "100"))
+SEEDS = int(os.environ.get("SIMULATION_REMEDY_SEEDS", "50"))
 BATCH = 25
 
 

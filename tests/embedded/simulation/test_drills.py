@@ -13,8 +13,8 @@ import structlog
 
 from tests.embedded.simulation import drill
 
-SEEDS = int(os.environ.get("DRILL_SEEDS", "30"))
-BATCH = 10
+SEEDS = int(os.environ.get("DRILL_SEEDS", "20"))
+BATCH = 5
 
 
 @pytest.fixture(autouse=True)
