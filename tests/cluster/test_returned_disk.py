@@ -37,6 +37,8 @@ def test_it_is_used_again_once_somebody_says_so(cluster: Cluster) -> None:
     disk = cluster.disk("node-2", "sdb")
     away = disk.with_name(".sdb")
     disk.rename(away)
+    links = cluster.folder / "nodes" / "node-2" / "agent" / "engine" / "disks"
+    cluster.wait("its agent misses it", lambda: not any(links.iterdir()))  # else its server finds it again
     os.kill(cluster.processes("node-2")["sds-node-2.default"], signal.SIGKILL)
 
     def state() -> object:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,15 @@ class ManagerProcesses:
     def addresses(self) -> list[tuple[str, int]]:
         return [(str(peer["ip"]), int(peer["control_port"])) for peer in self.peers]
 
-    async def leader(self) -> int | None:
-        """The manager that leads, by asking each."""
+    async def leader(self, patience_s: float = 20.0) -> int:
+        """The manager that leads, or is about to, by asking each."""
+        deadline = time.monotonic() + patience_s
+        while (found := await self._who_leads()) is None:
+            assert time.monotonic() < deadline, "no manager leads"
+            await asyncio.sleep(0.05)
+        return found
+
+    async def _who_leads(self) -> int | None:
         for n in list(self.running):
             peer = self.peers[n]
             with contextlib.suppress(OSError, EngineError):

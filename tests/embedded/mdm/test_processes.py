@@ -80,7 +80,6 @@ def test_followers_name_the_leader(tmp_path: Path) -> None:
         managers.start_all()
         await link.request("bootstrap", BOOTSTRAP)
         leader = await managers.leader()
-        assert leader is not None
         where = "{ip}:{control_port}".format(**managers.peers[leader])
         for n in {0, 1, 2} - {leader}:
             peer = managers.peers[n]
@@ -116,7 +115,6 @@ def test_nothing_acknowledged_is_lost_when_leaders_are_killed_while_commands_run
         for turn in range(6):
             await asyncio.sleep(0.4)
             leader = await managers.leader()
-            assert leader is not None
             managers.kill(leader)
             began_s = time.monotonic()
             await add_domain(link, f"after {turn}")
@@ -145,7 +143,6 @@ def test_a_stopped_leader_that_wakes_up_again_does_not_answer_for_the_others(tmp
         managers.start_all()
         await link.request("bootstrap", BOOTSTRAP)
         leader = await managers.leader()
-        assert leader is not None
         peer = managers.peers[leader]
         connection = await connect(peer["ip"], peer["control_port"], SECRET, "gateway", ignore)
         managers.running[leader].send_signal(signal.SIGSTOP)
@@ -179,7 +176,6 @@ def test_a_dead_manager_is_replaced_while_the_engine_runs(tmp_path: Path) -> Non
         with pytest.raises(EngineError):
             await link.request("command", {"name": "set_managers", "args": {"managers": staying[:1]}})
         await link.request("command", {"name": "set_managers", "args": {"managers": staying}})
-        assert leader is not None
         managers.kill(leader)
         await add_domain(link, "after")
         assert await names(link) == {"before", "after"}
