@@ -240,7 +240,8 @@ class Remediator:
             for part in remedy.parts
             if part.state is PartState.GIVEN_UP and not part.is_released
         }
-        if not names or facts.now_s - self._released_s < _RELEASE_EVERY_S:
+        # A time that is still to come was told by a clock that was wrong.
+        if not names or 0.0 <= facts.now_s - self._released_s < _RELEASE_EVERY_S:
             return
         self._released_s = facts.now_s
         for name in sorted(names):

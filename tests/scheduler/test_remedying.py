@@ -62,14 +62,14 @@ class AtOnce(ThreadPoolExecutor):
 class Ward:
     """A remediator over a store in memory, with one remedy, and a provider that is broken."""
 
-    def __init__(self, remedy: Remedy) -> None:
+    def __init__(self, remedy: Remedy, provider: type[Broken] = Broken) -> None:
         self.clinic = Clinic()
         self.clinic.fire(EXPAND, POOL_NAME)
         self.store = MemoryStore()
         self.memory = Memory(self.store)
         self.memory.change(lambda _: self.clinic.world.state.with_remedy(remedy))
         self.remediator = Remediator(
-            self.memory, lambda _spec, _name: Broken(), lambda: None, lambda: self.clinic.now_s, AtOnce(2)
+            self.memory, lambda _spec, _name: provider(), lambda: None, lambda: self.clinic.now_s, AtOnce(2)
         )
 
     def a_pass(self) -> Remedy:
@@ -121,3 +121,29 @@ def test_while_everything_is_paused_nobody_waits_for_one() -> None:
     ward = Ward(replace(REMEDY, parts=(replace(PART, disk_id="vol-1"),)))
     ward.memory.change(lambda before: replace(before, paused=True))
     assert not ward.remediator.waits_for_disks
+
+
+class Asked(Broken):
+    """Counts how often it is asked what it has made."""
+
+    times = 0
+
+    def disks(self) -> tuple[ProvidedDisk, ...]:
+        Asked.times += 1
+        return ()
+
+
+def test_a_clock_that_was_ahead_keeps_no_disk_from_being_given_back() -> None:
+    """What was given up is looked for every few seconds: those after the last time, by whatever clock."""
+    Asked.times = 0
+    lost = replace(PART, state=PartState.GIVEN_UP, disk_id="n1/provided-r1-0", provider="files")
+    ward = Ward(replace(REMEDY, state=RemedyState.FAILED, parts=(lost, replace(lost, token="r1-1"))), Asked)
+    ward.clinic.now_s += 20 * 86400.0
+    ward.a_pass()
+    before = Asked.times
+    ward.clinic.now_s -= 20 * 86400.0
+    ward.memory.change(
+        lambda state: state.with_remedy(replace(state.remedies["r1"], parts=(replace(lost, token="r1-2"),)))
+    )
+    ward.a_pass()
+    assert before and Asked.times > before
