@@ -7,17 +7,6 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-# Their tests share nothing and take long: they fill up the workers that have no other file left.
-_SPREAD = ("simulation/test_seeds.py", "simulation/test_remedy_seeds.py", "simulation/test_drills.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file run one after the other in one worker: many share a cluster."""
-    for item in items:
-        path = item.nodeid.partition("::")[0]
-        if not path.endswith(_SPREAD):
-            item.add_marker(pytest.mark.xdist_group(path))
-
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
