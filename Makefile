@@ -30,7 +30,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 tests: $(INSTALLED)
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 demo: packages $(INSTALLED)
 	$(BIN)/python -m demo.story $(DEMO_OPTIONS)

@@ -198,7 +198,7 @@ def _wait_for(url: str) -> None:
     deadline = time.monotonic() + _START_S
     while True:
         try:
-            httpx.get(url, trust_env=False).raise_for_status()
+            httpx.get(url, trust_env=False, verify=False).raise_for_status()
             return
         except httpx.HTTPError as error:
             if time.monotonic() > deadline:

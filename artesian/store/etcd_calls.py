@@ -32,7 +32,7 @@ class EtcdCalls:
         try:
             self._client = httpx.Client(
                 timeout=httpx.Timeout(url.session_s / 4, connect=min(2.0, url.session_s / 4)),
-                verify=_tls(url) if scheme == "https" else True,
+                verify=_tls(url) if scheme == "https" else False,
                 trust_env=False,
             )
         except OSError as error:

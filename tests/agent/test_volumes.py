@@ -44,7 +44,7 @@ class Node:
         deadline = time.monotonic() + 60
         while self.volumes.is_working:
             assert time.monotonic() < deadline
-            time.sleep(0.01)
+            time.sleep(0.05)
             self.volumes.seen()
 
     def bridges(self) -> list[int]:
@@ -233,7 +233,7 @@ def test_how_full_a_mounted_file_system_is(node: Node) -> None:
     deadline = time.monotonic() + 10
     while only(node).used_bytes is None:
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.05)
     seen, status = only(node), os.statvfs(node.path)
     assert seen.total_bytes is not None
     assert 0 < seen.total_bytes <= status.f_blocks * status.f_frsize < SIZE_BYTES

@@ -56,7 +56,7 @@ class Commands:
         deadline = time.monotonic() + 60
         while not condition(status := self.json("status")):
             assert time.monotonic() < deadline, f"{what}: not within 60 s, but {status}"
-            time.sleep(0.1)
+            time.sleep(0.5)  # each look is a command, which takes much longer than what is looked at
         return status
 
 

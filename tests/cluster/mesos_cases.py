@@ -20,9 +20,10 @@ from tests.cluster import cases
 from tests.cluster.cases import ANY_CODE, GIB, Cluster
 from tests.mesos import real
 from tests.mesos.real import Daemon, until
+from tests.patience import PATIENCE
 
 NODE_RESOURCES = "cpus:2;mem:2048;disk:512;ports:[31000-31099]"
-_DEPLOYED_S = 150.0
+_DEPLOYED_S = 150.0 * PATIENCE
 Json = dict[str, Any]
 
 

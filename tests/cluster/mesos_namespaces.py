@@ -14,18 +14,21 @@ from artesian.mesos.scheduler import MesosAccess
 from tests.cluster.cases import ANY_CODE, Cluster
 from tests.mesos import real
 
+# What is mounted below /tmp is other tests'. Kept here as well it would stay in use for ever.
+_MOUNTS_OF_ITS_OWN = (
+    "unshare", "--mount", "--propagation", "private", "sh", "-c",
+    "grep -o ' /tmp/[^ ]*' /proc/self/mounts | sort -r | xargs -r -n 1 umount -l; exec \"$@\"", "sh",
+)  # fmt: skip
 LIVE = ("TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING")
 
 
 class MesosNodes(Cluster):
     """node-1 and so on are agents of Mesos; everything is below `home`, whose path is short."""
 
-    command_timeout_s = 180
-
     def __init__(self, count: int, disk_bytes: int = 2 << 30) -> None:
         super().__init__()
         self.mesos = real.Cluster(self.home)
-        self.mesos.agent_prefix = ("unshare", "--mount", "--propagation", "private")
+        self.mesos.agent_prefix = _MOUNTS_OF_ITS_OWN
         self.master = self.mesos.master().ready()
         self.operator = Operator(MesosAccess(self.master.address))
         self._address = self.mesos.address()
@@ -109,8 +112,9 @@ class MesosNodes(Cluster):
         return done.stdout
 
     def mounts_of(self, node: str) -> str:
-        """What is mounted on a node; nothing is asked of any file system."""
-        return Path(f"/proc/{self.agents[node].pid}/mounts").read_text()
+        """What of ours is mounted on a node; nothing is asked of any file system."""
+        mounts = Path(f"/proc/{self.agents[node].pid}/mounts").read_text().splitlines()
+        return "\n".join(one for one in mounts if f"{self.home}/" in one)
 
     def freeze(self, node: str) -> list[int]:
         """Let all that runs on a node stand still, Mesos' agent too; its processes."""

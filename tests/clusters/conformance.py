@@ -63,7 +63,7 @@ def eventually(what: str, condition: Callable[[], object]) -> None:
     end = time.monotonic() + _PATIENCE_S
     while not condition():
         assert time.monotonic() < end, f"not within {_PATIENCE_S:g} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 class SubstrateConformance:

@@ -108,7 +108,7 @@ class Handle(ABC):
         deadline = time.monotonic() + self.patience_s
         while any(one.running for one in self.node_engine(node).processes()):
             assert time.monotonic() < deadline, f"{node} does not die"
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     def freeze(self, node: str) -> None:
         """Let all processes of the engine on a node hang."""

@@ -285,7 +285,7 @@ class VolumeContract:
         writer = threading.Thread(target=write_on)
         writer.start()
         while acknowledged < 20 and writer.is_alive():
-            time.sleep(0.01)
+            time.sleep(0.05)
         system.do(UnmapVolume(volume, "n4"), MapVolume(volume, "n2"))
         with system.open("n2", volume) as new:
             writer.join(system.handle.patience_s)

@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from artesian.host.files import locked
+from tests.patience import PATIENCE
 
 _KIT = Path(__file__).parent / "kit"
 _BUILT, _FAILED = _KIT / "bin" / ".built", _KIT / "bin" / ".failed"
@@ -70,12 +71,12 @@ def need_mesos() -> None:
 
 
 def until(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
-    """Wait for what the condition gives once it is true."""
-    end = time.monotonic() + timeout_s
+    """Wait for what the condition gives once it is true, for as long as that takes on an idle machine."""
+    end = time.monotonic() + timeout_s * PATIENCE
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(f"not within {timeout_s:g} s: {what}")
 
 

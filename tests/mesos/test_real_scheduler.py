@@ -218,9 +218,10 @@ def test_a_master_that_is_killed_is_found_again(mesos: Mesos) -> None:
                 except AssertionError:
                     continue
             assert told["reason"] == "REASON_RECONCILIATION"
+            await framework.offer("h1")
+            await framework.offer("h2")  # of what no agent is named for, Mesos speaks when all are back
             await framework.client.call(*calls.reconcile([("nobody", None)]))
             await framework.state("nobody", "TASK_UNKNOWN")
-            await framework.offer("h1")
 
     asyncio.run(story())
 

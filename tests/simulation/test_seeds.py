@@ -14,6 +14,8 @@ from tests.simulation import drill
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
 BATCH = 25
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 2 * BATCH))
 def test_nothing_happens_that_must_not_and_all_ends_well(first: int) -> None:

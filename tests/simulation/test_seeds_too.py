@@ -7,6 +7,8 @@ import pytest
 from tests.simulation import drill
 from tests.simulation.test_seeds import BATCH, SEEDS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("first", range(BATCH, SEEDS, 2 * BATCH))
 def test_nothing_happens_that_must_not_and_all_ends_well(first: int) -> None:

@@ -13,6 +13,7 @@ from artesian.store.opening import open_store
 from artesian.store.sqlite import SqliteStore
 from artesian.store.url import read_store_url
 from artesian.store.who import Who
+from tests.patience import PATIENCE
 
 AnyStore = SqliteStore | JournalStore
 SESSION_S = 4.0  # machines that are busy with other tests make everybody slow
@@ -59,6 +60,6 @@ def wait_for(what: str, condition: Callable[[], bool], timeout_s: float = 20.0) 
     """How long it took."""
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < timeout_s, f"not in time: {what}"
+        assert time.monotonic() - began < timeout_s * PATIENCE, f"not in time: {what}"
         time.sleep(0.05)
     return time.monotonic() - began

@@ -89,6 +89,7 @@ class ZooKeeperServer(Server):
         port = members[number][0] if members else free_ports(1)[0]
         lines = [
             f"tickTime={tick_ms}",
+            "maxSessionTimeout=60000",
             "initLimit=20",
             "syncLimit=50",  # for so many ticks a member goes on that hears nothing of the others
             f"dataDir={folder}",

@@ -48,7 +48,7 @@ def place_at(tmp_path: Path, url: str) -> Place:
 
 def patient(url: str) -> str:
     """The lead outlives a server that takes its time to start."""
-    return url.replace(f"session_s={SESSION_S:g}", "session_s=8")
+    return url.replace(f"session_s={SESSION_S:g}", "session_s=16")
 
 
 def commits(store, documents: dict[str, str | None]) -> bool:

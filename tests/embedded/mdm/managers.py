@@ -19,12 +19,22 @@ import yaml
 
 from artesian.embedded.control import Connection, ManagerLink, connect
 from artesian.embedded.errors import EngineError
+from tests.patience import PATIENCE
 
 SECRET = b"the engine's secret, 32 bytes..."
 
 
 async def ignore(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
     return {}
+
+
+class PatientLink(ManagerLink):
+    """Waits for managers that share their processors with other tests."""
+
+    async def request(
+        self, kind: str, body: dict[str, Any], timeout_s: float = 10.0, *, once: bool = False
+    ) -> dict[str, Any]:
+        return await super().request(kind, body, timeout_s * PATIENCE, once=once)
 
 
 class ManagerProcesses:
@@ -88,7 +98,7 @@ class ManagerProcesses:
 
     async def leader(self, patience_s: float = 20.0) -> int:
         """The manager that leads, or is about to, by asking each."""
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + patience_s * PATIENCE
         while (found := await self._who_leads()) is None:
             assert time.monotonic() < deadline, "no manager leads"
             await asyncio.sleep(0.05)
@@ -109,7 +119,7 @@ class ManagerProcesses:
     @contextlib.asynccontextmanager
     async def link(self) -> AsyncIterator[ManagerLink]:
         """A gateway's connection to whoever leads."""
-        link = ManagerLink(
+        link = PatientLink(
             self.addresses(), SECRET, "gateway", ignore, lambda: ("register_gateway", {}), lambda _: None
         )
         task = asyncio.create_task(link.run())

@@ -14,6 +14,7 @@ import pytest
 from artesian.embedded.control import ManagerLink, connect
 from artesian.embedded.errors import CommandRefused, EngineError, NotLeader
 from tests.embedded.mdm.managers import SECRET, ManagerProcesses, ignore
+from tests.patience import PATIENCE
 
 BOOTSTRAP = {"name": "engine", "password_hash": "scrypt$x", "system_id": "0123456789abcdef"}
 
@@ -28,7 +29,7 @@ def run(
             await story(managers, link)
 
     try:
-        asyncio.run(asyncio.wait_for(told(), 120))
+        asyncio.run(asyncio.wait_for(told(), 120 * PATIENCE))
     except BaseException:
         print(managers.log())
         raise

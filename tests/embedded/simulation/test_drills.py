@@ -16,6 +16,8 @@ from tests.embedded.simulation import drill
 SEEDS = int(os.environ.get("DRILL_SEEDS", "20"))
 BATCH = 5
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
