@@ -20,6 +20,7 @@ from artesian.clusters.mesos.infos import AgentProgram
 from artesian.clusters.mesos.maintenance import Machine, machines_to_leave
 from artesian.clusters.mesos.matching import NodeWant, Status
 from artesian.clusters.mesos.offers import Reserver
+from artesian.clusters.mesos.recent import Recent
 from artesian.clusters.mesos.records import NodeRecord, records_of
 from artesian.clusters.mesos.settings import MesosSettings, folder_problem
 from artesian.clusters.mesos.tasks import TaskRecord, task_document_of, task_key, task_records_of
@@ -82,8 +83,9 @@ class MesosCluster:
         self._desk: Desk | None = None
         self._listeners: list[Callable[[], None]] = []
         self._has_left = False  # the framework was ended, and none is wanted until an agent is
-        self._seen: tuple[float, tuple[AgentSeen, ...]] = (float("-inf"), ())
-        self._windows: tuple[float, tuple[Mapping[str, Any], ...]] = (float("-inf"), ())
+        self._nodes = Recent(self._look_at_nodes, _LOOK_AGAIN_S, clock)
+        self._agents = Recent(self._ask_for_agents, _LOOK_AGAIN_S, clock)
+        self._windows = Recent(self._ask_for_windows, _LOOK_AGAIN_S, clock)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Be called, in a thread of ours, whenever Mesos has said something new."""
@@ -147,19 +149,18 @@ class MesosCluster:
 
     def nodes(self) -> tuple[SubstrateNode, ...]:
         """Every agent of Mesos, and those that we have used and that are away."""
+        found = self._nodes.anew()
+        return tuple(found[name] for name in sorted(found))
+
+    def _look_at_nodes(self) -> Mapping[str, SubstrateNode]:
         begun = self._begun_unless_left()
+        agents = sorted(self._agents.get(), key=_counts)  # of two of a name the last one does
         if begun is None:
-            return tuple(_node(one, "") for one in self._agents())
+            return {one.node: _node(one, "") for one in agents}
         desk, framework = begun
-        agents = self._agents()
         twice = same_name(agents)
         records = desk.records
-        found = {
-            one.node: _node(one, desk.shortage(one.node))
-            for one in sorted(
-                agents, key=lambda one: one.active or one.leaving
-            )  # of two of a name the active one counts
-        }
+        found = {one.node: _node(one, desk.shortage(one.node)) for one in agents}
         for name in twice:
             problem = f"several agents of Mesos call themselves {name}; give each a --hostname of its own"
             found[name] = replace(found[name], problem=problem)
@@ -171,9 +172,8 @@ class MesosCluster:
             if record.node not in found:
                 found[record.node] = _away(record)
         self._note_drained(desk, framework, agents, found)
-        if framework.failure is not None:
-            raise SubstrateUnusable(str(framework.failure))
-        return tuple(found[name] for name in sorted(found))
+        _refuse_failed(framework)
+        return found
 
     def hear(self, standings: Mapping[str, NodeStanding]) -> None:
         """Which agents report, so that the next may be renewed; and which nodes may go."""
@@ -201,36 +201,26 @@ class MesosCluster:
                 found[name] = replace(one, problem=f"Mesos wants node {name} empty, and begins nothing there")
 
     def _machines_to_leave(self) -> tuple[Machine, ...]:
-        with self._lock:
-            at_s, windows = self._windows
-            if self._clock() - at_s >= _LOOK_AGAIN_S:
-                try:
-                    windows = tuple(self._operator.maintenance_windows())
-                except NotAllowed:
-                    windows = ()  # then we hear of it when Mesos drains the node, or ends what runs there
-                except MesosError as error:
-                    raise SubstrateUnusable(str(error)) from None
-                self._windows = self._clock(), windows
         try:
-            return machines_to_leave(windows, time.time())
+            return machines_to_leave(self._windows.get(), time.time())
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SubstrateUnusable(f"Mesos' schedule is what nobody understands: {error!r}") from None
 
-    def _agents(self) -> tuple[AgentSeen, ...]:
-        with self._lock:
-            at_s, agents = self._seen
-            if self._clock() - at_s < _LOOK_AGAIN_S:
-                return agents
-            try:
-                agents = agents_of(self._operator.agents(), self._settings.role)
-            except MesosError as error:
-                raise SubstrateUnusable(str(error)) from None
-            except (KeyError, TypeError, ValueError) as error:
-                raise SubstrateUnusable(
-                    f"Mesos says of its agents what nobody understands: {error!r}"
-                ) from None
-            self._seen = self._clock(), agents
-            return agents
+    def _ask_for_windows(self) -> tuple[Mapping[str, Any], ...]:
+        try:
+            return tuple(self._operator.maintenance_windows())
+        except NotAllowed:
+            return ()  # then we hear of it when Mesos drains the node, or ends what runs there
+        except MesosError as error:
+            raise SubstrateUnusable(str(error)) from None
+
+    def _ask_for_agents(self) -> tuple[AgentSeen, ...]:
+        try:
+            return agents_of(self._operator.agents(), self._settings.role)
+        except MesosError as error:
+            raise SubstrateUnusable(str(error)) from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise SubstrateUnusable(f"Mesos says of its agents what nobody understands: {error!r}") from None
 
     def ensure_agent(
         self,
@@ -241,7 +231,8 @@ class MesosCluster:
         """Have a node's agent run with these credentials, as soon as there is room for it and its roles."""
         self._has_left = False
         desk, framework = self._begun()
-        found = next((one for one in self.nodes() if one.name == node), None)
+        _refuse_failed(framework)
+        found = self._nodes.get().get(node)  # whoever asks does so for every node of a pass
         if found is None:
             raise NotThere(f"Mesos has no agent that calls itself {node}")
         if found.gone or found.unreachable or folder_problem(self._folder_of(found)):
@@ -326,24 +317,17 @@ class MesosCluster:
 
     def _begin(self) -> None:
         documents = self._memory.load()
-        framework_id = documents.get(_FRAMEWORK)
-        if framework_id is None:
-            framework_id = f"artesian-{uuid.uuid4()}"
-            self._memory.save({_FRAMEWORK: framework_id})  # before Mesos knows it
-        reserver = Reserver(framework_id, self._settings.role, self._label(), self._settings.principal)
+        # The label names everything that is kept for us, whichever framework of ours has asked for it.
+        new = {_FRAMEWORK: f"artesian-{uuid.uuid4()}", _LABEL: str(uuid.uuid4())}
+        if missing := {key: text for key, text in new.items() if key not in documents}:
+            self._memory.save(missing)  # before Mesos knows them
+        framework_id, label = ({**new, **documents}[key] for key in (_FRAMEWORK, _LABEL))
+        reserver = Reserver(framework_id, self._settings.role, label, self._settings.principal)
         self._desk = Desk(reserver, self._program(), records_of(documents), task_records_of(documents))
         self._framework = MesosFramework(
             self._settings.access(), self._info(framework_id), self._desk, self._memory, self._tell
         )
         self._framework.start()
-
-    def _label(self) -> str:
-        """What names everything that is kept for us, whichever framework of ours has asked for it."""
-        label = self._memory.load().get(_LABEL)
-        if label is None:
-            label = str(uuid.uuid4())
-            self._memory.save({_LABEL: label})
-        return label
 
     def _forget(self) -> None:
         """The framework is none any more; agents that run for it have been ended by Mesos."""
@@ -384,6 +368,15 @@ class MesosCluster:
             listener()
 
 
+def _refuse_failed(framework: MesosFramework) -> None:
+    if framework.failure is not None:
+        raise SubstrateUnusable(str(framework.failure))
+
+
+def _counts(agent: AgentSeen) -> bool:
+    return agent.active or agent.leaving
+
+
 def _node(agent: AgentSeen, shortage: str) -> SubstrateNode:
     return SubstrateNode(
         agent.node,
@@ -391,7 +384,7 @@ def _node(agent: AgentSeen, shortage: str) -> SubstrateNode:
         agent.attributes,
         cpus=agent.free.cpus,
         memory_bytes=agent.free.memory_bytes,
-        unreachable=not (agent.active or agent.leaving),
+        unreachable=not _counts(agent),
         leaving=agent.leaving,
         problem=shortage,
     )
