@@ -26,6 +26,7 @@ from typing import Any
 
 from artesian.attach import attaching
 from artesian.attach.errors import AttachError
+from artesian.clusters.agent_config import agent_config
 from artesian.clusters.local_tasks import LocalTasks
 from artesian.clusters.port import (
     AgentCredentials,
@@ -239,14 +240,7 @@ class LocalCluster:
             return False
         folder = self.agent_folder(node)
         folder.mkdir(mode=0o700, exist_ok=True)
-        document = {
-            "node": node,
-            "address": self._read(node)["address"],
-            "dev": str(self.dev(node)),
-            "scheduler_url": credentials.scheduler_url,
-            "token": credentials.token,
-            "engine_secret": credentials.engine_secret,
-        }
+        document = agent_config(node, self._read(node)["address"], credentials, str(self.dev(node)))
         config, text = folder / "config.json", json.dumps(document) + "\n"
         agent = Single(folder, "agent")
         found = agent.lock_or_find(_NAMED_TIMEOUT_S)

@@ -17,10 +17,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from artesian.clusters.port import SubstrateUnusable, TaskSeen, TaskState, TaskWanted
+from artesian.clusters.task_documents import task_document, task_of
 from artesian.host import processes
 from artesian.host.files import locked, try_lock, write_durably
 from artesian.host.processes import ProcessIdentity
@@ -51,7 +52,7 @@ class LocalTasks:
                 return
             folder = self._nodes / task.node / "tasks" / task.id
             folder.mkdir(parents=True, exist_ok=True)
-            write_durably(folder / "task.json", _text_of(task), 0o600)
+            write_durably(folder / "task.json", json.dumps(task_document(task)) + "\n", 0o600)
             self._begin(folder)
 
     def seen(self) -> tuple[TaskSeen, ...]:
@@ -175,22 +176,8 @@ def _send(identity: ProcessIdentity, number: signal.Signals) -> None:
             os.killpg(identity.process_id, number)
 
 
-def _text_of(task: TaskWanted) -> str:
-    document: Mapping[str, object] = {
-        "id": task.id,
-        "node": task.node,
-        "command": list(task.command),
-        "cpus": task.resources.cpus,
-        "memory_bytes": task.resources.memory_bytes,
-        "environment": dict(task.environment),
-    }
-    return json.dumps(document) + "\n"
-
-
 def _read(folder: Path) -> TaskWanted:
     try:
-        one = json.loads((folder / "task.json").read_bytes())
-        resources = Resources(float(one["cpus"]), int(one["memory_bytes"]))
-        return TaskWanted(one["id"], one["node"], tuple(one["command"]), resources, one["environment"])
+        return task_of(json.loads((folder / "task.json").read_bytes()))
     except (ValueError, TypeError, KeyError) as error:
         raise SubstrateUnusable(f"{folder / 'task.json'} cannot be read: {error!r}") from None

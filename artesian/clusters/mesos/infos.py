@@ -1,4 +1,4 @@
-"""The documents that describe our executor and its tasks to Mesos."""
+"""The documents that describe our framework, its executor and its tasks to Mesos."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from artesian.clusters.mesos.offers import Reserver, as_list
+from artesian.clusters.mesos.settings import MesosSettings
 from artesian.clusters.port import TaskWanted
 from artesian.model.resources import Resources
 
 EXECUTOR = Resources(0.05, 32 << 20)
 _FILE = "agent.pyz"
+_CAPABILITIES = ("MULTI_ROLE", "PARTITION_AWARE", "RESERVATION_REFINEMENT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,21 @@ class AgentProgram:
     python: str
     folder: str
     user: str | None = None
+
+
+def framework_info(framework_id: str, settings: MesosSettings, webui_url: str) -> dict[str, Any]:
+    """The framework, under an id of our own choice."""
+    made: dict[str, Any] = {
+        "id": {"value": framework_id},
+        "name": settings.name,
+        "user": settings.user or "root",
+        "roles": [settings.role],
+        "checkpoint": settings.checkpoint,
+        "failover_timeout": settings.failover_timeout_s,
+        "webui_url": webui_url,
+        "capabilities": [{"type": one} for one in _CAPABILITIES],
+    }
+    return made if settings.principal is None else {**made, "principal": settings.principal}
 
 
 def executor_info(node: str, program: AgentProgram, reserver: Reserver) -> dict[str, Any]:

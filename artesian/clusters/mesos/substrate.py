@@ -13,10 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from artesian.clusters.agent_config import agent_config
 from artesian.clusters.mesos.agents import AgentSeen, agents_of, same_name
 from artesian.clusters.mesos.desk import Desk
 from artesian.clusters.mesos.framework import MesosFramework
-from artesian.clusters.mesos.infos import AgentProgram
+from artesian.clusters.mesos.infos import AgentProgram, framework_info
 from artesian.clusters.mesos.maintenance import Machine, machines_to_leave
 from artesian.clusters.mesos.matching import NodeWant, Status
 from artesian.clusters.mesos.offers import Reserver
@@ -257,17 +258,8 @@ class MesosCluster:
         return node.attributes.get(FOLDER_ATTRIBUTE, self._settings.node_folder)
 
     def _config(self, node: SubstrateNode, credentials: AgentCredentials) -> Mapping[str, Any]:
-        config: dict[str, Any] = {
-            "node": node.name,
-            "address": node.address,
-            "folder": self._folder_of(node),
-            "scheduler_url": credentials.scheduler_url,
-            "token": credentials.token,
-            "engine_secret": credentials.engine_secret,
-        }
-        if DISKS_ATTRIBUTE in node.attributes:
-            config["dev"] = node.attributes[DISKS_ATTRIBUTE]
-        return MappingProxyType(config)
+        config = agent_config(node.name, node.address, credentials, node.attributes.get(DISKS_ATTRIBUTE))
+        return MappingProxyType({**config, "folder": self._folder_of(node)})
 
     # --- ordinary tasks
 
@@ -324,9 +316,8 @@ class MesosCluster:
         framework_id, label = ({**new, **documents}[key] for key in (_FRAMEWORK, _LABEL))
         reserver = Reserver(framework_id, self._settings.role, label, self._settings.principal)
         self._desk = Desk(reserver, self._program(), records_of(documents), task_records_of(documents))
-        self._framework = MesosFramework(
-            self._settings.access(), self._info(framework_id), self._desk, self._memory, self._tell
-        )
+        info = framework_info(framework_id, self._settings, self._url)
+        self._framework = MesosFramework(self._settings.access(), info, self._desk, self._memory, self._tell)
         self._framework.start()
 
     def _forget(self) -> None:
@@ -336,22 +327,6 @@ class MesosCluster:
         if framework is not None:
             framework.stop()
         self._memory.save({key: None for key in self._memory.load() if key != _LABEL})
-
-    def _info(self, framework_id: str) -> dict[str, Any]:
-        settings = self._settings
-        made: dict[str, Any] = {
-            "id": {"value": framework_id},
-            "name": settings.name,
-            "user": settings.user or "root",
-            "roles": [settings.role],
-            "checkpoint": settings.checkpoint,
-            "failover_timeout": settings.failover_timeout_s,
-            "webui_url": self._url,
-            "capabilities": [
-                {"type": one} for one in ("MULTI_ROLE", "PARTITION_AWARE", "RESERVATION_REFINEMENT")
-            ],
-        }
-        return made if settings.principal is None else {**made, "principal": settings.principal}
 
     def _program(self) -> AgentProgram:
         return AgentProgram(

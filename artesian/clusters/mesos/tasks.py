@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from artesian.clusters.port import SubstrateUnusable, TaskWanted
-from artesian.model.resources import Resources
+from artesian.clusters.task_documents import task_document, task_of
 
 _PREFIX = "task/"
 
@@ -37,14 +36,7 @@ def task_records_of(documents: Mapping[str, str]) -> dict[str, TaskRecord]:
         if key.startswith(_PREFIX):
             try:
                 one = json.loads(text)
-                wanted = TaskWanted(
-                    str(one["id"]),
-                    str(one["node"]),
-                    tuple(one["command"]),
-                    Resources(float(one["cpus"]), int(one["memory_bytes"])),
-                    MappingProxyType(dict(one["environment"])),
-                )
-                record = TaskRecord(wanted, str(one["ended"]), str(one["because"]))
+                record = TaskRecord(task_of(one), str(one["ended"]), str(one["because"]))
             except (ValueError, TypeError, KeyError) as error:
                 raise SubstrateUnusable(f"what is known of {key} cannot be read: {error!r}") from None
             found[record.task.id] = record
@@ -53,15 +45,5 @@ def task_records_of(documents: Mapping[str, str]) -> dict[str, TaskRecord]:
 
 def task_document_of(record: TaskRecord) -> tuple[str, str]:
     """Key and text."""
-    task = record.task
-    document = {
-        "id": task.id,
-        "node": task.node,
-        "command": list(task.command),
-        "cpus": task.resources.cpus,
-        "memory_bytes": task.resources.memory_bytes,
-        "environment": dict(task.environment),
-        "ended": record.ended,
-        "because": record.because,
-    }
-    return task_key(task.id), json.dumps(document, sort_keys=True)
+    document = task_document(record.task) | {"ended": record.ended, "because": record.because}
+    return task_key(record.task.id), json.dumps(document, sort_keys=True)
