@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from artesian.clusters.mesos.ids import node_and_role, node_of_executor
 from artesian.clusters.mesos.infos import AgentProgram
 from artesian.clusters.mesos.matching import Asked, NodeWant, Situation, Status
 from artesian.clusters.mesos.offers import Offer, Reserver
@@ -114,7 +115,7 @@ class Desk:
             self._asked_s.clear()
 
     def heard(self, task_id: str, status: Status) -> bool:
-        """A task's status; whether what is remembered of its node has changed by that."""
+        """A task's status; whether something that is remembered is to be stored because of that."""
         with self._lock:
             if task_id in self._tasks:
                 return self._heard_of_ordinary(task_id, status)
@@ -126,7 +127,7 @@ class Desk:
             if found is None:
                 return False
             node, role = found
-            gone = status.state == GONE_FOR_GOOD and not self._records[node].gone
+            gone = status.state == GONE_FOR_GOOD
             if gone:
                 self._records[node] = replace(self._records[node], gone=True)
             ended_badly = not status.is_live and status.state not in ("TASK_KILLED", "TASK_FINISHED")
@@ -179,9 +180,10 @@ class Desk:
     def agent_has(self, executor_id: str, digest: str) -> None:
         """An agent has said which config it goes on with."""
         with self._lock:
-            for node, record in self._records.items():
-                if record.executor_id == executor_id:
-                    self._configs[node] = digest
+            node = node_of_executor(executor_id)
+            record = self._records.get(node) if node is not None else None
+            if record is not None and record.executor_id == executor_id:
+                self._configs[record.node] = digest
 
     def unstored(self) -> dict[str, str | None]:
         """What has to be stored of ordinary tasks, by key."""
@@ -195,12 +197,20 @@ class Desk:
                 if key in self._unstored and self._unstored[key] == text:
                     del self._unstored[key]
 
+    def record_of(self, task_id: str) -> NodeRecord | None:
+        """What is remembered of the node whose task for a role this is; None for every other task."""
+        with self._lock:
+            found = self._whose(task_id)
+            return self._records[found[0]] if found is not None else None
+
     def _whose(self, task_id: str) -> tuple[str, str] | None:
-        for node, record in self._records.items():
-            for role, one in record.tasks.items():
-                if one == task_id:
-                    return node, role
-        return None
+        """Node and role, if this is the last task for it that was launched."""
+        found = node_and_role(task_id)
+        if found is None:
+            return None
+        node, role = found
+        record = self._records.get(node)
+        return found if record is not None and record.tasks.get(role) == task_id else None
 
     # --- deciding
 

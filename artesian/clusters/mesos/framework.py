@@ -14,9 +14,10 @@ import structlog
 
 from artesian.clusters.mesos.desk import Desk
 from artesian.clusters.mesos.maintenance import read_inverse_offer
-from artesian.clusters.mesos.matching import Asked, Situation, Status, decide, waiting_for_offers
+from artesian.clusters.mesos.matching import Situation, Status, decide, waiting_for_offers
 from artesian.clusters.mesos.offers import read_offer
-from artesian.clusters.mesos.records import document_of
+from artesian.clusters.mesos.reconciling import Reconciliation
+from artesian.clusters.mesos.records import NodeRecord, document_of
 from artesian.clusters.port import SubstrateMemory, SubstrateUnusable
 from artesian.mesos import calls
 from artesian.mesos.calls import Call
@@ -25,9 +26,8 @@ from artesian.mesos.scheduler import MesosAccess, SchedulerClient
 from artesian.model.errors import ArtesianError
 
 _LOOK_S = 1.0  # how often is looked without an event
-_RECONCILE_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # an agent that has not come back to a new master is not spoken of
-_RECONCILE_ALL_S = 300.0
 _GOOD_BYE_S = 5.0
+_ASKED = "REASON_RECONCILIATION"  # for a status that only answers a question
 
 log = structlog.get_logger()
 
@@ -52,8 +52,7 @@ class MesosFramework:
         self._thread = threading.Thread(target=self._run, name="mesos", daemon=True)
         self._offering = True  # whether the master makes us offers
         self._waiting: frozenset[str] = frozenset()  # what it was last asked to make them for
-        self._unanswered: dict[str, str | None] = {}  # tasks that were asked about: id → agent's
-        self._next_question_s, self._questions = 0.0, 0
+        self._reconciliation = Reconciliation()
         self.failure: ArtesianError | None = None  # what trying again does not mend
 
     # --- for others' threads
@@ -80,16 +79,6 @@ class MesosFramework:
             future.result(_GOOD_BYE_S)
         except (MesosError, TimeoutError) as error:
             raise SubstrateUnusable(f"Mesos was not told that the framework ends: {error}") from None
-
-    @property
-    def is_subscribed(self) -> bool:
-        """Whether Mesos has us as its framework now."""
-        return self._client.is_subscribed
-
-    @property
-    def trouble(self) -> str | None:
-        """Why it has not."""
-        return str(self.failure) if self.failure is not None else self._client.trouble
 
     # --- the thread
 
@@ -168,11 +157,18 @@ class MesosFramework:
         because = "; ".join(str(one) for one in reasons if one)
         agent_id = str(status.get("agent_id", {}).get("value", ""))
         state = str(status["state"])
-        log.info("task", id=task_id, state=state, because=because)
-        self._unanswered.pop(task_id, None)
-        heard = self._desk.heard(task_id, Status(state, because, time.monotonic(), agent_id))
-        if heard and not await self._store(()):
-            return  # what is not acknowledged we are told again
+        now_s, before = time.monotonic(), self._desk.status(task_id)
+        was_asked = status.get("reason") == _ASKED
+        as_thought = state == (before.state if before is not None else "TASK_RUNNING")
+        write = log.debug if was_asked and as_thought else log.info
+        write("task", id=task_id, state=state, because=because)
+        if was_asked:
+            self._reconciliation.answered(task_id, now_s)
+        if self._desk.heard(task_id, Status(state, because, now_s, agent_id)):
+            record = self._desk.record_of(task_id)
+            if not await self._store((record,) if record is not None else ()):
+                return  # what is not acknowledged, or not answered, we are told again
+        self._reconciliation.heard(task_id)
         acknowledgement = calls.acknowledge(status)
         if acknowledgement is not None:
             await self._ask(acknowledgement)
@@ -202,7 +198,7 @@ class MesosFramework:
     async def _step(self) -> None:
         situation = self._desk.situation(time.monotonic())
         asked = decide(situation)
-        if not await self._store(asked):
+        if not await self._store(asked.records):
             return
         self._desk.asked(situation, asked)
         for call in (*asked.calls, *self._desk.outlook.answers(self._desk.records)):
@@ -211,9 +207,8 @@ class MesosFramework:
         await self._reconcile()
         await self._want_offers(self._desk.situation(time.monotonic()))
 
-    async def _store(self, asked: Asked | tuple[()]) -> bool:
-        """What is about to be launched is stored first; whether it is."""
-        records = asked.records if isinstance(asked, Asked) else tuple(self._desk.records.values())
+    async def _store(self, records: tuple[NodeRecord, ...]) -> bool:
+        """What is about to be launched is stored first, and what was heard of tasks; whether it is."""
         tasks = self._desk.unstored()
         if not (records or tasks):
             return True
@@ -228,14 +223,19 @@ class MesosFramework:
 
     async def _ask(self, call: Call) -> None:
         """What does not arrive is seen to be missing at the next look."""
+        if not await self._arrives(call):
+            self._ask_about_all()
+
+    async def _arrives(self, call: Call) -> bool:
         try:
             await self._client.call(*call)
         except (NotSubscribed, MasterUnreachable) as error:
             log.warning("Mesos was not reached", call=call[0], reason=str(error))
-            self._ask_about_all()
         except MesosError as error:
             log.error("Mesos refuses a call", call=call[0], reason=str(error))
-            self._ask_about_all()
+        else:
+            return True
+        return False
 
     async def _inform_agents(self) -> None:
         for record, config in self._desk.uninformed(time.monotonic()):
@@ -256,33 +256,21 @@ class MesosFramework:
 
     def _ask_about_all(self) -> None:
         """Every task that is remembered is asked about until something is said of it."""
-        self._unanswered = {
+        tasks: dict[str, str | None] = {
             task_id: record.agent_id
             for record in self._desk.records.values()
             for task_id in record.tasks.values()
         }
-        self._unanswered |= {
+        tasks |= {
             task.id: None for task, status in self._desk.tasks() if status is not None and status.is_live
         }
-        self._next_question_s, self._questions = 0.0, 0
+        self._reconciliation.begin(tasks)
         self._due.set()
 
     async def _reconcile(self) -> None:
         now_s = time.monotonic()
-        if now_s < self._next_question_s:
-            return
-        if self._questions == 0 or not self._unanswered:
-            await self._ask_once(calls.reconcile([]))
-        if self._unanswered:
-            await self._ask_once(calls.reconcile(sorted(self._unanswered.items())))
-            wait_s = _RECONCILE_S[min(self._questions, len(_RECONCILE_S) - 1)]
-        else:
-            wait_s = _RECONCILE_ALL_S
-        self._questions += 1
-        self._next_question_s = now_s + wait_s
-
-    async def _ask_once(self, call: Call) -> None:
-        try:
-            await self._client.call(*call)
-        except MesosError as error:
-            log.warning("Mesos was not reached", call=call[0], reason=str(error))
+        for call in self._reconciliation.questions(now_s):
+            await self._arrives(call)  # what does not is asked again in any case
+        if (outcome := self._reconciliation.outcome(now_s)) is not None:
+            answered, unanswered = outcome
+            log.info("asked Mesos what became of tasks", answered=answered, unanswered=unanswered)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from artesian.clusters.mesos.ids import executor_id
 from artesian.clusters.mesos.offers import Reserver, as_list
 from artesian.clusters.mesos.settings import MesosSettings
 from artesian.clusters.port import TaskWanted
@@ -74,7 +75,7 @@ def executor_info(node: str, program: AgentProgram, reserver: Reserver) -> dict[
         "resources": as_list(EXECUTOR, reserver, kept=True),
     }
     digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
-    return {"executor_id": {"value": f"artesian.{node}.{digest[:10]}"}, **made}
+    return {"executor_id": {"value": executor_id(node, digest)}, **made}
 
 
 def _command(program: AgentProgram) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from artesian.clusters.mesos.ids import is_role_task, role_task_id
 from artesian.clusters.mesos.infos import EXECUTOR, AgentProgram, executor_info, ordinary_task, role_task
 from artesian.clusters.mesos.offers import Offer, Reserver, as_list, by_agent, is_nothing, minus
 from artesian.clusters.mesos.records import NodeRecord
@@ -23,7 +24,6 @@ LONG_S = 3600.0  # nothing is wanted of this agent; REVIVE takes it back
 SHORT_S = 2.0  # something is wanted, and there was no room
 KILL_AGAIN_S = 5.0
 KINDLY_S = 5.0  # how long an ordinary task may take to end by itself
-OURS = "artesian."  # what the ids of tasks for roles begin with, and no other's
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -209,7 +209,7 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
         return _declined(offer, SHORT_S, because)
     executor = executor_info(offer.node, situation.program, reserver) if fresh else record.executor
     assert executor is not None
-    ids = {role: f"{OURS}{offer.node}.{role}.{record.attempts + 1}" for role in missing}
+    ids = {role: role_task_id(offer.node, role, record.attempts + 1) for role in missing}
     infos = [
         role_task(
             ids[role], role, offer.agent_id, want.roles[role], executor, reserver,
@@ -295,7 +295,7 @@ def _kills(situation: Situation) -> Asked:
         found.append((record.tasks[AGENT_ROLE], record.agent_id))
     known = {task_id for record in situation.records.values() for task_id in record.tasks.values()}
     for task_id, status in sorted(situation.statuses.items()):
-        forgotten = task_id.startswith(OURS) and task_id not in known  # its agent was away, and is back
+        forgotten = is_role_task(task_id) and task_id not in known  # its agent was away, and is back
         if forgotten or task_id in situation.unwanted_tasks:
             found.append((task_id, status.agent_id))
     due = [(task_id, agent_id) for task_id, agent_id in found if _is_due(situation, task_id)]
@@ -307,7 +307,7 @@ def _kills(situation: Situation) -> Asked:
 
 def _grace_s(task_id: str) -> float:
     """Our own tasks end at once; a program may have something to finish."""
-    return 0.0 if task_id.startswith(OURS) else KINDLY_S
+    return 0.0 if is_role_task(task_id) else KINDLY_S
 
 
 def _is_due(situation: Situation, task_id: str) -> bool:

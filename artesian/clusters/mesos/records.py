@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -35,11 +35,6 @@ class NodeRecord:
     def executor_id(self) -> str:
         """Empty if nothing was ever launched."""
         return str(self.executor["executor_id"]["value"]) if self.executor is not None else ""
-
-    def without(self, task_id: str) -> NodeRecord:
-        """Without a task that has ended."""
-        left = {role: one for role, one in self.tasks.items() if one != task_id}
-        return replace(self, tasks=MappingProxyType(left))
 
 
 def records_of(documents: Mapping[str, str]) -> dict[str, NodeRecord]:

@@ -177,11 +177,26 @@ def test_what_somebody_elses_task_does_is_no_failure_of_ours() -> None:
 # --- gone for good
 
 
-def test_that_an_agent_is_gone_for_good_is_news_once() -> None:
+def test_that_an_agent_is_gone_for_good_is_to_be_stored_whenever_it_is_told() -> None:
     one = desk(record())
     assert hear(one, "TASK_GONE_BY_OPERATOR")
     assert one.records["alpha"].gone
-    assert not hear(one, "TASK_GONE_BY_OPERATOR")
+    stored = one.record_of(AGENTS_TASK)
+    assert stored is not None and stored.gone
+    assert hear(one, "TASK_GONE_BY_OPERATOR")  # it is told again because it could not be stored
+
+
+def test_nothing_is_remembered_of_a_node_under_the_id_of_another_attempt() -> None:
+    one = desk(record())
+    assert one.record_of("artesian.alpha.agent.2") is None
+    assert not hear(one, "TASK_GONE_BY_OPERATOR", task_id="artesian.alpha.agent.2")
+    assert not one.records["alpha"].gone
+
+
+def test_a_node_may_have_dots_in_its_name() -> None:
+    one = desk(record("alpha.rack-1.example"))
+    assert hear(one, "TASK_GONE_BY_OPERATOR", task_id="artesian.alpha.rack-1.example.server.1")
+    assert one.records["alpha.rack-1.example"].gone
 
 
 def test_an_agent_that_only_went_out_of_sight_is_not_gone() -> None:

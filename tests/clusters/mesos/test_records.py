@@ -43,10 +43,3 @@ def test_what_a_later_version_has_added_is_said() -> None:
     key, text = document_of(record())
     with pytest.raises(SubstrateUnusable, match="colour"):
         records_of({key: json.dumps(json.loads(text) | {"colour": "red"})})
-
-
-def test_a_task_that_has_ended_is_taken_out() -> None:
-    there = record()
-    left = there.without(there.tasks["server"])
-    assert left.tasks == {"agent": there.tasks["agent"]}
-    assert there.without("unknown") == there
