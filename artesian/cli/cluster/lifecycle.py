@@ -35,6 +35,7 @@ _DEFAULT_NODES, _DEFAULT_DISKS = 3, 2
 
 
 def up(
+    context: typer.Context,
     folder: options.Folder = options.DEFAULT_FOLDER,
     nodes: Annotated[int | None, typer.Option(min=1, help="Make nodes up to this number.  [3]")] = None,
     disks_per_node: Annotated[int | None, typer.Option(min=0, help="Disks of each new node.  [2]")] = None,
@@ -77,11 +78,7 @@ def up(
     output = Output(as_json)
     began = time.monotonic()
     folder = folder.absolute()
-    asked = {
-        "master": master, "role": role, "principal": principal, "secret_file": secret_file,
-        "ca_file": ca_file, "user": user, "node_folder": node_folder, "node_python": node_python,
-        "address": address, "port": port,
-    }  # fmt: skip
+    asked = mesos_options.asked(context.params)
     refuse_connected(folder, "up")
     on_mesos = mesos_options.is_mesos(folder, substrate, asked)
     cluster = cluster_name(folder, asked) if on_mesos else None

@@ -59,6 +59,16 @@ Address = Annotated[
 ]
 Port = Annotated[int | None, typer.Option(help="The scheduler's port.  [8700]", rich_help_panel=_PANEL)]
 
+_NAMES = (
+    "master", "role", "principal", "secret_file", "ca_file", "user", "node_folder", "node_python", "address",
+    "port",
+)  # fmt: skip
+
+
+def asked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options above say, of all parameters of a command; None: nothing was said."""
+    return {name: parameters[name] for name in _NAMES}
+
 
 def is_mesos(folder: Path, kind: Kind | None, asked: Mapping[str, Any]) -> bool:
     """Whether the folder's cluster is, or is to be, one of Mesos. Raises Conflict, NotPossible."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from artesian.cli.cluster.access import Api
 from artesian.embedded.local.errors import NotRunning
@@ -20,9 +20,6 @@ from artesian.host.processes import ProcessIdentity
 from artesian.model.errors import Conflict, NotThere
 from artesian.scheduler.api_token import TOKEN_VARIABLE
 from artesian.scheduler.settings import home_of, load_settings
-
-if TYPE_CHECKING:
-    from artesian.api.opening import OpenedCluster
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 40.0
@@ -49,7 +46,7 @@ def ensure(folder: Path, unless: Callable[[], bool] = lambda: False) -> bool | N
         _stop([one for number, one in running.items() if number > count])
         started = [_start(folder, number) for number in range(1, count + 1) if number not in running]
         if started:
-            _wait_for_answers(folder, started)
+            _wait_for_answers(folder, started, count)
             Api(folder).post("/passes")
         return bool(started)
 
@@ -89,12 +86,11 @@ def _start(folder: Path, number: int) -> _Started:
     return _Started(number, process, log)
 
 
-def _wait_for_answers(folder: Path, started: list[_Started]) -> None:
-    from artesian.api.opening import open_cluster  # loads much that other commands do not need
-
-    cluster = open_cluster(folder)
+def _wait_for_answers(folder: Path, started: list[_Started], count: int) -> None:
+    """Until one answers and all others listen: those that wait do not say in their folders where they are."""
+    where = _where(folder) if count > 1 else None
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not (all(_listens(cluster, one.number) for one in started) and _answers(folder)):
+    while not ((where is None or all(_listens(where, one.number) for one in started)) and _answers(folder)):
         for _, process, log in started:
             if process.poll() is not None:
                 raise NotRunning(f"the scheduler ended at once: {last_line(log)} (log: {log})")
@@ -116,10 +112,19 @@ def _stop(identities: list[ProcessIdentity]) -> None:
     processes.stop(identities, _STOP_TIMEOUT_S)
 
 
-def _listens(cluster: OpenedCluster, number: int) -> bool:
+def _where(folder: Path) -> tuple[str, int]:
+    """Address and port of the first scheduler; those of the others follow."""
+    from artesian.api.opening import open_cluster  # loads much that other commands do not need
+
+    cluster = open_cluster(folder)
+    return cluster.address, cluster.port
+
+
+def _listens(where: tuple[str, int], number: int) -> bool:
     """Also one that waits does."""
+    address, port = where
     try:
-        socket.create_connection((cluster.address, cluster.port + number - 1), timeout=1.0).close()
+        socket.create_connection((address, port + number - 1), timeout=1.0).close()
     except OSError:
         return False
     return True

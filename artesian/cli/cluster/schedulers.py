@@ -24,6 +24,7 @@ scheduler = typer.Typer(no_args_is_help=True, help="The scheduler, run by someth
 
 @scheduler.command()
 def run(
+    context: typer.Context,
     folder: options.Folder = options.DEFAULT_FOLDER,
     substrate: mesos_options.SubstrateKind = None,
     master: mesos_options.Master = None,
@@ -60,11 +61,7 @@ def run(
     Several may run; one leads. As a task of Marathon it listens where Marathon says.
     """
     folder = folder.absolute()
-    asked = {
-        "master": master, "role": role, "principal": principal, "secret_file": secret_file,
-        "ca_file": ca_file, "user": user, "node_folder": node_folder, "node_python": node_python,
-        "address": address, "port": port,
-    }  # fmt: skip
+    asked = mesos_options.asked(context.params)
     arguments = _given(spec, token_file)
     _set_up(folder, substrate, asked, store)
     scheduler_process.become(folder, arguments)
