@@ -19,6 +19,7 @@ from artesian.model.topology import Topology
 from artesian.remedy.firing import is_meant
 from artesian.remedy.measuring import Measured
 from artesian.remedy.metrics import ENGINE_SCOPES
+from artesian.remedy.words import first_names
 
 _MOST_NAMES = 8  # in a sentence
 
@@ -144,6 +145,4 @@ def _called(nodes: Iterable[Node]) -> list[str]:
 
 
 def _names(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
-    return ", ".join(shown[:_MOST_NAMES]) + more
+    return first_names(sorted(names), _MOST_NAMES)

@@ -6,6 +6,7 @@ from artesian.model.provider_spec import EbsSpec, ProviderKind, ProviderSpec
 from artesian.model.remedy import Part, PartState
 from artesian.model.spec import Spec
 from artesian.model.state import FrameworkState
+from artesian.remedy.words import first_names
 
 _MOST_NAMES = 5  # in a sentence
 
@@ -23,9 +24,8 @@ def disks_left_behind(before: Spec, after: Spec, state: FrameworkState) -> str |
         if not disks or (now is not None and _place(now) == _place(provider)):
             continue
         names = [part.disk_id or part.token for part in disks]
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         count = "1 disk" if len(names) == 1 else f"{len(names)} disks"
-        has = f"it still has {count} of this cluster ({', '.join(names[:_MOST_NAMES])}{more})"
+        has = f"it still has {count} of this cluster ({first_names(names, _MOST_NAMES)})"
         if now is None:
             return (
                 f"provider {provider.name} cannot leave the spec: {has}, and only by it they are given back; "

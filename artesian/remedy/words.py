@@ -1,4 +1,4 @@
-"""Numbers of metrics as people read them: as exact as one needs them to decide something."""
+"""Numbers of metrics and lists of names as people read them: as exact as one needs to decide something."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def rough_duration(seconds: float) -> str:
         hours, minutes = divmod(round(seconds / _MINUTE_S), 60)
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{seconds / _DAY_S:.0f} days"
+
+
+def first_names(names: Sequence[str], most: int) -> str:
+    """`"a, b and 3 more"`: no more names than these, however many there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def sentence(
