@@ -28,6 +28,15 @@ from artesian.attach import attaching
 from artesian.attach.errors import AttachError
 from artesian.clusters.agent_config import agent_config
 from artesian.clusters.local_tasks import LocalTasks
+from artesian.clusters.node_files import (
+    check_attribute,
+    check_size,
+    make_another_disk,
+    make_disks,
+    read_attributes,
+    read_json,
+    write_attributes,
+)
 from artesian.clusters.port import (
     AgentCredentials,
     NodeRefused,
@@ -55,9 +64,6 @@ _MAX_FOLDER_BYTES = 60  # sockets are made below it, and the kernel limits their
 _STOP_TIMEOUT_S = 20.0
 _JUST_STARTED_S = 0.1  # a process that was just starting has written down by then who it is
 _NAMED_TIMEOUT_S = 5.0  # within which an agent that was started says who it is
-_MIN_DISK_BYTES = 64 << 20
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_DISK_NAMES = [f"sd{one}{two}" for one in ["", *_LETTERS] for two in _LETTERS[one == "" :]]
 
 
 class LocalCluster:
@@ -119,9 +125,9 @@ class LocalCluster:
         if _NAME.fullmatch(name) is None:
             raise NotPossible(f"{name!r} is no name for a node: letters, digits and dashes, at most 30")
         for _, size_bytes in disks:
-            _check_size(size_bytes)
+            check_size(size_bytes)
         for key in attributes:
-            _check_attribute(key)
+            check_attribute(key)
         with self._changing():
             folder = self.folder / "nodes" / name
             if (folder / "node.json").exists():
@@ -132,15 +138,8 @@ class LocalCluster:
                 raise NotPossible(f"a local cluster has at most {MAX_NODES} nodes")
             (folder / "dev").mkdir(parents=True, exist_ok=True)
             (folder / "attributes").mkdir(exist_ok=True)
-            for key, value in attributes.items():
-                write_durably(folder / "attributes" / key, value + "\n", 0o644)
-            free = iter(sorted(set(_DISK_NAMES) - {disk for disk, _ in disks}, key=_DISK_NAMES.index))
-            for disk, size_bytes in disks:
-                one = disk or next(free, None)
-                if one is None:
-                    raise NotPossible(f"a node has at most {len(_DISK_NAMES)} disks")
-                with contextlib.suppress(FileExistsError):  # whoever made it was killed before the node was
-                    _make_disk(folder / "dev" / one, size_bytes)
+            write_attributes(folder / "attributes", attributes)
+            make_disks(folder / "dev", disks)
             address = f"{self._description()['network']}.{host}"
             write_durably(folder / "node.json", json.dumps({"address": address}) + "\n", 0o644)
         return True
@@ -157,13 +156,11 @@ class LocalCluster:
     def add_disk(self, name: str, size_bytes: int, disk: str | None = None) -> Path:
         """A new raw disk in a node: a sparse file. Raises NotPossible."""
         self._node_folder(name)
-        _check_size(size_bytes)
-        for one in [disk] if disk else _DISK_NAMES:
-            path = self.dev(name) / one
-            with contextlib.suppress(FileExistsError):
-                _make_disk(path, size_bytes)
-                return path
-        raise NotPossible(f"node {name} has a disk named {disk or 'like all others'} already")
+        check_size(size_bytes)
+        path = make_another_disk(self.dev(name), size_bytes, disk)
+        if path is None:
+            raise NotPossible(f"node {name} has a disk named {disk or 'like all others'} already")
+        return path
 
     def dev(self, name: str) -> Path:
         """The folder that stands for a node's /dev."""
@@ -176,9 +173,9 @@ class LocalCluster:
     def set_attributes(self, name: str, attributes: dict[str, str]) -> None:
         """Give a node attributes: one file for each."""
         folder = self._node_folder(name) / "attributes"
-        for key, value in attributes.items():
-            _check_attribute(key)
-            write_durably(folder / key, value + "\n", 0o644)
+        for key in attributes:
+            check_attribute(key)
+        write_attributes(folder, attributes)
 
     def switch_off(self, name: str) -> int:
         """As if its power went: everything that runs on it is killed; the number of processes."""
@@ -218,7 +215,7 @@ class LocalCluster:
                 SubstrateNode(
                     name,
                     str(self._read(name)["address"]),
-                    MappingProxyType(_read_attributes(folder / "attributes")),
+                    MappingProxyType(read_attributes(folder / "attributes")),
                     gone=(folder / "off").exists(),
                     cpus=machine.cpus,
                     memory_bytes=machine.memory_bytes,
@@ -350,10 +347,10 @@ class LocalCluster:
         return folder
 
     def _read(self, name: str) -> dict[str, Any]:
-        return _read_json(self.folder / f"nodes/{name}/node.json")
+        return read_json(self.folder / f"nodes/{name}/node.json")
 
     def _description(self) -> dict[str, Any]:
-        return _read_json(self.folder / "cluster.json")
+        return read_json(self.folder / "cluster.json")
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -398,42 +395,3 @@ def _kill_group(identity: ProcessIdentity) -> bool:
 
 def _stop(identity: ProcessIdentity) -> None:
     processes.stop([identity], _STOP_TIMEOUT_S)
-
-
-def _check_size(size_bytes: int) -> None:
-    if size_bytes < _MIN_DISK_BYTES:
-        raise NotPossible(f"a disk has at least {_MIN_DISK_BYTES >> 20} MiB")
-
-
-def _check_attribute(key: str) -> None:
-    if "/" in key or key.startswith("."):
-        raise NotPossible(f"{key!r} is no name for an attribute")
-
-
-def _make_disk(path: Path, size_bytes: int) -> None:
-    """A sparse file of this size, at once. Raises FileExistsError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")  # hidden: no disk yet
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.ftruncate(descriptor, size_bytes)
-        os.link(temporary, path)
-    finally:
-        os.close(descriptor)
-        temporary.unlink(missing_ok=True)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SubstrateUnusable(f"{path} cannot be read: {error}") from None
-    return found
-
-
-def _read_attributes(folder: Path) -> dict[str, str]:
-    """One file for each attribute, its content the value."""
-    found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_file() and not path.name.startswith("."):
-            found[path.name] = path.read_text(errors="replace").strip()
-    return found

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from artesian.agent.__main__ import EXIT_OFF, EXIT_RUNS_ALREADY
-from artesian.clusters import local
+from artesian.clusters import local, node_files
 from artesian.clusters.local import MAX_NODES, LocalCluster
 from artesian.clusters.port import NodeMaker, NodeRefused, SubstrateUnusable
 from artesian.host import processes
@@ -238,7 +238,7 @@ def test_a_kill_while_a_node_is_made_costs_no_disk_and_doubles_none(
         os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), GIB)
 
     with monkeypatch.context() as patched:
-        patched.setattr(local, "_make_disk", killed)
+        patched.setattr(node_files, "_make_disk", killed)
         patched.setattr(local, "write_durably", killed)
         with pytest.raises(KeyboardInterrupt):
             cluster.add_node("alpha", disks)
