@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from artesian.attach import fuse, loop, tools
 from artesian.cli.cluster.access import Api
@@ -33,7 +33,7 @@ def unable_to_mount() -> str | None:
 
 
 class Cluster:
-    """One cluster, in a folder whose path is short."""
+    """One cluster, in a folder whose path is short. As a context it is taken away at the end."""
 
     command_timeout_s = COMMAND_TIMEOUT_S
 
@@ -41,6 +41,23 @@ class Cluster:
         self.home = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
         self.folder = self.home / "c"
         self.mounts = self.home / "m"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()
+
+    def bring_up(self, nodes: int, disk_size: str, spec: str | None = None) -> None:
+        """From nothing to a healthy cluster of nodes with one disk each."""
+        more: list[str | Path] = []
+        if spec is not None:
+            path = self.home / "spec.yaml"
+            path.write_text(spec)
+            more = ["--spec", path]
+        of_each = ("--disks-per-node", "1", "--disk-size", disk_size)
+        self.run("up", "--nodes", str(nodes), *of_each, *more, "--yes")
+        self.wait_healthy()
 
     # --- commands
 

@@ -75,11 +75,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TheirEngine]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
+    with Cluster() as made:
         yield made
-    finally:
-        made.destroy()
 
 
 def give(path: Path, text: str) -> Path:

@@ -16,12 +16,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
+    with Cluster() as made:
         made.run("up", "--nodes", "3", "--disk-size", "1GiB", "--attributes", INPUTS / "two-domains", "--yes")
         yield made
-    finally:
-        made.destroy()
 
 
 def test_two_domains_have_the_three_pools_that_the_attributes_name(cluster: Cluster) -> None:

@@ -36,9 +36,7 @@ KEPT = "written before any drill"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
-        made.home.mkdir(exist_ok=True)
+    with Cluster() as made:
         made.run(
             *("up", "--nodes", "4", "--disks-per-node", "1", "--disk-size", "1GiB"),
             *("--spec", spec(made, "ask"), "--yes"),
@@ -48,8 +46,6 @@ def cluster() -> Iterator[Cluster]:
         (made.mounts / "data" / "kept").write_text(KEPT)
         made.wait_healthy()
         yield made
-    finally:
-        made.destroy()
 
 
 def spec(cluster: Cluster, replacing: str) -> Path:

@@ -19,13 +19,9 @@ pytestmark = [
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
-        made.run("up", "--nodes", "2", "--disks-per-node", "1", "--disk-size", "2GiB", "--yes")
-        made.wait_healthy()
+    with Cluster() as made:
+        made.bring_up(2, "2GiB")
         yield made
-    finally:
-        made.destroy()
 
 
 def test_down_goes_past_it_only_when_that_is_asked_for(cluster: Cluster) -> None:

@@ -47,19 +47,11 @@ LOST = "node-4"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster()
-    spec = tmp_path_factory.mktemp("spec") / "spec.yaml"
-    spec.write_text(SPEC)
-    try:
-        made.run(
-            "up", "--nodes", "4", "--disks-per-node", "1", "--disk-size", "1GiB", "--spec", spec, "--yes"
-        )
-        made.wait_healthy()
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as made:
+        made.bring_up(4, "1GiB", SPEC)
         made.run("volume", "create", "data", "1GiB", "--node", LOST, "--mount", made.mounts / "data")
         yield made
-    finally:
-        made.destroy()
 
 
 def volume(cluster: Cluster) -> dict[str, Any]:

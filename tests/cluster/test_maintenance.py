@@ -20,14 +20,10 @@ LONGER_THAN_PATIENCE_S = 20.0  # a server that is away so long without a word is
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
-        made.run("up", "--nodes", "4", "--disks-per-node", "1", "--disk-size", "2GiB", "--yes")
-        made.wait_healthy()
+    with Cluster() as made:
+        made.bring_up(4, "2GiB")
         made.run("volume", "create", "data", "1GiB", "--node", "node-4", "--mount", made.mounts / "data")
         yield made
-    finally:
-        made.destroy()
 
 
 def test_a_node_that_is_in_use_is_not_let_go(cluster: Cluster) -> None:

@@ -36,15 +36,12 @@ TINY = "cpus:0.3;mem:128;disk:64;ports:[31000-31099]"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[MesosMachines]:
-    made = MesosMachines()
-    try:
+    with MesosMachines() as made:
         for node in NODES:
             made.add(node)
         made.add("tiny", resources=TINY)
         made.wait_registered(*NODES, "tiny")
         yield made
-    finally:
-        made.destroy()
 
 
 @pytest.fixture(scope="module")

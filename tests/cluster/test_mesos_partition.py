@@ -30,12 +30,9 @@ LOST = "node-3"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[MesosNodes]:
-    made = MesosNodes(3)
-    try:
+    with MesosNodes(3) as made:
         made.up(SPEC)
         yield made
-    finally:
-        made.destroy()
 
 
 def test_a_partitioned_node_that_returns_is_neither_a_second_writer_nor_there_twice(

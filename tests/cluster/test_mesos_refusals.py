@@ -43,16 +43,15 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MesosMachines]:
     """A master that knows two principals, and asks who one is."""
     credentials = tmp_path_factory.mktemp("c") / "credentials.json"
     credentials.write_text('{"credentials": [{"principal": "artesian", "secret": "right"}]}')
-    made = MesosMachines(
+    with MesosMachines(
         authenticate_http_frameworks="true",
         http_framework_authenticators="basic",
         credentials=str(credentials),
         roles="allowed",
-    )
-    made.add("h1")
-    made.wait_registered("h1")
-    yield made
-    made.destroy()
+    ) as made:
+        made.add("h1")
+        made.wait_registered("h1")
+        yield made
 
 
 def refused(cluster: Cluster, *arguments: str | Path) -> tuple[int, str]:

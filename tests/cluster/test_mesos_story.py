@@ -19,6 +19,7 @@ from tests.mesos.real import until
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("in_order"),
     pytest.mark.skipif(unable_to_mount() is not None, reason=str(unable_to_mount())),
 ]
 
@@ -86,27 +87,8 @@ class Others:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[MesosMachines]:
-    made = MesosMachines()
-    try:
+    with MesosMachines() as made:
         yield made
-    finally:
-        made.destroy()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def chapters_so_far() -> list[str]:
-    return []
-
-
-@pytest.fixture(autouse=True)
-def in_order(request: pytest.FixtureRequest, chapters_so_far: list[str]) -> Iterator[None]:
-    """A chapter makes no sense after one that went wrong."""
-    if chapters_so_far:
-        pytest.skip(f"the story has ended in {chapters_so_far[0]}")
-    failed = request.session.testsfailed
-    yield
-    if request.session.testsfailed > failed:
-        chapters_so_far.append(request.node.name)
 
 
 @pytest.fixture(scope="module")

@@ -34,19 +34,11 @@ rules:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster()
-    spec = tmp_path_factory.mktemp("spec") / "spec.yaml"
-    spec.write_text(SPEC.replace("%s", "ask").replace("%told", str(made.home / "told")))
-    try:
-        made.run(
-            "up", "--nodes", "4", "--disks-per-node", "1", "--disk-size", "1GiB", "--spec", spec, "--yes"
-        )
-        made.wait_healthy()
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as made:
+        made.bring_up(4, "1GiB", SPEC.replace("%s", "ask").replace("%told", str(made.home / "told")))
         made.run("volume", "create", "data", "1GiB", "--node", "node-4", "--mount", made.mounts / "data")
         yield made
-    finally:
-        made.destroy()
 
 
 def fill(folder: Path, size_bytes: int) -> None:

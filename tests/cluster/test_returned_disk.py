@@ -19,13 +19,9 @@ pytestmark = [
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
-        made.run("up", "--nodes", "3", "--disks-per-node", "1", "--disk-size", "1GiB", "--yes")
-        made.wait_healthy()
+    with Cluster() as made:
+        made.bring_up(3, "1GiB")
         yield made
-    finally:
-        made.destroy()
 
 
 def test_it_is_used_again_once_somebody_says_so(cluster: Cluster) -> None:

@@ -40,18 +40,10 @@ rules:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster()
-    spec = tmp_path_factory.mktemp("spec") / "spec.yaml"
-    spec.write_text(SPEC)
-    try:
-        made.run(
-            "up", "--nodes", "4", "--disks-per-node", "1", "--disk-size", "2GiB", "--spec", spec, "--yes"
-        )
-        made.wait_healthy()
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as made:
+        made.bring_up(4, "2GiB", SPEC)
         yield made
-    finally:
-        made.destroy()
 
 
 def remedies_of(cluster: Cluster, rule: str) -> list[dict[str, Any]]:

@@ -113,13 +113,10 @@ def wide_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="class")
 def one() -> Iterator[Asked]:
-    made = Cluster()
-    try:
+    with Cluster() as made:
         asked = Asked.of(made, "--nodes", "1", "--disk-size", "2GiB")
         made.run("up", "--yes")
         yield asked
-    finally:
-        made.destroy()
 
 
 class TestOneNode:
@@ -184,21 +181,18 @@ def write_spec(cluster: Cluster, text: str) -> Path:
 
 @pytest.fixture(scope="class")
 def five() -> Iterator[Asked]:
-    made = Cluster()
     disks = [
         *((name, SSD_BYTES, "ssd") for name in ("sdb", "sdc")),
         *((name, HDD_BYTES, "hdd") for name in ("sdd", "sde")),
         ("sdf", GIB, "hdd"),  # smaller than any pool wants
     ]
-    try:
+    with Cluster() as made:
         for node, rack in RACKS.items():
             add_node(made, node, {"rack": rack}, disks)
         asked = Asked.of(made, "--spec", write_spec(made, spec_text()))
         made.run("apply", "--approve", asked.plan["id"])
         made.wait_healthy()
         yield asked
-    finally:
-        made.destroy()
 
 
 @pytest.fixture
@@ -330,16 +324,13 @@ class TestFiveNodes:
 
 @pytest.fixture(scope="class")
 def sixteen() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
+    with Cluster() as made:
         for number in range(1, 17):
             folder = INPUTS / ("agents-1-to-8" if number <= 8 else "agents-9-to-16")
             attributes = {path.name: path.read_text().strip() for path in folder.iterdir()}
             add_node(made, f"node-{number}", attributes, [("xvdf", GIB, "ssd")])
         made.run("up", "--yes")
         yield made
-    finally:
-        made.destroy()
 
 
 class TestSixteenNodes:

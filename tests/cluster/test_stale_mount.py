@@ -23,13 +23,9 @@ FILES = {f"file-{number}": f"written on node-2, {number}" for number in range(20
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
-        made.run("up", "--nodes", "3", "--disks-per-node", "1", "--disk-size", "2GiB", "--yes")
-        made.wait_healthy()
+    with Cluster() as made:
+        made.bring_up(3, "2GiB")
         yield made
-    finally:
-        made.destroy()
 
 
 def volume(cluster: Cluster) -> dict[str, Any]:

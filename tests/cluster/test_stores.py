@@ -15,13 +15,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    try:
-        made.run("up", "--nodes", "5", "--disks-per-node", "1", "--disk-size", "1GiB", "--yes")
-        made.wait_healthy()
+    with Cluster() as made:
+        made.bring_up(5, "1GiB")
         yield made
-    finally:
-        made.destroy()
 
 
 def stores(cluster: Cluster) -> list[Path]:

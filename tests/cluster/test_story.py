@@ -15,7 +15,7 @@ from artesian.cli.outcome import ExitCode
 from artesian.clusters.local import LocalCluster
 from tests.cluster.cases import ANY_CODE, GIB, Cluster, unable_to_mount, write_durably
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_order")]
 
 FOREIGN = ("node-3", "sdd")
 
@@ -25,39 +25,22 @@ def cluster() -> Iterator[Cluster]:
     reason = unable_to_mount()
     if reason:
         pytest.skip(f"no volume can be mounted on this machine: {reason}")
-    made = Cluster()
-    local = LocalCluster(made.folder)
-    local.create()
-    for number in (1, 2, 3):
-        local.add_node(f"node-{number}")
-        for _ in range(2):
-            local.add_disk(f"node-{number}", GIB)
-    foreign = local.add_disk(*FOREIGN[:1], GIB, FOREIGN[1])
-    subprocess.run(["mkfs.ext4", "-q", "-F", str(foreign)], check=True, stdin=subprocess.DEVNULL)
-    yield made
-    made.destroy()
+    with Cluster() as made:
+        local = LocalCluster(made.folder)
+        local.create()
+        for number in (1, 2, 3):
+            local.add_node(f"node-{number}")
+            for _ in range(2):
+                local.add_disk(f"node-{number}", GIB)
+        foreign = local.add_disk(*FOREIGN[:1], GIB, FOREIGN[1])
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(foreign)], check=True, stdin=subprocess.DEVNULL)
+        yield made
 
 
 @pytest.fixture(scope="module")
 def foreign(cluster: Cluster) -> str:
     """What is on the disk of somebody else before anything of ours runs."""
     return digest(cluster.disk(*FOREIGN))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def chapters_so_far() -> list[str]:
-    return []
-
-
-@pytest.fixture(autouse=True)
-def in_order(request: pytest.FixtureRequest, chapters_so_far: list[str]) -> Iterator[None]:
-    """A chapter makes no sense after one that went wrong."""
-    if chapters_so_far:
-        pytest.skip(f"the story has ended in {chapters_so_far[0]}")
-    failed = request.session.testsfailed
-    yield
-    if request.session.testsfailed > failed:
-        chapters_so_far.append(request.node.name)
 
 
 def digest(path: Path) -> str:
