@@ -25,12 +25,13 @@ PORT = 8700
 @dataclass(frozen=True, slots=True)
 class OpenedCluster:
     """`folder` is the cluster's. `substrate` makes the substrate of a store, the URL of our API and the
-    checksum of the agent's file, and does nothing yet."""
+    checksum of the agent's file, and does nothing yet. `gives_agent`: nodes fetch that file from us."""
 
     folder: Path
     address: str
     port: int
     substrate: Callable[[Store, str, Callable[[], str]], Substrate]
+    gives_agent: bool = False
 
 
 def open_cluster(folder: Path) -> OpenedCluster:
@@ -46,6 +47,7 @@ def open_cluster(folder: Path) -> OpenedCluster:
         settings.address or _address_towards(settings),
         settings.port,
         lambda store, url, sha256: MesosCluster(settings, StoredSubstrateMemory(store), url, sha256),
+        gives_agent=True,
     )
 
 

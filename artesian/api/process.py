@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -47,11 +48,11 @@ def run_alone(cluster: OpenedCluster, given: Given) -> int:
     ending = _ending_in_good_order()
     home = home_of(cluster.folder, 1)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    agent_files = _agent_files(cluster, home)
     store = SqliteStore(home / "store.sqlite")
     store.lead()
     given.keep_token(store)
     url = f"http://{cluster.address}:{cluster.port}"
-    agent_files = AgentFiles(home)
     substrate = cluster.substrate(store, url, lambda: agent_files.get().sha256)
     scheduler = Scheduler(store, substrate, home, url)
     listening = socket.create_server((cluster.address, cluster.port))
@@ -73,6 +74,7 @@ def run_among_several(
     about to do goes on. Raises ArtesianError, OSError when it cannot begin for the first time."""
     home = home_of(cluster.folder, number)
     home.mkdir(exist_ok=True, mode=0o700)
+    agent_files = _agent_files(cluster, home)
     port = cluster.port + number - 1
     url = f"http://{cluster.address}:{port}"
     ending = _ending_in_good_order()
@@ -92,7 +94,6 @@ def run_among_several(
     try:
         _mark(store, settings)
         given.keep_token(store)
-        agent_files = AgentFiles(home)
         substrate = cluster.substrate(store, url, lambda: agent_files.get().sha256)
         urls = urls_of(cluster.address, cluster.port, settings)
         scheduler = Scheduler(store, substrate, home, ",".join(urls))
@@ -107,6 +108,17 @@ def run_among_several(
     if scheduler.has_lost_lead:
         return again()
     return 1 if failed else 0
+
+
+def _agent_files(cluster: OpenedCluster, home: Path) -> AgentFiles:
+    """The file that nodes fetch is made before anybody waits for the first pass, as that takes seconds."""
+    files = AgentFiles(home)
+    if cluster.gives_agent:
+        try:
+            files.get()
+        except OSError as error:
+            log.warning("the agent's file cannot be made yet", reason=str(error))  # each pass tries it again
+    return files
 
 
 def _check_cluster(store: JournalStore, settings: SchedulerSettings) -> None:

@@ -15,6 +15,9 @@ import pytest
 import structlog
 
 from artesian.api import __main__ as process
+from artesian.api import process as scheduler_process
+from artesian.api.agent_file import AgentFiles
+from artesian.api.opening import OpenedCluster
 from artesian.clusters.local import LocalCluster
 from artesian.scheduler.loop import Scheduler
 
@@ -57,3 +60,25 @@ def test_a_loop_that_ends_by_itself_is_an_error(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("gives_agent", [True, False])
+def test_what_nodes_fetch_is_made_before_anybody_waits_for_a_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_agent: bool
+) -> None:
+    made: list[AgentFiles] = []
+    monkeypatch.setattr(AgentFiles, "get", lambda files: made.append(files))
+    cluster = OpenedCluster(tmp_path, "127.0.0.1", 1, lambda *_: LocalCluster(tmp_path), gives_agent)
+    files = scheduler_process._agent_files(cluster, tmp_path)
+    assert made == ([files] if gives_agent else [])
+
+
+def test_a_file_for_nodes_that_cannot_be_made_yet_is_left_to_the_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: AgentFiles) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(AgentFiles, "get", full)
+    cluster = OpenedCluster(tmp_path, "127.0.0.1", 1, lambda *_: LocalCluster(tmp_path), gives_agent=True)
+    assert scheduler_process._agent_files(cluster, tmp_path) is not None

@@ -21,7 +21,7 @@ from artesian.model.errors import Conflict, NotThere
 from artesian.scheduler.api_token import TOKEN_VARIABLE
 from artesian.scheduler.settings import home_of, load_settings
 
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 60.0  # one that has to make the agent's file first may need half of it
 _STOP_TIMEOUT_S = 40.0
 _POLL_S = 0.05
 
