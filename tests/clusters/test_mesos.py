@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from artesian.api.agent_file import AgentFile, AgentFiles
-from artesian.clusters.mesos.settings import MesosSettings
-from artesian.clusters.mesos.substrate import FOLDER_ATTRIBUTE, MesosCluster
+from artesian.clusters.mesos.settings import FOLDER_ATTRIBUTE, MesosSettings
+from artesian.clusters.mesos.substrate import MesosCluster
 from artesian.host import processes
 from artesian.mesos.errors import MesosError
 from artesian.mesos.operator import Operator

@@ -12,6 +12,7 @@ from artesian.clusters.mesos.infos import EXECUTOR, AgentProgram, executor_info,
 from artesian.clusters.mesos.offers import Offer, Reserver, as_list, by_agent, is_nothing, minus
 from artesian.clusters.mesos.records import NodeRecord
 from artesian.clusters.mesos.renewing import to_renew
+from artesian.clusters.mesos.settings import folder_of
 from artesian.clusters.port import TaskWanted
 from artesian.mesos import calls
 from artesian.mesos.calls import Call
@@ -207,7 +208,9 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
     if not needs.fits_in(has):
         because = f"node {offer.node} has {has} to give now, and its storage takes {needs}"
         return _declined(offer, SHORT_S, because)
-    executor = executor_info(offer.node, situation.program, reserver) if fresh else record.executor
+    folder = folder_of(offer.attributes, situation.program.folder)
+    program = replace(situation.program, folder=folder)
+    executor = executor_info(offer.node, program, reserver) if fresh else record.executor
     assert executor is not None
     ids = {role: role_task_id(offer.node, role, record.attempts + 1) for role in missing}
     infos = [

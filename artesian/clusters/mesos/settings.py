@@ -14,6 +14,7 @@ from artesian.mesos.access import MesosAccess
 from artesian.model.errors import NotPossible
 
 FILE_NAME = "mesos.json"
+FOLDER_ATTRIBUTE = "artesian-folder"  # where this node's agent keeps what it keeps
 MAX_FOLDER_BYTES = 80  # the kernel limits the paths of sockets
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -80,6 +81,11 @@ def check(settings: MesosSettings) -> None:
         raise NotPossible(f"--port: {settings.port} is no number of a port, which are 1 to 65535")
     _check_file(settings.ca_file)
     settings.access()
+
+
+def folder_of(attributes: Mapping[str, str], node_folder: str) -> str:
+    """Where a node with these attributes keeps what it keeps; `node_folder`: where all others do."""
+    return attributes.get(FOLDER_ATTRIBUTE, node_folder)
 
 
 def folder_problem(folder: str) -> str:

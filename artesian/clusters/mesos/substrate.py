@@ -23,7 +23,7 @@ from artesian.clusters.mesos.matching import NodeWant, Status
 from artesian.clusters.mesos.offers import Reserver
 from artesian.clusters.mesos.recent import Recent
 from artesian.clusters.mesos.records import NodeRecord, records_of
-from artesian.clusters.mesos.settings import MesosSettings, folder_problem
+from artesian.clusters.mesos.settings import FOLDER_ATTRIBUTE, MesosSettings, folder_of, folder_problem
 from artesian.clusters.mesos.tasks import TaskRecord, task_document_of, task_key, task_records_of
 from artesian.clusters.port import (
     AgentCredentials,
@@ -41,7 +41,6 @@ from artesian.model.mesos_agent import AGENT_ROLE
 from artesian.model.resources import Resources
 from artesian.model.standing import NodeStanding
 
-FOLDER_ATTRIBUTE = "artesian-folder"  # where this node's agent keeps what it keeps
 DISKS_ATTRIBUTE = "artesian-disks"  # a folder of files that stand for disks, instead of the machine's own
 _FRAMEWORK, _LABEL = "framework", "label"
 _AGENT_ALONE = Resources(0.1, 96 << 20)
@@ -255,7 +254,7 @@ class MesosCluster:
         return ran
 
     def _folder_of(self, node: SubstrateNode) -> str:
-        return node.attributes.get(FOLDER_ATTRIBUTE, self._settings.node_folder)
+        return folder_of(node.attributes, self._settings.node_folder)
 
     def _config(self, node: SubstrateNode, credentials: AgentCredentials) -> Mapping[str, Any]:
         config = agent_config(node.name, node.address, credentials, node.attributes.get(DISKS_ATTRIBUTE))

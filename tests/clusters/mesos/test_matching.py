@@ -360,3 +360,16 @@ def test_the_executor_is_part_of_what_a_node_has_to_have() -> None:
     less = Resources(exactly.cpus, exactly.memory_bytes - MIB)
     assert not launched(decide(situation(offers=(offer(free=less),))))
     assert PLENTY.cpus > exactly.cpus
+
+
+@pytest.mark.parametrize(
+    ("attributes", "cache"),
+    [({}, "/var/lib/artesian/cache"), ({"artesian-folder": "/mnt/a"}, "/mnt/a/cache")],
+)
+def test_an_executor_unpacks_itself_where_its_node_keeps_its_things(
+    attributes: dict[str, str], cache: str
+) -> None:
+    asked = decide(situation(offers=(replace(offer(), attributes=attributes),)))
+    for task in launched(asked):
+        variables = task["executor"]["command"]["environment"]["variables"]
+        assert {one["name"]: one["value"] for one in variables}["ARTESIAN_CACHE"] == cache
