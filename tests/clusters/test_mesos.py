@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from typing import Any
 import pytest
 
 from artesian.api.agent_file import AgentFile, AgentFiles
+from artesian.clusters.mesos.agents import scalars
+from artesian.clusters.mesos.infos import EXECUTOR
 from artesian.clusters.mesos.settings import FOLDER_ATTRIBUTE, MesosSettings
 from artesian.clusters.mesos.substrate import MesosCluster
 from artesian.host import processes
 from artesian.mesos.errors import MesosError
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
-from tests.clusters.conformance import Handle, SubstrateConformance, begin, eventually
+from artesian.model.resources import Resources, total
+from tests.clusters.conformance import CREDENTIALS, Handle, SubstrateConformance, begin, eventually
 from tests.clusters.task_conformance import TaskRunnerConformance
 from tests.mesos.real import Cluster, Daemon
 
@@ -229,6 +233,35 @@ def test_who_has_left_is_no_framework_any_more_whoever_looks(handle: MesosHandle
         handle.substrate.kill_task("task-1")
     assert handle.mesos.operator.call("GET_FRAMEWORKS").get("get_frameworks", {}).get("frameworks", []) == []
     assert "framework" not in handle.memory.documents
+
+
+def test_what_roles_come_to_need_beside_their_tasks_is_kept_for_them(handle: MesosHandle) -> None:
+    agent, server = Resources(0.1, 96 << 20), Resources(0.2, 128 << 20)
+    twice = total([server, server])
+
+    def has_kept(what: Resources) -> bool:
+        """On alpha: beside what our executor takes."""
+        agents = handle.mesos.operator.agents()
+        found = [one for one in agents if one["agent_info"]["hostname"] == "alpha"]
+        kept = [one for one in found[0]["total_resources"] if one.get("reservations")]
+        return scalars(kept) == total([what, EXECUTOR])
+
+    def needs(of_server: Resources) -> None:
+        handle.substrate.ensure_agent("alpha", CREDENTIALS, {"agent": agent, "server": of_server})
+
+    needs(server)
+    eventually("its agent runs", lambda: handle.agent("alpha"))
+    process = handle.agent("alpha")
+    assert has_kept(total([agent, server]))
+    needs(twice)
+    eventually("more is kept", lambda: has_kept(total([agent, twice])))
+    handle.reopen()
+    needs(twice)
+    time.sleep(3.0)  # longer than offers are refused for that something is wanted of
+    assert has_kept(total([agent, twice]))
+    needs(server)
+    eventually("that is given back", lambda: has_kept(total([agent, server])))
+    assert handle.agent("alpha") == process
 
 
 class TestMesosTasks(TaskRunnerConformance):

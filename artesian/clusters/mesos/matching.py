@@ -114,6 +114,19 @@ def missing_roles(situation: Situation, node: str, record: NodeRecord | None) ->
     return tuple(sorted(missing, key=lambda role: (role != AGENT_ROLE, role)))
 
 
+def growth(situation: Situation, record: NodeRecord) -> Resources:
+    """What a node's roles have come to need beyond what their tasks have taken: a task stays as it was
+    launched, and what it does takes more all the same."""
+    want = situation.wants.get(record.node)
+    if want is None or record.node in situation.stopping:
+        return Resources()
+    return total(
+        minus(want.roles[role], record.taken.get(role, want.roles[role]))
+        for role in record.tasks
+        if role in want.roles and is_live(situation, record, role)
+    )
+
+
 def waiting_for_offers(situation: Situation) -> frozenset[str]:
     """Names of all that an offer could bring, or that is to be given back: with another one of them agents
     become interesting whose offers were declined for long."""
@@ -123,8 +136,10 @@ def waiting_for_offers(situation: Situation) -> frozenset[str]:
         for role in missing_roles(situation, node, situation.records.get(node))
     }
     left = {(one.node, role) for one in situation.records.values() for role in _left_behind(situation, one)}
+    grown = [(one, growth(situation, one)) for one in situation.records.values()]
     return frozenset(
         {f"{node} {role}" for node, role in roles | left}
+        | {f"more {record.node} {needs}" for record, needs in grown if needs != record.spare}
         | {f"task {one}" for one in situation.wanted_tasks if one not in situation.statuses}
         | {f"stop {node}" for node in situation.stopping}
     )
@@ -220,9 +235,15 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
         )
         for role in missing
     ]  # fmt: skip
+    taken = {role: want.roles[role] for role in missing}
+    grown = Resources() if fresh else growth(situation, record)
+    if total([needs, grown]).fits_in(has):
+        needs = total([needs, grown])
     operations = _reserving(needs, offer, reserver)
     record = replace(
         record,
+        taken=MappingProxyType({**({} if fresh else record.taken), **taken}),
+        spare=Resources(),
         tasks=MappingProxyType({**({} if fresh else record.tasks), **ids}),
         executor=executor,
         attempts=record.attempts + 1,
@@ -244,20 +265,23 @@ def _reserving(needs: Resources, offer: Offer, reserver: Reserver) -> list[dict[
 
 
 def _with_tasks(situation: Situation, offer: Offer, record: NodeRecord) -> Asked:
-    """Nothing is missing for the storage: what is kept in vain is given back, and ordinary tasks begin.
+    """Nothing is missing for the storage: what it has come to need is kept, what is kept in vain is given
+    back, and ordinary tasks begin.
 
     What is in vain is not known of a node whose tasks are remembered and of which nobody has said yet, after
     a start of ours, what it is to do.
     """
-    operations: list[dict[str, Any]] = []
     if record.tasks and offer.node not in situation.wants and offer.node not in situation.stopping:
         offer = replace(offer, kept=Resources())
     left_behind = _left_behind(situation, record)
     kept_tasks = {role: one for role, one in record.tasks.items() if role not in left_behind}
-    records = (replace(record, tasks=MappingProxyType(kept_tasks)),) if left_behind else ()
-    if not is_nothing(offer.kept):
-        operations.append(calls.unreserve(as_list(offer.kept, situation.reserver, kept=True)))
-    left, launched, shortage = total([offer.kept, offer.free]), [], False
+    grown, has = growth(situation, record), total([offer.kept, offer.free])
+    is_kept = is_nothing(minus(grown, offer.kept))
+    after = replace(record, tasks=MappingProxyType(kept_tasks), spare=grown if is_kept else Resources())
+    records = (after,) if after != record else ()
+    keep = grown if grown.fits_in(has) else Resources()
+    operations = _reserving(keep, offer, situation.reserver)
+    left, launched, shortage = minus(has, keep), [], not is_kept
     for task in sorted(situation.wanted_tasks.values(), key=lambda one: one.id):
         if task.node != offer.node or task.id in situation.statuses:
             continue

@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from artesian.clusters.port import SubstrateUnusable
+from artesian.model.resources import Resources
 
 _PREFIX = "node/"
+_NOTHING = Resources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class NodeRecord:
 
     `tasks`: for each role the id of the task that was launched last. `executor`: its ExecutorInfo, which has
     to be the same for every task of it. `attempts` makes the ids of tasks differ. `gone`: somebody has told
-    Mesos that this agent is gone for good.
+    Mesos that this agent is gone for good. `taken`: what each role's task has taken at its launch, as far as
+    that is known; `spare`: what was seen to be kept for what they have come to need since.
     """
 
     node: str
@@ -30,6 +33,8 @@ class NodeRecord:
     executor: Mapping[str, Any] | None = None
     attempts: int = 0
     gone: bool = False
+    taken: Mapping[str, Resources] = field(default_factory=lambda: MappingProxyType({}))
+    spare: Resources = _NOTHING
 
     @property
     def executor_id(self) -> str:
@@ -46,8 +51,11 @@ def records_of(documents: Mapping[str, str]) -> dict[str, NodeRecord]:
                 values = json.loads(text)
                 for name in ("attributes", "tasks"):
                     values[name] = MappingProxyType(values[name])
+                taken = {role: Resources(*one) for role, one in values.get("taken", {}).items()}
+                values["taken"] = MappingProxyType(taken)
+                values["spare"] = Resources(*values.get("spare", ()))
                 record = NodeRecord(**values)
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise SubstrateUnusable(f"what is known of {key} cannot be read: {error}") from None
             found[record.node] = record
     return found
@@ -56,7 +64,13 @@ def records_of(documents: Mapping[str, str]) -> dict[str, NodeRecord]:
 def document_of(record: NodeRecord) -> tuple[str, str]:
     """Key and text."""
     values = {key: dict(value) if isinstance(value, Mapping) else value for key, value in _fields(record)}
+    values["taken"] = {role: _amounts(one) for role, one in record.taken.items()}
+    values["spare"] = _amounts(record.spare)
     return f"{_PREFIX}{record.node}", json.dumps(values, sort_keys=True)
+
+
+def _amounts(resources: Resources) -> tuple[float, int]:
+    return resources.cpus, resources.memory_bytes
 
 
 def _fields(record: NodeRecord) -> list[tuple[str, Any]]:

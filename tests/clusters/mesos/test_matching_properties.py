@@ -67,10 +67,11 @@ def wants(draw: st.DrawFn) -> NodeWant:
 def situations(draw: st.DrawFn) -> Situation:
     records = {
         node: record(
-            node, draw(st.sets(role)), agent_id=draw(st.sampled_from([f"agent-{node}", "agent-before"]))
+            node, draw(st.sets(role)), agent_id=draw(st.sampled_from([f"agent-{node}", "agent-before"])),
+            taken=draw(st.dictionaries(role, amount)), spare=draw(amount),
         )
         for node in draw(st.sets(st.sampled_from(NODES)))
-    }
+    }  # fmt: skip
     task_ids = [task_id for one in records.values() for task_id in one.tasks.values()]
     task_ids += ["artesian.alpha.agent.0", "backup", "somebody.elses"]
     heard = draw(st.dictionaries(st.sampled_from(task_ids), st.sampled_from(STATES)))
