@@ -16,6 +16,17 @@ class SchedulerUnreachable(ArtesianError):
     """The scheduler does not answer, or does not want this agent: go on with what was assigned last."""
 
 
+class SchedulerRefuses(SchedulerUnreachable):
+    """The scheduler that leads has said no: `kind` names the problem for programs, `detail` says why."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"the scheduler refuses: {detail}")
+        self.kind, self.detail = kind, detail
+
+
+_REFUSALS = ("not-there", "conflict", "not-possible", "malformed")
+
+
 class SchedulerClient:
     """One connection, made anew when it breaks. For one thread.
 
@@ -44,6 +55,10 @@ class SchedulerClient:
             return None
         return str(answer["generation"]), dict(answer["assignment"])
 
+    def ask(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float = 10.0) -> Any:
+        """Anything else below this node's path. Raises SchedulerUnreachable, SchedulerRefuses."""
+        return self._request(method, self._base + path, body, timeout_s)
+
     @property
     def is_one_of_several(self) -> bool:
         """Whether there are schedulers that wait for the one that leads to be gone."""
@@ -54,6 +69,8 @@ class SchedulerClient:
         for turn in range(len(self._places)):
             try:
                 return self._request_one(method, path, body, timeout_s)
+            except SchedulerRefuses:
+                raise  # none of the others leads
             except SchedulerUnreachable:
                 self.close()
                 self._at = (self._at + 1) % len(self._places)
@@ -76,6 +93,7 @@ class SchedulerClient:
             response = self._connection.getresponse()
             data = response.read()
             if response.status >= 400:
+                _check_refusal(data)
                 words = data[:300].decode(errors="replace")
                 raise SchedulerUnreachable(f"the scheduler answers {response.status}: {words}")
             return json.loads(data) if data else None
@@ -89,3 +107,15 @@ class SchedulerClient:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _check_refusal(data: bytes) -> None:
+    """Raises SchedulerRefuses for a problem document of ours that says no: anything may be at an address."""
+    try:
+        problem = json.loads(data)
+        kind, detail = str(problem["type"]).rpartition(":")[2], str(problem["detail"])
+        ours = str(problem["type"]).startswith("urn:artesian:problem:")
+    except (ValueError, KeyError, TypeError):
+        return
+    if ours and kind in _REFUSALS:
+        raise SchedulerRefuses(kind, detail)

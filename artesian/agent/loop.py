@@ -18,6 +18,7 @@ from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.disks.system_disks import SystemDisks
 from artesian.agent.drill_work import DrillWork
 from artesian.agent.faults import NodeFaults
+from artesian.agent.plugin import NodePlugin
 from artesian.agent.volumes import NodeVolumes
 from artesian.embedded.errors import EngineError
 from artesian.engines.embedded_node import EmbeddedNode
@@ -60,11 +61,13 @@ class Agent:
         self._lock = threading.Lock()
         self._generation, self._assignment = self._load()
         self._refused = ""
+        self._plugin = NodePlugin(folder, config, lambda: self._assignment, self._mute.is_set)
         self._seen_disks: tuple[float, tuple[Disk, ...], str] = (float("-inf"), (), "")
 
     def run(self) -> None:
         """Until `stop`."""
         threading.Thread(target=self._follow, name="assignment", daemon=True).start()
+        self._plugin.start()
         sent: tuple[float, dict[str, Any]] = (float("-inf"), {})
         while not self._ended.is_set():
             self._wake.clear()
@@ -81,6 +84,7 @@ class Agent:
                 sent = self._send(self._report(generation, assignment, problem), sent)
             busy = self._volumes.is_working or bool(problem)
             self._wake.wait(_LOOK_WHILE_WORKING_S if busy else _LOOK_S)
+        self._plugin.close()
         self._volumes.close()
 
     def stop(self) -> None:
@@ -187,7 +191,7 @@ class Agent:
             disks=disks,
             processes=processes,
             attachments=attachments,
-            problems=(*problems, *self._volumes.problems()),
+            problems=(*problems, *self._plugin.problems(), *self._volumes.problems()),
             certificate=self._engine.certificate() if assignment.is_gateway else None,
             faults=self._faults.seen(),
             drill_writer=self._drill.seen(),

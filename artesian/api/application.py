@@ -9,7 +9,15 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from artesian.api import agent_routes, drill_routes, pause_routes, remedy_routes, routes, volume_routes
+from artesian.api import (
+    agent_routes,
+    agent_volume_routes,
+    drill_routes,
+    pause_routes,
+    remedy_routes,
+    routes,
+    volume_routes,
+)
 from artesian.api.agent_file import AgentFiles
 from artesian.api.changed import Changed
 from artesian.api.metrics import SchedulerCollector
@@ -37,6 +45,7 @@ def make_application(scheduler: Scheduler, agent_files: AgentFiles | None = None
     scheduler.memory.listen(changed.tell)
     explain_problems(application)
     application.include_router(agent_routes.routes)
+    application.include_router(agent_volume_routes.routes)
     application.include_router(routes.routes)
     application.include_router(volume_routes.routes)
     application.include_router(remedy_routes.routes)

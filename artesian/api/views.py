@@ -284,6 +284,7 @@ def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Do
         "node": wish.node,
         "mount_path": wish.mount_path,
         "fstype": wish.fstype,
+        "for_containers": bool(wish.hold),
         "limit_iops": wish.limit_iops,
         "limit_bandwidth_bytes_per_s": wish.limit_bandwidth_bytes_per_s,
         "iops": seen.iops if seen is not None else None,

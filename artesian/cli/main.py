@@ -128,6 +128,13 @@ def _drills(app: typer.Typer) -> None:
     app.add_typer(drills.drill, name="drill")
 
 
+def _containers(app: typer.Typer) -> None:
+    from artesian.cli import dvdcli
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    app.command(context_settings=settings)(dvdcli.dvdcli)
+
+
 # Loading everything takes longer than most commands do, so a command loads what it is part of.
 _PARTS: Mapping[Callable[[typer.Typer], None], tuple[str, ...]] = {
     _engine: ("engine",),
@@ -142,6 +149,7 @@ _PARTS: Mapping[Callable[[typer.Typer], None], tuple[str, ...]] = {
     _volumes: ("volume",),
     _specs: ("spec",),
     _drills: ("drill",),
+    _containers: ("dvdcli",),
 }
 
 

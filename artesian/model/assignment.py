@@ -15,6 +15,7 @@ class AssignedVolume:
     """A volume that is to be a block device here, and mounted if `mount_path` says where.
 
     An attachment of another `generation` is what is left from before, and is let go of first.
+    `for_containers`: only as long as containers use it, which the node itself knows.
     """
 
     volume_id: str
@@ -23,6 +24,7 @@ class AssignedVolume:
     mount_path: str | None = None
     fstype: str | None = None
     generation: int = 0
+    for_containers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class VolumeWish:
     it survives a new name. `generation` grows whenever `node` changes: what a node has kept of an earlier one
     is no attachment of this one, even if it is on the same node. `limit_iops` and
     `limit_bandwidth_bytes_per_s`: what may be done with it in a second, on whatever node; 0: no limit.
+    `hold`: it is mounted as long as containers of its node use it, and whoever shows the same hold takes that
+    back; empty: somebody else wants it where it is. `preempt`: a container may take it from another node.
     """
 
     name: str
@@ -36,3 +38,5 @@ class VolumeWish:
     generation: int = 0
     limit_iops: int = 0
     limit_bandwidth_bytes_per_s: int = 0
+    hold: str = ""
+    preempt: bool = False

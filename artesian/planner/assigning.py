@@ -53,7 +53,13 @@ def _volumes(state: FrameworkState, node: str) -> tuple[AssignedVolume, ...]:
     here = [item for item in state.volumes.items() if item[1].node == node]
     return tuple(
         AssignedVolume(
-            wish.engine_id, wish.name, wish.size_bytes, wish.mount_path, wish.fstype, wish.generation
+            wish.engine_id,
+            wish.name,
+            wish.size_bytes,
+            wish.mount_path,
+            wish.fstype,
+            wish.generation,
+            for_containers=bool(wish.hold),
         )
         for _, wish in sorted(here, key=itemgetter(0))
         if wish.engine_id is not None and not wish.deleted

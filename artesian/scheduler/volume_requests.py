@@ -137,6 +137,7 @@ def attach_volume(
         mount_path=mount_path,
         fstype=fstype or wish.fstype,
         forced_from=forced_from if forced_from != node else None,
+        hold="",
     )
     _check_mount_path(state, wanted)
     return state.with_volume(wanted)
@@ -146,7 +147,7 @@ def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force:
     """Let a volume be nowhere."""
     wish = _volume_of_a_user(state, name)
     forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
-    return state.with_volume(replace(wish, node=None, mount_path=None, forced_from=forced_from))
+    return state.with_volume(replace(wish, node=None, mount_path=None, forced_from=forced_from, hold=""))
 
 
 def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str | None) -> str | None:
