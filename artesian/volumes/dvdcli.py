@@ -18,7 +18,7 @@ _VERSION = "0.1.0"
 _SYSTEM_FOLDERS = ("/run/docker/plugins", "/var/run/docker/plugins")
 _CONNECTING_S = 15.0  # a plugin that is just being started anew
 _ANSWERING_S = 600.0  # mounts take their time, and whoever runs us has limits of his own
-_COMMANDS = ("mount", "unmount", "create", "remove", "path", "get", "list", "version")
+_COMMANDS = ("mount", "unmount", "create", "remove", "path", "get", "list", "program", "version")
 _USAGE = """\
 usage: dvdcli COMMAND --volumedriver=NAME [--volumename=NAME] [--volumeopts=KEY=VALUE,...]
 
@@ -29,6 +29,7 @@ usage: dvdcli COMMAND --volumedriver=NAME [--volumename=NAME] [--volumeopts=KEY=
   path     print where it is mounted, if it is
   get      print its name, if there is one
   list     print the names of all
+  program  print this program, for nodes that have none of it
   version  print the version
 
 A plugin is the socket NAME.sock in $ARTESIAN_PLUGINS, in the folder `plugins` beside that of this program, or
@@ -181,10 +182,21 @@ class Request:
         """Raises Failed for what is missing."""
         if not self.command:
             raise Failed(f"say which command: {', '.join(_COMMANDS)}")
-        if self.command != "version" and not self.driver:
+        if self.command in ("program", "version"):
+            return
+        if not self.driver:
             raise Failed("Missing volume driver name: --volumedriver=NAME")
-        if self.command not in ("version", "list") and not self.name:
+        if self.command != "list" and not self.name:
             raise Failed("Missing volume name: --volumename=NAME")
+
+
+def program(first_line: str) -> str:
+    """This very file, to be run by whom its first line names."""
+    with open(__file__, encoding="utf-8") as file:
+        text = file.read()
+    if text.startswith("#!"):
+        text = text.partition("\n")[2]
+    return f"{first_line}\n{text}"
 
 
 def run(request: Request, plugin: Plugin) -> str:
@@ -235,6 +247,9 @@ def main(arguments: list, connecting_s: float = _CONNECTING_S) -> int:  # type: 
             print(_USAGE, file=sys.stderr)
             return 0
         request.check()
+        if request.command == "program":
+            print(program("#!/usr/bin/env python3"), end="")
+            return 0
         if request.command == "version":
             print(f"dvdcli of Artesian {_VERSION}")
             return 0

@@ -25,6 +25,7 @@ from artesian.volumes.uses import Entry, Use, Uses
 _MOUNTING_S = 100.0
 _LETTING_GO_S = 60.0
 _ASKED_NICELY_S = 15.0  # how long another node may take to let go before it is cut off, where that is allowed
+_ENDING_S = 20.0
 _POLL_S = 0.2
 _POLL_MOST_S = 1.0
 # Docker forgets its ids when it is killed: a use that is older than this, and that nobody can be seen to make
@@ -150,10 +151,7 @@ class VolumeService:
                 self._uses.confirm(name, use_id, path)  # also while nobody can be asked
                 return Mounting(name, use_id, path, use.token, is_new)
         try:
-            seen = self._ask(
-                lambda: self._volumes.mount(name, wanted_path, entry.hold, preempt=preempt, force=False),
-                deadline,
-            )
+            seen = self._ask(lambda: self._bring(name, wanted_path, entry.hold, preempt), deadline)
             path = self._wait_mounted(seen, entry, deadline, preempt)
         except ArtesianError:
             self._uses.take_back(name, use_id, use.token)
@@ -163,6 +161,20 @@ class VolumeService:
         if seen.hold:
             _make_empty(Path(path))
         return Mounting(name, use_id, path, use.token, is_new)
+
+    def _bring(self, name: str, path: str, hold: str, preempt: bool) -> VolumeSeen:
+        """Wish for it to be here. Containers that are just ending elsewhere get a moment for that: whoever
+        runs them hears of their end before their volumes are let go of."""
+        deadline = self._clock.monotonic() + _ENDING_S
+        while True:
+            try:
+                return self._volumes.mount(name, path, hold, preempt=preempt, force=False)
+            except Conflict:
+                seen = self._volumes.find(name)
+                is_ending = seen.node != self._node.name and bool(seen.hold or seen.node is None)
+                if not is_ending or self._clock.monotonic() >= deadline:
+                    raise
+            self._clock.sleep(_POLL_MOST_S)
 
     def not_heard(self, mounting: Mounting) -> None:
         """Whoever asked has gone before he could hear of it: he does not use it."""

@@ -14,7 +14,7 @@ _OF_ANY_PYTHON = "#!/usr/bin/env python3"
 
 def shim() -> str:
     """A program that needs nothing but Python: the command's own text, and who is to run it."""
-    return f"{_first_line(sys.executable)}\n{Path(dvdcli.__file__).read_text()}"
+    return dvdcli.program(_first_line(sys.executable))
 
 
 def write_shim(path: Path) -> None:

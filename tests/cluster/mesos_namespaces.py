@@ -15,7 +15,7 @@ from tests.cluster.cases import ANY_CODE, Cluster
 from tests.mesos import real
 
 # What is mounted below /tmp is other tests'. Kept here as well it would stay in use for ever.
-_MOUNTS_OF_ITS_OWN = (
+MOUNTS_OF_ITS_OWN = (
     "unshare", "--mount", "--propagation", "private", "sh", "-c",
     "grep -o ' /tmp/[^ ]*' /proc/self/mounts | sort -r | xargs -r -n 1 umount -l; exec \"$@\"", "sh",
 )  # fmt: skip
@@ -28,7 +28,6 @@ class MesosNodes(Cluster):
     def __init__(self, count: int, disk_bytes: int = 2 << 30) -> None:
         super().__init__()
         self.mesos = real.Cluster(self.home)
-        self.mesos.agent_prefix = _MOUNTS_OF_ITS_OWN
         self.master = self.mesos.master().ready()
         self.operator = Operator(MesosAccess(self.master.address))
         self._address = self.mesos.address()
@@ -40,12 +39,22 @@ class MesosNodes(Cluster):
             for disk in ("sdb", "sdc"):
                 with (dev / disk).open("wb") as file:
                     file.truncate(disk_bytes)
+            self.mesos.agent_prefix = self.prefix_of(name)
             self.agents[name] = self.mesos.agent(
                 self.master.address,
                 name,
                 attributes=f"artesian-folder:{self.home / name}/a;artesian-disks:{dev}",
                 resources="cpus:2;mem:2048;disk:512;ports:[31000-31099]",
+                **self.flags_of(name),
             )
+
+    def prefix_of(self, node: str) -> tuple[str, ...]:
+        """Of the command that starts a node's agent of Mesos."""
+        return MOUNTS_OF_ITS_OWN
+
+    def flags_of(self, node: str) -> dict[str, Any]:
+        """More flags of that agent."""
+        return {}
 
     def up(self, spec: str) -> None:
         """The scheduler, and storage."""
