@@ -74,8 +74,7 @@ class PluginServer:
         if self._inode_there() == self._inode:
             with contextlib.suppress(OSError):
                 self._path.unlink()
-        server.shutdown()
-        server.server_close()
+        threading.Thread(target=server.end, name="volume plugin's end", daemon=True).start()
 
     def _inode_there(self) -> int:
         try:
@@ -108,6 +107,11 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: str, driver: VolumeDriver) -> None:
         self.driver = driver
         super().__init__(path, _Handler)
+
+    def end(self) -> None:
+        """Take no more connections; takes a moment."""
+        self.shutdown()
+        self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is nothing to speak of."""
