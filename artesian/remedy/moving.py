@@ -33,13 +33,13 @@ def cannot_move(remedy: Remedy, facts: RemedyFacts) -> str | None:
     """Why no volume can be moved now."""
     if not _users(remedy, facts) and not _left(remedy, facts):
         return f"no volume is to be on node {remedy.thing}"
-    if not _homes(remedy, facts):
+    if not _homes(remedy, facts) and any(not one.hold for one in _users(remedy, facts)):
         return "no other node can use volumes"
     return None
 
 
 def begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
-    """To the nodes with fewest volumes."""
+    """To the nodes with fewest volumes; those of containers nowhere, until a container wants them."""
     state = facts.state
     for before, home in _moves(remedy, facts):
         wish = state.volumes[before.name]
@@ -47,7 +47,10 @@ def begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
         forced_from = wish.forced_from if wish.forced_from != home else None
         if _is_cut_off(remedy, facts):
             forced_from = remedy.thing
-        state = state.with_volume(replace(wish, node=home, forced_from=forced_from))
+        moved = replace(wish, node=home, forced_from=forced_from)
+        if home is None:
+            moved = replace(moved, mount_path=None, hold="")
+        state = state.with_volume(moved)
     return state
 
 
@@ -64,7 +67,7 @@ def moving_missing(remedy: Remedy, facts: RemedyFacts) -> str | None:
 def described(remedy: Remedy, facts: RemedyFacts) -> str:
     """What would be moved where now, in one sentence."""
     words = [
-        f"volume {wish.name} goes to node {home}"
+        _goes(wish, home)
         if wish.node == remedy.thing
         else f"node {remedy.thing} is cut off from volume {wish.name}, which is to be {_where(wish)}"
         for wish, home in _moves(remedy, facts)
@@ -78,6 +81,12 @@ def described(remedy: Remedy, facts: RemedyFacts) -> str:
     return "; ".join(words)
 
 
+def _goes(wish: VolumeWish, home: str | None) -> str:
+    if home is None:
+        return f"volume {wish.name}, which is there for containers, goes where one wants it"
+    return f"volume {wish.name} goes to node {home}"
+
+
 def _where(wish: VolumeWish) -> str:
     return f"on node {wish.node}" if wish.node is not None else "nowhere"
 
@@ -87,6 +96,9 @@ def _moves(remedy: Remedy, facts: RemedyFacts) -> list[tuple[VolumeWish, str | N
     homes, state = _homes(remedy, facts), facts.state
     found: list[tuple[VolumeWish, str | None]] = []
     for wish in _users(remedy, facts):
+        if wish.hold:
+            found.append((wish, None))
+            continue
         at = Counter(one.node for one in state.volumes.values())
         free = [name for name in homes if state.volume_mounted_at(name, wish.mount_path) is None]
         if free:

@@ -184,3 +184,28 @@ def test_the_default_rule_asks_when_both_the_substrate_and_we_have_lost_sight(
     (rule,) = [one for one in default_rules(with_providers=True) if one.name == "take-over-volumes"]
     assert rule.approval is Approval.ASK
     assert compile_condition(rule.when, rule.scope).judge(values).holds is fires
+
+
+def for_containers(clinic: Clinic) -> None:
+    state = clinic.world.state
+    held = replace(state.volumes["data"], hold="h1")
+    clinic.world.state = replace(state, volumes=with_item({}, "data", held))
+
+
+def test_a_volume_that_is_there_for_containers_goes_nowhere_until_one_wants_it(clinic: Clinic) -> None:
+    for_containers(clinic)
+    clinic.fire(FORCE, LOST)
+    clinic.passes(6)
+    wish = wish_of(clinic)
+    assert (wish.node, wish.mount_path, wish.hold, wish.forced_from) == (None, None, "", LOST)
+    assert mapped_to(clinic) == ()
+
+
+def test_whoever_has_to_agree_to_that_is_told_so(clinic: Clinic) -> None:
+    for_containers(clinic)
+    asking = replace(FORCE, approval=Approval.ASK)
+    clinic.spec = replace(clinic.spec, rules=(asking,))
+    clinic.fire(asking, LOST)
+    clinic.pass_()
+    words = described(clinic.remedy, clinic.facts)
+    assert words == f"volume data, which is there for containers, goes where one wants it; {LOSS}"
