@@ -237,16 +237,18 @@ class VolumeService:
         return use.confirmed and self._clock.time() - use.since_s > _STALE_S
 
     def _let_go(self, name: str) -> None:
-        """Until it is attached here no more. Raises Conflict if that takes too long."""
+        """Until it is attached nowhere, unless somebody else wants it here, or elsewhere by now. Raises Conflict
+        if that takes too long."""
         if not self._release(name):
             return
         node = self._node.name
         try:
             found = self._wait(
-                name, lambda seen: seen.node != node and not seen.because, _LETTING_GO_S, or_away=True
+                name, lambda seen: seen.node is not None or not seen.because, _LETTING_GO_S, or_away=True
             )
         except NotThere:
-            return
+            found = None
+        self._tidy(name)
         if found is not None and found.node is None and found.because:
             raise Conflict(f"node {node} has not let go of volume {name} yet: {found.because}")
 
@@ -264,8 +266,6 @@ class VolumeService:
             except NotThere:
                 pass
             self._uses.forget(name, entry.hold)
-            with contextlib.suppress(OSError):
-                Path(entry.path).rmdir()  # only what is empty, and no mount
             return True
 
     # --- what is to be done anyway
@@ -287,8 +287,17 @@ class VolumeService:
                 entry = self._uses.find(name)
                 if entry is not None and entry.uses:
                     self._end_stale(name, entry)
+        with contextlib.suppress(OSError):
+            for one in self._folder.iterdir():
+                self._tidy(one.name)
         with contextlib.suppress(SchedulerAway):
             self._known.refresh()
+
+    def _tidy(self, name: str) -> None:
+        """Take away the folder where a volume was mounted: only what is empty, and no mount."""
+        with self._alone(name), contextlib.suppress(OSError):
+            if self._uses.find(name) is None:
+                (self._folder / name).rmdir()
 
     def _release_unknown(self, name: str) -> None:
         """It is here for containers of which this node knows nothing: it was moved here, or all is lost that

@@ -105,7 +105,9 @@ def test_who_gives_no_id_ends_it_himself_however_late(machine: Machine) -> None:
 def test_what_the_operator_has_mounted_is_used_there_and_stays(machine: Machine) -> None:
     machine.cluster.put("v", node=NODE, mount_path="/data")
     assert machine.service.mount("v", "a", {}).path == "/data"
+    began = machine.clock.now
     machine.service.unmount("v", "a")
+    assert machine.clock.now == began
     assert (machine.where("v"), machine.cluster.volumes["v"].mount_path) == (NODE, "/data")
     assert machine.uses.all() == {}
 
