@@ -237,8 +237,8 @@ class VolumeService:
         return use.confirmed and self._clock.time() - use.since_s > _STALE_S
 
     def _let_go(self, name: str) -> None:
-        """Until it is attached nowhere, unless somebody else wants it here, or elsewhere by now. Raises Conflict
-        if that takes too long."""
+        """Until it is attached nowhere, unless somebody wants it somewhere by now. Raises Conflict if that
+        takes too long."""
         if not self._release(name):
             return
         node = self._node.name

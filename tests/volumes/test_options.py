@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from artesian.model.errors import NotPossible
@@ -61,3 +63,10 @@ def test_an_unknown_option_is_answered_with_the_known_ones() -> None:
     with pytest.raises(NotPossible, match="'sze', did you mean size") as refused:
         new_volume({"sze": "1"})
     assert all(name in str(refused.value) for name in KNOWN)
+
+
+def test_the_documentation_lists_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "volume-plugin.md").read_text()
+    table = page.split("<!-- options")[1]
+    listed = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert tuple(listed) == KNOWN
