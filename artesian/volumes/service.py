@@ -130,7 +130,7 @@ class VolumeService:
 
     def _is_gone(self, name: str) -> bool:
         try:
-            self._wait(name, lambda _: False, _LETTING_GO_S)
+            self._wait(name, lambda _: False, _MOUNTING_S)  # a node that was cut off may need a minute
         except NotThere:
             return True
         return False
