@@ -25,10 +25,10 @@ _WATCH_S = 1.0
 
 def up(
     folder: options.Folder,
-    nodes: Annotated[int | None, typer.Option(help="Number of nodes.  [default: 3]")] = None,
-    disks_per_node: Annotated[int | None, typer.Option(help="Disks of each node.  [default: 2]")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Number of nodes (default 3).")] = None,
+    disks_per_node: Annotated[int | None, typer.Option(help="Disks of each node (default 2).")] = None,
     disk_size: options.OptionalSize = None,
-    managers: Annotated[int | None, typer.Option(help="1, 3 or 5.  [default: 3]")] = None,
+    managers: Annotated[int | None, typer.Option(help="1, 3 or 5 (default 3).")] = None,
     fault_sets: Annotated[int | None, typer.Option(help="3 or more; none if not given.")] = None,
     gateway_port: Annotated[int | None, typer.Option(help="Of the REST interface.")] = None,
     as_json: options.Json = False,

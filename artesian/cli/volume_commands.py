@@ -161,7 +161,7 @@ def mount(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="An empty folder; made if it is missing.")],
     node: options.NodeOption,
     folder: options.Folder,
-    fstype: Annotated[FsType | None, typer.Option(help="For an empty volume.  [default: ext4]")] = None,
+    fstype: Annotated[FsType | None, typer.Option(help="For an empty volume (default ext4).")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make a new file system; what is on the volume is lost.")
     ] = False,

@@ -196,9 +196,13 @@ class _Guard:
         if change.pool in self._emptied:
             return f"another disk is being taken out of pool {change.pool}"
         mine = device_name(change.identity)
-        for device in self._facts.engine.devices:
-            if device.pool == change.pool and device.leaving and device.name != mine:
-                return f"device {device.path} is being taken out of pool {change.pool}"
+        leaving = [
+            device.path
+            for device in self._facts.engine.devices
+            if device.pool == change.pool and device.leaving and device.name != mine
+        ]
+        if leaving:
+            return f"device {min(leaving)} is being taken out of pool {change.pool}"
         pool = self._facts.engine.pool(change.pool)
         has_one_copy = pool is not None and self._facts.engine.has_one_copy_only(pool.name)
         if pool is not None and not pool.is_whole and not has_one_copy:
@@ -237,9 +241,10 @@ class _Guard:
         away = self._maintained_beside(change)
         if away is not None:
             return f"server {away} of domain {change.domain} is in maintenance already"
-        for pool in self._facts.engine.pools:
-            if pool.name.domain == change.domain and not pool.is_whole:
-                return f"pool {pool.name} is degraded, and is healed first"
+        pools = [one for one in self._facts.engine.pools if one.name.domain == change.domain]
+        degraded = [str(one.name) for one in pools if not one.is_whole]
+        if degraded:
+            return f"pool {min(degraded)} is degraded, and is healed first"
         address = self._facts.state.node(change.node).address
         managers = self._facts.engine.managers
         if any(one.host == address and one.healthy for one in managers):
@@ -338,10 +343,12 @@ class _Guard:
 
     def _delete(self, change: Change) -> str | None:
         assert isinstance(change, DeleteVolume)
-        for node in self._facts.seen.nodes:
-            if node.state is NodeState.ALIVE and self._is_attached(change.volume, node.name):
-                return f"node {node.name} has not let go of volume {change.volume} yet"
-        return None
+        holding = [
+            node.name
+            for node in self._facts.seen.nodes
+            if node.state is NodeState.ALIVE and self._is_attached(change.volume, node.name)
+        ]
+        return f"node {min(holding)} has not let go of volume {change.volume} yet" if holding else None
 
 
 _RULES: dict[type, Callable[[_Guard, Change], str | None]] = {

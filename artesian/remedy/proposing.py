@@ -62,9 +62,13 @@ def _may_act(facts: RemedyFacts, rule: Rule, asking: Remedy) -> bool:
 
 
 def _has_failed(past: list[Remedy]) -> bool:
-    """Whether the last one did not help. One that was rejected, or not needed then, has shown nothing."""
-    tried = (one.state for one in past if one.state in (RemedyState.FAILED, RemedyState.HELPED))
-    return next(tried, None) is RemedyState.FAILED
+    """Whether the last one did not help. One that was rejected, or not needed then, has shown nothing.
+
+    Where a clock was wrong several may have been the last: somebody is asked if any of those failed.
+    """
+    tried = [one for one in past if one.state in (RemedyState.FAILED, RemedyState.HELPED)]
+    last = (*tried[:1], *sorted(tried, key=lambda one: one.changed_s)[-1:])
+    return any(one.state is RemedyState.FAILED for one in last)
 
 
 def _about(kind: RemedyKind, thing: str, rule: str, parameters: Parameters) -> tuple[str, ...]:

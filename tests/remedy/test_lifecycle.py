@@ -482,3 +482,15 @@ def test_a_condition_that_comes_back_after_nothing_was_done_does_not_wait_out_th
     assert len(clinic.remedies) == 1
     clinic.pass_(2.0)
     assert len(clinic.remedies) == 2
+
+
+def test_where_a_clock_was_wrong_somebody_is_asked_if_any_that_may_have_been_the_last_failed() -> None:
+    clinic = Clinic()
+    clinic.fire(EXPAND, POOL_NAME)
+    clinic.passes(6)
+    helped = replace(clinic.remedy, state=RemedyState.HELPED)
+    ahead_s = clinic.now_s + YEAR_S
+    failed = replace(helped, id="ahead", state=RemedyState.FAILED, changed_s=ahead_s)
+    clinic.world.state = clinic.world.state.with_remedy(helped).with_remedy(failed)
+    clinic.pass_(EXPAND.cooldown_s + 1)
+    assert clinic.remedies[-1].state is RemedyState.ASKING

@@ -37,8 +37,12 @@ _DEFAULT_NODES, _DEFAULT_DISKS = 3, 2
 def up(
     context: typer.Context,
     folder: options.Folder = options.DEFAULT_FOLDER,
-    nodes: Annotated[int | None, typer.Option(min=1, help="Make nodes up to this number.  [3]")] = None,
-    disks_per_node: Annotated[int | None, typer.Option(min=0, help="Disks of each new node.  [2]")] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Make nodes up to this number (default 3).")
+    ] = None,
+    disks_per_node: Annotated[
+        int | None, typer.Option(min=0, help="Disks of each new node (default 2).")
+    ] = None,
     disk_size: common.OptionalSize = None,
     attributes: Annotated[
         Path | None, typer.Option(help="Attribute files for new nodes; disks they name are made.")
@@ -59,11 +63,11 @@ def up(
         str | None,
         typer.Option(
             metavar="URL",
-            help=f"Where a new cluster's state is kept: zk://… or etcd://…; likewise {VARIABLE}.  [a file]",
+            help=f"Where a new cluster keeps its state: zk://… or etcd://…, or {VARIABLE} (default a file).",
         ),
     ] = None,
     schedulers: Annotated[
-        int | None, typer.Option(min=1, help="How many schedulers run; one of them leads.  [1]")
+        int | None, typer.Option(min=1, help="How many schedulers run; one of them leads (default 1).")
     ] = None,
     yes: common.Yes = False,
     timeout_s: options.Timeout = 300.0,

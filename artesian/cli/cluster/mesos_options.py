@@ -27,7 +27,8 @@ class Kind(StrEnum):
 
 _PANEL = "Mesos"
 SubstrateKind = Annotated[
-    Kind | None, typer.Option("--substrate", help="Where nodes come from.  [local]", show_default=False)
+    Kind | None,
+    typer.Option("--substrate", help="Where nodes come from (default local).", show_default=False),
 ]
 Master = Annotated[
     str | None,
@@ -35,7 +36,7 @@ Master = Annotated[
 ]
 Role = Annotated[
     str | None,
-    typer.Option(help="Role that nodes' resources are kept for.  [artesian]", rich_help_panel=_PANEL),
+    typer.Option(help="Role that nodes' resources are kept for (default artesian).", rich_help_panel=_PANEL),
 ]
 Principal = Annotated[str | None, typer.Option(help="Who we are to Mesos.", rich_help_panel=_PANEL)]
 SecretFile = Annotated[
@@ -45,11 +46,13 @@ CaFile = Annotated[
     str | None, typer.Option(help="Authority of the masters' certificates.", rich_help_panel=_PANEL)
 ]
 User = Annotated[
-    str | None, typer.Option(help="Whom agents run as on nodes.  [root]", rich_help_panel=_PANEL)
+    str | None, typer.Option(help="Whom agents run as on nodes (default root).", rich_help_panel=_PANEL)
 ]
 NodeFolder = Annotated[
     str | None,
-    typer.Option(help="What agents keep on nodes is here.  [/var/lib/artesian]", rich_help_panel=_PANEL),
+    typer.Option(
+        help="What agents keep on nodes is here (default /var/lib/artesian).", rich_help_panel=_PANEL
+    ),
 ]
 NodePython = Annotated[
     str | None, typer.Option(help="Python on nodes, if it is not in their path.", rich_help_panel=_PANEL)
@@ -57,7 +60,9 @@ NodePython = Annotated[
 Address = Annotated[
     str | None, typer.Option(help="The scheduler's address, as nodes reach it.", rich_help_panel=_PANEL)
 ]
-Port = Annotated[int | None, typer.Option(help="The scheduler's port.  [8700]", rich_help_panel=_PANEL)]
+Port = Annotated[
+    int | None, typer.Option(help="The scheduler's port (default 8700).", rich_help_panel=_PANEL)
+]
 
 _NAMES = (
     "master", "role", "principal", "secret_file", "ca_file", "user", "node_folder", "node_python", "address",

@@ -44,14 +44,15 @@ def run(
     store: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help=f"Where the state is kept: zk://… or etcd://…; likewise {VARIABLE}.  [a file]"
+            metavar="URL",
+            help=f"Where the state is kept: zk://… or etcd://…; likewise {VARIABLE} (default a file).",
         ),
     ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
             envvar=TOKEN_FILE_VARIABLE,
-            help=f"File with the API's token; or the token is in {TOKEN_VARIABLE}.  [one is made]",
+            help=f"File with the API's token; or the token is in {TOKEN_VARIABLE}; else one is made.",
         ),
     ] = None,
 ) -> None:
