@@ -66,6 +66,7 @@ class MesosMachines(Cluster):
         for disk in disks:
             with (self.dev(node) / disk).open("ab") as file:
                 file.truncate(GIB)
+        share_programs(self.kept(node), self.home)
         given = {"artesian-folder": self.kept(node), "artesian-disks": self.dev(node), **(attributes or {})}
         self.agents[node] = self.mesos.agent(
             self.master.address,
@@ -188,6 +189,14 @@ class MesosMachines(Cluster):
         for point in reversed([one for one in mounted if one.startswith(f"{self.home}/")]):
             subprocess.run(["umount", "-l", point], check=False)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def share_programs(kept: Path, home: Path) -> None:
+    """A machine unpacks what it runs, and compiles it: here once for all, as they are one machine."""
+    (home / "programs").mkdir(exist_ok=True)
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (kept / "cache").exists():
+        (kept / "cache").symlink_to(home / "programs")
 
 
 class Writer:

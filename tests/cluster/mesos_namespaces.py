@@ -12,6 +12,7 @@ from typing import Any
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
 from tests.cluster.cases import ANY_CODE, Cluster
+from tests.cluster.mesos_cases import share_programs
 from tests.mesos import real
 
 # What is mounted below /tmp is other tests'. Kept here as well it would stay in use for ever.
@@ -40,6 +41,7 @@ class MesosNodes(Cluster):
                 with (dev / disk).open("wb") as file:
                     file.truncate(disk_bytes)
             self.mesos.agent_prefix = self.prefix_of(name)
+            share_programs(self.home / name / "a", self.home)
             self.agents[name] = self.mesos.agent(
                 self.master.address,
                 name,

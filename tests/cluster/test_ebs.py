@@ -41,7 +41,8 @@ providers:
     tags: {{team: storage}}
 budget: {{disks_total: 8, cost_total: 2}}
 rules:
-  - {{name: expand, scope: pool, when: used_share > 40%, remedy: expand-pool, approval: automatic,
+  # While data moves to new disks the fullest one decides for moments what a pool can hold.
+  - {{name: expand, scope: pool, when: used_share > 40%, for: 8s, remedy: expand-pool, approval: automatic,
      cooldown: 5s, parameters: {{disks: 2}}}}
 """
 
@@ -63,6 +64,12 @@ class Amazon:
         """The newest last."""
         found = [one for one in self.cluster.get("/remedies") if one["kind"] == "expand-pool"]
         return sorted(found, key=lambda one: one["created_s"])
+
+    def used(self) -> set[str]:
+        """The ids of volumes that were made and are in use."""
+        return {
+            part["disk_id"] for one in self.remedies() for part in one["parts"] if part["state"] == "in use"
+        }
 
     def wait_helped(self, count: int) -> dict[str, Any]:
         self.cluster.wait(
@@ -155,13 +162,10 @@ def test_trouble_with_amazon_makes_it_late_and_nothing_twice(amazon: Amazon) -> 
     )  # fmt: skip
     ec2.keep_attaching(False)
     remedy = amazon.wait_helped(2)
-    used = {
-        part["disk_id"] for one in amazon.remedies() for part in one["parts"] if part["state"] == "in use"
-    }
     assert len([part for part in remedy["parts"] if part["state"] == "in use"]) == 2
     amazon.cluster.wait(
         "what was given up is released",
-        lambda: {one["VolumeId"] for one in amazon.volumes()} == used,
+        lambda: {one["VolumeId"] for one in amazon.volumes()} == amazon.used(),
         90.0,
     )
 

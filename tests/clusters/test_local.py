@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -465,7 +466,10 @@ def test_nothing_an_agent_starts_holds_its_lock(cluster: LocalCluster) -> None:
         time.sleep(0.05)
         folder = Path(f"/proc/{identity.process_id}")
         for one in (folder / "fd").iterdir():
-            if os.readlink(one).endswith("/agent.lock"):
+            name = ""
+            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                name = os.readlink(one)
+            if name.endswith("/agent.lock"):
                 words = (folder / "fdinfo" / one.name).read_text().split()
                 flags = int(words[words.index("flags:") + 1], 8)
     assert flags & os.O_CLOEXEC

@@ -32,9 +32,9 @@ class PatientLink(ManagerLink):
     """Waits for managers that share their processors with other tests."""
 
     async def request(
-        self, kind: str, body: dict[str, Any], timeout_s: float = 10.0, *, once: bool = False
+        self, kind: str, body: dict[str, Any], timeout_s: float = 10.0 * PATIENCE, *, once: bool = False
     ) -> dict[str, Any]:
-        return await super().request(kind, body, timeout_s * PATIENCE, once=once)
+        return await super().request(kind, body, timeout_s, once=once)
 
 
 class ManagerProcesses:

@@ -37,7 +37,7 @@ def run(
         managers.stop()
 
 
-async def add_domain(link: ManagerLink, name: str, timeout_s: float = 10.0) -> dict[str, Any]:
+async def add_domain(link: ManagerLink, name: str, timeout_s: float = 10.0 * PATIENCE) -> dict[str, Any]:
     body = {"name": "add_protection_domain", "args": {"name": name}}
     return await link.request("command", body, timeout_s)
 
