@@ -14,6 +14,7 @@ from artesian.agent.config import AgentConfig
 from artesian.agent.volume_calls import VolumeCalls
 from artesian.agent.volume_users import users_of
 from artesian.attach import attaching, mounting
+from artesian.attach.errors import AttachError
 from artesian.model.assignment import Assignment
 from artesian.model.errors import ArtesianError
 from artesian.volumes.known import KnownVolumes
@@ -129,7 +130,11 @@ class _Node:
             if one.name != volume or one.mount_path is None or generation not in (None, one.generation):
                 continue
             kept = self._folder / "volumes" / one.volume_id
-            attached, mounted = attaching.find(kept), mounting.find(kept)
+            try:
+                attached, mounted = attaching.find(kept), mounting.find(kept)
+            except AttachError as error:  # of one volume; whoever asks for others is answered
+                log.warning("it cannot be told whether a volume is mounted", volume=volume, reason=str(error))
+                return None
             if attached is None or not attached.alive or attached.generation != one.generation:
                 return None
             there = mounted is not None and mounted.path == Path(one.mount_path)

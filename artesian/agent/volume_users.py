@@ -26,11 +26,11 @@ def users_of(path: Path) -> str:
             namespace = os.readlink(process / "ns" / "mnt")
             if namespace in seen:
                 continue
-            seen.add(namespace)
             lines = (process / "mountinfo").read_text(errors="surrogateescape").splitlines()
             name = (process / "comm").read_text().strip()
         except OSError:
             continue  # it has ended
+        seen.add(namespace)
         for line in lines:
             fields = line.split(" ")
             if fields[2] == device and fields[4] != at:

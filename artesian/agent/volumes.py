@@ -116,7 +116,7 @@ class NodeVolumes:
         known = {one.volume_id for one in found}
         under_way = sorted(
             volume_id
-            for volume_id, work in self._working.items()
+            for volume_id, work in list(self._working.items())
             if volume_id not in known
             and (work.generation is None or work.generation != self._generations.get(volume_id))
         )
@@ -142,7 +142,7 @@ class NodeVolumes:
     def _collect(self) -> None:
         for volume_id, work in list(self._working.items()):
             if work.result.done():
-                del self._working[volume_id]
+                self._working.pop(volume_id, None)  # whoever else looks may have collected it
                 problem = _outcome(volume_id, work.result)
                 if problem:
                     self._problems[volume_id] = problem

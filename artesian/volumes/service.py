@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import structlog
 
-from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere
+from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.volumes.known import KnownVolumes
 from artesian.volumes.options import new_volume, preempts
 from artesian.volumes.ports import Clock, OwnNode, SchedulerAway, Volumes, VolumeSeen
@@ -153,8 +153,9 @@ class VolumeService:
         try:
             seen = self._ask(lambda: self._bring(name, wanted_path, entry.hold, preempt), deadline)
             path = self._wait_mounted(seen, entry, deadline, preempt)
-        except ArtesianError:
-            self._uses.take_back(name, use_id, use.token)
+        except Exception:
+            if is_new:
+                self._uses.take_back(name, use_id, use.token)
             raise
         if not self._uses.confirm(name, use_id, path):
             raise Conflict(f"volume {name} was unmounted again meanwhile")

@@ -15,7 +15,8 @@ import pytest
 from artesian.agent import plugin
 from artesian.agent.config import AgentConfig
 from artesian.agent.plugin import NodePlugin, socket_of
-from artesian.model.assignment import Assignment
+from artesian.attach.errors import ToolFailed
+from artesian.model.assignment import AssignedVolume, Assignment
 
 CONFIG = AgentConfig("n1", "127.0.0.1", "http://127.0.0.1:9", "token", "secret", dev="/nowhere")
 
@@ -85,3 +86,15 @@ def test_a_second_one_says_that_there_is_one(folder: Path, start: Callable[[], N
     assert "another program serves" in second.problems()[0]
     first.close()
     eventually(lambda: not second.problems())
+
+
+def test_a_volume_of_which_nothing_can_be_told_is_answered_for_as_one_that_is_not_mounted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(kept: Path) -> None:
+        raise ToolFailed("losetup took too long")
+
+    volume = AssignedVolume("1" * 16, "data", 1 << 30, mount_path="/data")
+    node = plugin._Node(folder, "n1", lambda: Assignment("n1", "127.0.0.1", volumes=(volume,)))
+    monkeypatch.setattr(plugin.attaching, "find", fails)
+    assert node.mounted("data") is None

@@ -196,6 +196,15 @@ def test_one_that_has_gone_after_asking_again_uses_it_still(machine: Machine) ->
 # --- while the scheduler is away
 
 
+def test_one_mount_that_fails_ends_no_use_of_another(machine: Machine) -> None:
+    machine.service.mount("v", "", {})
+    machine.node.hangs = True  # what was behind it has ended
+    with pytest.raises(NotPossible):
+        machine.service.mount("v", "", {})
+    entry = machine.uses.find("v")
+    assert entry is not None and list(entry.uses) == [""]
+
+
 def test_a_volume_is_known_while_nobody_can_be_asked(machine: Machine) -> None:
     machine.service.look_closely()
     machine.cluster.away = True

@@ -181,8 +181,10 @@ def _declines_together(asked: Iterable[Call]) -> tuple[Call, ...]:
 
 def _answer(situation: Situation, offer: Offer) -> Asked:
     record = situation.records.get(offer.node)
-    if record is not None and record.agent_id != offer.agent_id and _is_elsewhere(situation, record):
+    if record is not None and record.agent_id != offer.agent_id and _is_elsewhere(situation, record, offer):
         because = f"two agents of Mesos call themselves {offer.node}; give one of them another --hostname"
+        if not _runs_visibly(situation, record):
+            because += ", or mark the one that cannot be reached as gone"
         return _declined(offer, SHORT_S, because)
     if record is None or record.agent_id != offer.agent_id:
         attempts = record.attempts if record is not None else 0
@@ -195,9 +197,22 @@ def _answer(situation: Situation, offer: Offer) -> Asked:
     return _with_tasks(situation, offer, record)
 
 
-def _is_elsewhere(situation: Situation, record: NodeRecord) -> bool:
-    """Whether the agent that is remembered under this name runs something of ours, and can be seen; one of
-    which nothing was heard yet is asked about, and may."""
+def _is_elsewhere(situation: Situation, record: NodeRecord, offer: Offer) -> bool:
+    """Whether the agent that is remembered under this name may run something of ours beside this one.
+
+    One that cannot be reached may, unless it is gone for certain, or this is its machine, where only one of
+    ours can run in a folder.
+    """
+    if _runs_visibly(situation, record):
+        return True
+    states = [situation.statuses.get(task_id) for task_id in record.tasks.values()]
+    may_run = any(one is not None and one.is_live for one in states)
+    return may_run and not record.gone and record.address != offer.address
+
+
+def _runs_visibly(situation: Situation, record: NodeRecord) -> bool:
+    """Whether what is remembered runs on an agent that can be seen; one of which nothing was heard yet is
+    asked about, and may."""
     states = [situation.statuses.get(task_id) for task_id in record.tasks.values()]
     return any(one is None or (one.is_live and one.state != "TASK_UNREACHABLE") for one in states)
 

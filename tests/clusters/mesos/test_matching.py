@@ -191,6 +191,18 @@ def test_a_node_that_comes_back_as_another_agent_is_begun_anew() -> None:
     assert not set(kept.tasks.values()) & set(there.tasks.values())
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_another_machine_takes_the_name_of_one_that_cannot_be_reached_only_if_that_is_gone(
+    gone: bool,
+) -> None:
+    there = replace(record(agent_id="agent-before"), address="127.0.0.99", gone=gone)
+    heard = statuses(there, "TASK_UNREACHABLE")
+    asked = decide(situation(records={"alpha": there}, statuses=heard, offers=(offer(),)))
+    assert bool(launched(asked)) is gone
+    if not gone:
+        assert "or mark the one that cannot be reached as gone" in asked.shortages["alpha"]
+
+
 @pytest.mark.parametrize("state", ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"])
 def test_an_agent_of_the_same_name_gets_nothing_while_the_one_that_is_remembered_works(state: str) -> None:
     there = record(agent_id="agent-before")
