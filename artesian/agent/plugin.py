@@ -141,13 +141,9 @@ class _Node:
             return one.mount_path if there else None
         return None
 
-    def for_containers(self) -> dict[str, str]:
-        """The volumes that are assigned only as long as containers use them, and their paths."""
-        return {
-            one.name: one.mount_path
-            for one in self._assignment().volumes
-            if one.for_containers and one.mount_path is not None
-        }
+    def for_containers(self) -> list[str]:
+        """The volumes that are assigned only as long as containers use them."""
+        return [one.name for one in self._assignment().volumes if one.for_containers and one.mount_path]
 
     def users(self, path: str) -> str:
         """Who really uses what is mounted at a path."""

@@ -67,8 +67,10 @@ def _has_failed(past: list[Remedy]) -> bool:
     Where a clock was wrong several may have been the last: somebody is asked if any of those failed.
     """
     tried = [one for one in past if one.state in (RemedyState.FAILED, RemedyState.HELPED)]
-    last = (*tried[:1], *sorted(tried, key=lambda one: one.changed_s)[-1:])
-    return any(one.state is RemedyState.FAILED for one in last)
+    if not tried:
+        return False
+    newest = max(tried, key=lambda one: one.changed_s)
+    return RemedyState.FAILED in (tried[0].state, newest.state)
 
 
 def _about(kind: RemedyKind, thing: str, rule: str, parameters: Parameters) -> tuple[str, ...]:

@@ -92,8 +92,8 @@ class OwnNode(Protocol):
         """Where a volume that is assigned is mounted and alive; None if it is not, or not in this
         generation."""
 
-    def for_containers(self) -> dict[str, str]:
-        """The volumes that are assigned only as long as containers use them, and their paths."""
+    def for_containers(self) -> list[str]:
+        """The volumes that are assigned only as long as containers use them."""
 
     def users(self, path: str) -> str:
         """Who really uses what is mounted at a path, as text; empty if nobody does."""

@@ -18,6 +18,7 @@ from typing import Any, Self
 from artesian.attach import fuse, loop, tools
 from artesian.cli.cluster.access import Api
 from artesian.cli.outcome import ExitCode
+from tests.cluster import machine
 from tests.patience import PATIENCE
 
 GIB = 1 << 30
@@ -161,10 +162,8 @@ class Cluster:
             pass
         for path in [*self.folder.glob("**/*.pid"), *self.folder.glob("scheduler/*.pid")]:
             _kill(path)
-        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for point in reversed([one for one in mounted if one.startswith(f"{self.home}/")]):
-            subprocess.run(["umount", "-l", point], check=False)
-        _kill_all_below(self.home)  # first: a mount without its storage ends with whoever serves it
+        machine.unmount_all_below(self.home)
+        machine.kill(machine.below(self.home))
         shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -174,15 +173,6 @@ def write_durably(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _kill_all_below(folder: Path) -> None:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{folder}/".encode() in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)
-        except OSError:
-            continue  # it has ended
 
 
 def _kill(pid_file: Path) -> None:

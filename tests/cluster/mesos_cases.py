@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ from artesian.attach.errors import AttachError
 from artesian.mesos.errors import MasterUnreachable
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
-from tests.cluster import cases
+from tests.cluster import cases, machine
 from tests.cluster.cases import ANY_CODE, GIB, Cluster
 from tests.mesos import real
 from tests.mesos.real import Daemon, until
@@ -78,8 +76,7 @@ class MesosMachines(Cluster):
     def power_off(self, node: str) -> None:
         """Everything that runs there is dead at once."""
         self.agents[node].kill()
-        for process in self._processes_below(self.home / "n" / node) + self._sandboxed(node):
-            _kill(process)
+        machine.kill(machine.below(self.home / "n" / node) + self._sandboxed(node))
         for attachment in sorted((self.kept(node) / "volumes").glob("*")):
             try:
                 attaching.detach(attachment, force=True)  # a machine without power has no mounts
@@ -88,20 +85,17 @@ class MesosMachines(Cluster):
 
     def _sandboxed(self, node: str) -> list[int]:
         mark = f"MESOS_DIRECTORY={self.agents[node].folder}/"
-        return [process for process, _, environment in _processes() if mark in environment]
-
-    def _processes_below(self, folder: Path) -> list[int]:
-        return [process for process, command, _ in _processes() if f"{folder}/" in command]
+        return [one.process_id for one in machine.running() if mark in one.environment]
 
     def executors(self, node: str) -> list[int]:
         """The processes that are our agent on a node."""
         return [
-            process
-            for process, command, environment in _processes()
-            if "--mesos" in command
-            and "agent.pyz" in command
-            and f"MESOS_DIRECTORY={self.agents[node].folder}/" in environment
-            and "sh\0-c" not in command
+            one.process_id
+            for one in machine.running()
+            if "--mesos" in one.command
+            and "agent.pyz" in one.command
+            and f"MESOS_DIRECTORY={self.agents[node].folder}/" in one.environment
+            and "sh\0-c" not in one.command
         ]
 
     # --- commands
@@ -183,11 +177,8 @@ class MesosMachines(Cluster):
             cases._kill(path)
         self.mesos.stop()
         self.operator.close()
-        for process in self._processes_below(self.home):
-            _kill(process)
-        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for point in reversed([one for one in mounted if one.startswith(f"{self.home}/")]):
-            subprocess.run(["umount", "-l", point], check=False)
+        machine.kill(machine.below(self.home))
+        machine.unmount_all_below(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -231,26 +222,3 @@ class Writer:
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
-
-
-def _processes() -> list[tuple[int, str, str]]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            found.append(
-                (
-                    int(folder.name),
-                    (folder / "cmdline").read_bytes().decode(errors="replace"),
-                    (folder / "environ").read_bytes().decode(errors="replace"),
-                )
-            )
-        except OSError:
-            pass  # it has ended
-    return [one for one in found if one[0] != os.getpid()]
-
-
-def _kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

@@ -11,6 +11,7 @@ from typing import Any
 
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
+from tests.cluster import machine
 from tests.cluster.cases import ANY_CODE, Cluster
 from tests.cluster.mesos_cases import share_programs
 from tests.mesos import real
@@ -104,9 +105,11 @@ class MesosNodes(Cluster):
 
     def executors(self, node: str) -> list[int]:
         """The process ids of the executors on a node."""
-        mark = f"MESOS_DIRECTORY={self.agents[node].folder}/".encode()
+        mark = f"MESOS_DIRECTORY={self.agents[node].folder}/"
         return [
-            one for one in _processes() if mark in _of(one, "environ") and b"--mesos" in _of(one, "cmdline")
+            one.process_id
+            for one in machine.running()
+            if mark in one.environment and "--mesos" in one.command
         ]
 
     # --- a node as a machine
@@ -137,12 +140,12 @@ class MesosNodes(Cluster):
         return found
 
     def _all_of(self, node: str) -> list[int]:
-        marks = [f"{folder}/".encode() for folder in (self.home / node, self.agents[node].folder)]
+        marks = [f"{folder}/" for folder in (self.home / node, self.agents[node].folder)]
         return [
-            one
-            for one in _processes()
-            if one == self.agents[node].pid
-            or any(mark in _of(one, "cmdline") or mark in _of(one, "environ") for mark in marks)
+            one.process_id
+            for one in machine.running()
+            if one.process_id == self.agents[node].pid
+            or any(mark in one.command or mark in one.environment for mark in marks)
         ]
 
     def view(self, name: str) -> dict[str, Any]:
@@ -157,9 +160,7 @@ class MesosNodes(Cluster):
         except (AssertionError, subprocess.TimeoutExpired):
             pass
         for node in self.agents:
-            for one in self._all_of(node):
-                if one != self.agents[node].pid:
-                    _kill(one)
+            machine.kill([one for one in self._all_of(node) if one != self.agents[node].pid])
         self.operator.close()
         self.mesos.stop()
         time.sleep(0.2)
@@ -173,21 +174,3 @@ def thaw(processes: list[int]) -> None:
             os.kill(one, signal.SIGCONT)
         except ProcessLookupError:
             pass
-
-
-def _kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def _processes() -> list[int]:
-    return [int(one.name) for one in Path("/proc").glob("[0-9]*") if int(one.name) != os.getpid()]
-
-
-def _of(process: int, what: str) -> bytes:
-    try:
-        return Path(f"/proc/{process}/{what}").read_bytes()
-    except OSError:
-        return b""

@@ -108,9 +108,8 @@ class Node:
         is_here = one is not None and one.node == NODE and generation in (None, one.generation)
         return one.mount_path if one is not None and is_here and not self.hangs else None
 
-    def for_containers(self) -> dict[str, str]:
-        found = self._cluster.volumes.values()
-        return {one.name: one.mount_path or "" for one in found if one.node == NODE and one.hold}
+    def for_containers(self) -> list[str]:
+        return [one.name for one in self._cluster.volumes.values() if one.node == NODE and one.hold]
 
     def users(self, path: str) -> str:
         return self.used_by.get(path, "")

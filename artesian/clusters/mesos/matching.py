@@ -181,10 +181,7 @@ def _declines_together(asked: Iterable[Call]) -> tuple[Call, ...]:
 
 def _answer(situation: Situation, offer: Offer) -> Asked:
     record = situation.records.get(offer.node)
-    if record is not None and record.agent_id != offer.agent_id and _is_elsewhere(situation, record, offer):
-        because = f"two agents of Mesos call themselves {offer.node}; give one of them another --hostname"
-        if not _runs_visibly(situation, record):
-            because += ", or mark the one that cannot be reached as gone"
+    if (because := _beside_another(situation, record, offer)) is not None:
         return _declined(offer, SHORT_S, because)
     if record is None or record.agent_id != offer.agent_id:
         attempts = record.attempts if record is not None else 0
@@ -197,24 +194,23 @@ def _answer(situation: Situation, offer: Offer) -> Asked:
     return _with_tasks(situation, offer, record)
 
 
-def _is_elsewhere(situation: Situation, record: NodeRecord, offer: Offer) -> bool:
-    """Whether the agent that is remembered under this name may run something of ours beside this one.
+def _beside_another(situation: Situation, record: NodeRecord | None, offer: Offer) -> str | None:
+    """Why nothing may run on an agent, as the one that is remembered under its name may run something.
 
-    One that cannot be reached may, unless it is gone for certain, or this is its machine, where only one of
-    ours can run in a folder.
+    That is one that can be seen; one of which nothing was heard yet, and which is asked about; or one that
+    cannot be reached, unless it is gone for certain, or this is its machine, where only one of ours can run
+    in a folder.
     """
-    if _runs_visibly(situation, record):
-        return True
+    if record is None or record.agent_id == offer.agent_id:
+        return None
+    because = f"two agents of Mesos call themselves {offer.node}; give one of them another --hostname"
     states = [situation.statuses.get(task_id) for task_id in record.tasks.values()]
-    may_run = any(one is not None and one.is_live for one in states)
-    return may_run and not record.gone and record.address != offer.address
-
-
-def _runs_visibly(situation: Situation, record: NodeRecord) -> bool:
-    """Whether what is remembered runs on an agent that can be seen; one of which nothing was heard yet is
-    asked about, and may."""
-    states = [situation.statuses.get(task_id) for task_id in record.tasks.values()]
-    return any(one is None or (one.is_live and one.state != "TASK_UNREACHABLE") for one in states)
+    live = [one for one in states if one is None or one.is_live]
+    if any(one is None or one.state != "TASK_UNREACHABLE" for one in live):
+        return because
+    if live and not record.gone and record.address != offer.address:
+        return f"{because}, or mark the one that cannot be reached as gone"
+    return None
 
 
 def _left_behind(situation: Situation, record: NodeRecord) -> dict[str, str]:
