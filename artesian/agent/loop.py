@@ -55,18 +55,18 @@ class Agent:
         self._faults = NodeFaults(folder / "faults", self._engine, self._drill, dev, self._disks.find)
         self._mute = threading.Event()  # a drill cuts this node off: nothing is heard or said
         self._be_mute(self._faults.is_mute)
-        self._reporting = SchedulerClient(config.scheduler_url, config.token, config.node)
+        self._reporting = _client(config)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._generation, self._assignment = self._load()
         self._refused = ""
-        self._plugin = NodePlugin(folder, config, lambda: self._assignment, self._mute.is_set)
+        self._plugin = NodePlugin(folder, lambda: self._config, lambda: self._assignment, self._mute.is_set)
         self._seen_disks: tuple[float, tuple[Disk, ...], str] = (float("-inf"), (), "")
 
     def run(self) -> None:
         """Until `stop`."""
-        threading.Thread(target=self._follow, name="assignment", daemon=True).start()
+        self._begin_to_follow()
         self._plugin.start()
         sent: tuple[float, dict[str, Any]] = (float("-inf"), {})
         while not self._ended.is_set():
@@ -91,6 +91,19 @@ class Agent:
         """End the loop; what runs on the node goes on."""
         self._ended.set()
         self._wake.set()
+
+    def go_on_with(self, config: AgentConfig) -> bool:
+        """Ask another scheduler from now on, whatever is under way; False if more than that has changed, and
+        only another agent can go on."""
+        before = self._config
+        if config != dataclasses.replace(before, scheduler_url=config.scheduler_url, token=config.token):
+            return False
+        if config != before:
+            with self._lock:
+                self._config, self._reporting = config, _client(config)
+            self._begin_to_follow()
+            self._wake.set()
+        return True
 
     @property
     def holds_volumes(self) -> bool:
@@ -122,16 +135,19 @@ class Agent:
             return "what was assigned to this node is lost: all stays as it is until it is assigned again"
         return ""
 
-    def _follow(self) -> None:
-        client = SchedulerClient(self._config.scheduler_url, self._config.token, self._config.node)
+    def _begin_to_follow(self) -> None:
+        threading.Thread(target=self._follow, args=(self._config,), name="assignment", daemon=True).start()
+
+    def _follow(self, config: AgentConfig) -> None:
+        client = _client(config)
         poll_s = _POLL_ONE_OF_SEVERAL_S if client.is_one_of_several else _POLL_S
-        while not self._ended.is_set():
+        while self._goes_on_with(config):
             if self._mute.is_set():
                 self._ended.wait(_RETRY_S)
                 continue
             try:
                 answer = client.assignment(self._generation, poll_s)
-                if answer is not None:
+                if answer is not None and self._goes_on_with(config):
                     self._take(*answer)
             except SchedulerUnreachable as error:
                 log.debug("the scheduler is away", reason=str(error))
@@ -139,6 +155,9 @@ class Agent:
             except (OSError, KeyError, TypeError, ValueError) as error:
                 log.error("the assignment cannot be taken", reason=str(error) or type(error).__name__)
                 self._ended.wait(_RETRY_S)
+
+    def _goes_on_with(self, config: AgentConfig) -> bool:
+        return self._config is config and not self._ended.is_set()
 
     def _take(self, generation: str, document: dict[str, Any]) -> None:
         """An assignment counts once it is on the disk: a restarted agent goes on with it."""
@@ -215,12 +234,18 @@ class Agent:
         document = dataclasses.asdict(report)
         if document == last and time.monotonic() - at < _HEARTBEAT_S:
             return sent
+        with self._lock:
+            scheduler = self._reporting
         try:
-            self._reporting.report(document)
+            scheduler.report(document)
         except SchedulerUnreachable as error:
             log.debug("the scheduler is away", reason=str(error))
             return sent
         return time.monotonic(), document
+
+
+def _client(config: AgentConfig) -> SchedulerClient:
+    return SchedulerClient(config.scheduler_url, config.token, config.node)
 
 
 def _has_data(folder: Path) -> bool:

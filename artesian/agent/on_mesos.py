@@ -35,8 +35,10 @@ from artesian.model.mesos_agent import AGENT_ROLE, config_digest
 _LOCK_TIMEOUT_S = 20.0  # for the agent before us to end
 _LETTING_GO_S = 600.0  # how long a node that is drained may take to let go of its volumes
 _LOOK_S = 0.5
+_STOPPING_S = 30.0  # then an agent is left to end with its process
 _ACKNOWLEDGED_S = 5.0  # within which Mesos has heard how the last task ended
 _NANOSECONDS = 1e9
+_OTHER_AGENT = "only another agent can go on with another config"
 
 log = structlog.get_logger()
 
@@ -50,6 +52,9 @@ class Runs(Protocol):
     def stop(self) -> None:
         """End the loop; what runs on the node goes on."""
 
+    def go_on_with(self, config: AgentConfig) -> bool:
+        """Whether it can go on with another config, and does."""
+
     @property
     def holds_volumes(self) -> bool:
         """Whether a volume is attached here."""
@@ -59,7 +64,8 @@ MakeAgent = Callable[[Path, AgentConfig], Runs]
 
 
 class MesosAgent:
-    """Turns what Mesos tells its executor into an agent's life."""
+    """Turns what Mesos tells its executor into an agent's life. One process has one agent, and ends with it:
+    nothing that an agent has begun goes on beside the next one."""
 
     def __init__(
         self,
@@ -78,6 +84,7 @@ class MesosAgent:
         self._config: dict[str, Any] = {}
         self._agent: Runs | None = None
         self._thread: threading.Thread | None = None
+        self._has_ended = False
         self._holds_lock = False
 
     def handle(self, event: dict[str, Any]) -> None:
@@ -138,12 +145,16 @@ class MesosAgent:
     def _end(self, task_id: str, because: str) -> None:
         with self._lock:
             role = self._tasks.pop(task_id, None)
+            is_agents = role == AGENT_ROLE and AGENT_ROLE not in self._tasks.values()
         if role is None:
             return  # it has ended, and Mesos hears of it
-        if role == AGENT_ROLE:
+        if is_agents:
             self._stop_agent()
         self._client.update(task_id, "TASK_KILLED", message=because)
-        self._end_if_idle()
+        if is_agents:
+            self._end_all("the agent that it stood for has ended")
+        else:
+            self._end_if_idle()
 
     def _end_all(self, because: str) -> None:
         self._stop_agent()
@@ -172,8 +183,9 @@ class MesosAgent:
     def _take(self, config: dict[str, Any]) -> None:
         """Go on with this config, which counts once it is on the disk. Raises ArtesianError, OSError."""
         with self._lock:
-            running = self._thread is not None and self._thread.is_alive()
-            if not running or config != self._config:
+            if self._has_ended:
+                raise ArtesianError("the agent of this executor has ended; the next executor begins another")
+            if self._agent is None or config != self._config:
                 folder = Path(config["folder"])
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._be_it(folder)
@@ -182,9 +194,11 @@ class MesosAgent:
                 AgentConfig(**values)  # what lacks something takes no place of what was whole
                 text = json.dumps(values)
                 write_durably(folder / "config.json", text + "\n", 0o600)
-                self._stop_agent()
-                self._start_agent(folder)
+                goes_on = self._go_on_in(folder)
                 self._config = dict(config)
+                if not goes_on:
+                    threading.Thread(target=self._end_all, args=(_OTHER_AGENT,), daemon=True).start()
+                    return
         with contextlib.suppress(NotSubscribed):  # we are told again until it was heard
             self._client.message(json.dumps({"config": config_digest(config)}).encode())
 
@@ -201,11 +215,16 @@ class MesosAgent:
                     raise ArtesianError(f"another agent runs in {folder}")
                 self._sleep(_LOOK_S)
 
-    def _start_agent(self, folder: Path) -> None:
-        agent = self._make_agent(folder, load_config(folder))
+    def _go_on_in(self, folder: Path) -> bool:
+        """Whether the agent that runs, or one that is begun now, goes on with the config in its folder."""
+        config = load_config(folder)
+        if self._agent is not None:
+            return self._agent.go_on_with(config)
+        agent = self._make_agent(folder, config)
         self._thread = threading.Thread(target=self._run, args=(agent,), name="agent", daemon=True)
         self._agent = agent
         self._thread.start()
+        return True
 
     def _run(self, agent: Runs) -> None:
         """An agent that ends by a mistake is one that has failed, and is begun anew by whoever wants it."""
@@ -213,14 +232,13 @@ class MesosAgent:
             agent.run()
         except Exception as error:
             log.exception("the agent has ended by a mistake in Artesian itself")
-            # Whoever is just stopping this agent holds the lock until this thread has ended.
-            threading.Thread(target=self._fail, args=(agent, error), daemon=True).start()
+            self._fail(agent, error)
 
     def _fail(self, agent: Runs, error: Exception) -> None:
         with self._lock:
             if self._agent is not agent:
                 return  # it was stopped anyway
-            self._agent = self._thread = None
+            self._agent, self._has_ended = None, True
             ended, self._tasks = self._tasks, {}
         for task_id in ended:
             self._client.update(task_id, "TASK_FAILED", message=f"{type(error).__name__}: {error}")
@@ -228,10 +246,13 @@ class MesosAgent:
 
     def _stop_agent(self) -> None:
         with self._lock:
-            if self._agent is not None and self._thread is not None:
-                self._agent.stop()
-                self._thread.join()
-            self._agent = self._thread = None
+            agent, thread = self._agent, self._thread
+            self._agent, self._has_ended = None, True
+        if agent is not None and thread is not None:
+            agent.stop()
+            thread.join(_STOPPING_S)
+            if thread.is_alive():
+                log.warning("the agent is busy, and ends with its process")
 
 
 def main(environment: Mapping[str, str]) -> int:

@@ -34,13 +34,13 @@ log = structlog.get_logger()
 
 
 class NodePlugin:
-    """`assignment` gives the present one. A machine's own plugin is where container engines look for it; that
-    of a node which is only a folder is in that folder."""
+    """`config` and `assignment` give the present ones. A machine's own plugin is where container engines look
+    for it; that of a node which is only a folder is in that folder."""
 
     def __init__(
         self,
         folder: Path,
-        config: AgentConfig,
+        config: Callable[[], AgentConfig],
         assignment: Callable[[], Assignment],
         is_mute: Callable[[], bool],
     ) -> None:
@@ -48,11 +48,11 @@ class NodePlugin:
         self._problem = ""
         self._ended = threading.Event()
         calls = VolumeCalls(config, is_mute)
-        node = _Node(folder, config.node, assignment)
+        node = _Node(folder, config().node, assignment)
         uses = Uses(folder / "container-volumes.json", _boot())
         known = KnownVolumes(folder / "known-volumes.json", calls)
         self._service = VolumeService(calls, node, uses, known, folder / "mounts", _Time())
-        self._server = PluginServer(socket_of(folder, config), VolumeDriver(self._service))
+        self._server = PluginServer(socket_of(folder, config()), VolumeDriver(self._service))
 
     def start(self) -> None:
         """Serve, and look after it in a thread."""
@@ -103,8 +103,8 @@ class _Time:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def time(self) -> float:
-        return time.time()
+    def since_boot(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -17,9 +17,9 @@ _REFUSALS = {"not-there": NotThere, "conflict": Conflict}
 
 class VolumeCalls:
     """`artesian.volumes.ports.Volumes` over HTTP. Safe to use from several threads: each call has a
-    connection of its own. `is_mute`: a drill has cut this node off."""
+    connection of its own. `config` gives the present one; `is_mute`: a drill has cut this node off."""
 
-    def __init__(self, config: AgentConfig, is_mute: Callable[[], bool]) -> None:
+    def __init__(self, config: Callable[[], AgentConfig], is_mute: Callable[[], bool]) -> None:
         self._config = config
         self._is_mute = is_mute
 
@@ -54,7 +54,8 @@ class VolumeCalls:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         if self._is_mute():
             raise SchedulerAway("this node is cut off from the scheduler")
-        client = SchedulerClient(self._config.scheduler_url, self._config.token, self._config.node)
+        config = self._config()
+        client = SchedulerClient(config.scheduler_url, config.token, config.node)
         try:
             return client.ask(method, path, body)
         except SchedulerRefuses as error:

@@ -133,7 +133,10 @@ class TaskRunner(Protocol):
 
 
 class SubstrateMemory(Protocol):
-    """Where a substrate keeps what it has to know after a restart. Both raise StoreUnusable."""
+    """Where a substrate keeps what it has to know after a restart. Everything raises StoreUnusable."""
+
+    def confirm(self) -> None:
+        """Nobody else can lead. Raises NotLeading."""
 
     def load(self) -> Mapping[str, str]:
         """All of it."""

@@ -137,7 +137,7 @@ def _undoing(
     state = state.with_new_assignment(*_nodes_of(after))
     wish = state.volumes.get(drill.volume)
     if wish is not None and wish.node is not None:
-        state = state.with_volume(replace(wish, node=None, mount_path=None))
+        state = state.with_volume(wish.detached())
     return with_drill(state, after)
 
 
@@ -268,7 +268,7 @@ def _undo(drill: Drill, facts: DrillFacts) -> Outcome:
     wish = state.volumes.get(drill.volume)
     if wish is not None:
         if wish.node is not None:
-            return Outcome(state.with_volume(replace(wish, node=None, mount_path=None)))
+            return Outcome(state.with_volume(wish.detached()))
         return (
             _stays(drill, facts) if wish.deleted else Outcome(state.with_volume(replace(wish, deleted=True)))
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artesian.model.disk import PoolName
 
@@ -40,3 +40,7 @@ class VolumeWish:
     limit_bandwidth_bytes_per_s: int = 0
     hold: str = ""
     preempt: bool = False
+
+    def detached(self) -> VolumeWish:
+        """It is to be nowhere, for nobody."""
+        return replace(self, node=None, mount_path=None, hold="")

@@ -47,10 +47,8 @@ def begin_moving(remedy: Remedy, facts: RemedyFacts) -> FrameworkState:
         forced_from = wish.forced_from if wish.forced_from != home else None
         if _is_cut_off(remedy, facts):
             forced_from = remedy.thing
-        moved = replace(wish, node=home, forced_from=forced_from)
-        if home is None:
-            moved = replace(moved, mount_path=None, hold="")
-        state = state.with_volume(moved)
+        moved = replace(wish, node=home) if home is not None else wish.detached()
+        state = state.with_volume(replace(moved, forced_from=forced_from))
     return state
 
 

@@ -6,7 +6,6 @@ changed.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -15,10 +14,10 @@ from artesian.model.drill import DrillState
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState
+from artesian.model.volume_names import name_problem
 from artesian.model.wishes import FEWEST_IOPS, MOST_IOPS, VolumeWish
 from artesian.scheduler.node_requests import known_node
 
-_VOLUME_NAME = re.compile(r"(?![0-9a-f]{16}$)[A-Za-z0-9][A-Za-z0-9._-]{0,30}")  # and no id
 _GIB = 1 << 30
 _MIB = 1 << 20
 _MOST_BYTES = 1 << 50
@@ -26,11 +25,8 @@ _MOST_BYTES = 1 << 50
 
 def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) -> FrameworkState:
     """A new volume."""
-    if _VOLUME_NAME.fullmatch(wish.name) is None:
-        raise NotPossible(
-            f"{wish.name!r} is no name for a volume: up to 31 letters, digits, dots, dashes and underscores, "
-            "and not 16 hexadecimal digits, as ids are"
-        )
+    if (problem := name_problem(wish.name)) is not None:
+        raise NotPossible(problem)
     if wish.name in state.volumes:
         raise Conflict(f"there is a volume {wish.name} already")
     if seen.engine is not None and seen.engine.volume(wish.name) is not None:
@@ -98,8 +94,8 @@ def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name:
         raise Conflict(f"volume {name} is still being made")
     if new_name in state.volumes:
         raise Conflict(f"there is a volume {new_name} already")
-    if _VOLUME_NAME.fullmatch(new_name) is None:
-        raise NotPossible(f"{new_name!r} is no name for a volume")
+    if (problem := name_problem(new_name)) is not None:
+        raise NotPossible(problem)
     if seen.engine is not None and seen.engine.volume(new_name) is not None:
         raise Conflict(f"the engine has a volume {new_name} that is not ours")
     volumes = {key: value for key, value in state.volumes.items() if key != name}
@@ -147,7 +143,7 @@ def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force:
     """Let a volume be nowhere."""
     wish = _volume_of_a_user(state, name)
     forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
-    return state.with_volume(replace(wish, node=None, mount_path=None, forced_from=forced_from, hold=""))
+    return state.with_volume(replace(wish.detached(), forced_from=forced_from))
 
 
 def _holder(state: FrameworkState, seen: Observation, wish: VolumeWish, but: str | None) -> str | None:

@@ -15,6 +15,10 @@ class StoredSubstrateMemory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def confirm(self) -> None:
+        """Nobody else can lead. Raises NotLeading, StoreUnusable."""
+        self._store.confirm()
+
     def load(self) -> Mapping[str, str]:
         """All of it. Raises StoreUnusable."""
         documents = self._store.load()

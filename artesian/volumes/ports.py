@@ -105,8 +105,8 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds since some moment."""
 
-    def time(self) -> float:
-        """Seconds since 1970."""
+    def since_boot(self) -> float:
+        """Seconds that this run of the machine has lasted, those while it slept included."""
 
     def sleep(self, seconds: float) -> None:
         """Do nothing for so long."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 
 from artesian.model.errors import Conflict, NotPossible, NotThere
+from artesian.model.volume_names import name_problem
 from artesian.volumes.known import KnownVolumes
 from artesian.volumes.options import new_volume, preempts
 from artesian.volumes.ports import Clock, OwnNode, SchedulerAway, Volumes, VolumeSeen
@@ -31,6 +32,7 @@ _POLL_MOST_S = 1.0
 # Docker forgets its ids when it is killed: a use that is older than this, and that nobody can be seen to make
 # of a volume, is over. A container that is being started has mounted it by then.
 _STALE_S = 120.0
+_LOOKS = 3
 
 Answer = TypeVar("Answer")
 
@@ -146,7 +148,7 @@ class VolumeService:
         with self._alone(name):
             before = self._uses.find(name)
             path = self._node.mounted(name) if before is not None and before.uses else None
-            entry, use, is_new = self._uses.add(name, use_id, wanted_path, self._clock.time())
+            entry, use, is_new = self._uses.add(name, use_id, wanted_path, self._clock.since_boot())
             if path is not None and before is not None and path == before.path:
                 self._uses.confirm(name, use_id, path)  # also while nobody can be asked
                 return Mounting(name, use_id, path, use.token, is_new)
@@ -228,14 +230,22 @@ class VolumeService:
         """End the uses that nobody makes any more; whether none is left. Those without an id are ended by
         whoever began them: Mesos does not forget."""
         old = {key for key, use in entry.uses.items() if key and self._is_old(use)}
-        if old and old == set(entry.uses) and not self._node.users(entry.path):
+        if old and old == set(entry.uses) and not self._is_used(entry.path):
             log.info("uses of a volume are over that nobody has ended", volume=name, uses=sorted(old))
             left = self._uses.end(name, *old)
             return left is not None and not left.uses
         return False
 
+    def _is_used(self, path: str) -> bool:
+        """As far as several looks have seen: one may have missed a process that has just begun."""
+        for _ in range(_LOOKS - 1):
+            if self._node.users(path):
+                return True
+            self._clock.sleep(_POLL_S)
+        return bool(self._node.users(path))
+
     def _is_old(self, use: Use) -> bool:
-        return use.confirmed and self._clock.time() - use.since_s > _STALE_S
+        return use.confirmed and self._clock.since_boot() - use.since_s > _STALE_S
 
     def _let_go(self, name: str) -> None:
         """Until it is attached nowhere, unless somebody wants it somewhere by now. Raises Conflict if that
@@ -357,9 +367,9 @@ def _why(found: VolumeSeen | None) -> str:
 
 
 def _check_name(name: str) -> None:
-    """The scheduler knows which names there can be; these are never a folder's. Raises NotPossible."""
-    if not name or "/" in name or name in (".", ".."):
-        raise NotPossible(f"{name!r} is no name for a volume")
+    """A name is a folder's as well. Raises NotPossible."""
+    if (problem := name_problem(name)) is not None:
+        raise NotPossible(problem)
 
 
 def _make_empty(path: Path) -> None:

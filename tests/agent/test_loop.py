@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,47 @@ def test_what_was_assigned_last_is_made_so(
     run(lambda: reports)
     assert ensured[0] == ASSIGNED
     assert reports[0]["generation"] == "g1"
+
+
+def test_another_scheduler_is_asked_at_once_and_what_the_one_before_still_says_does_not_count(
+    tmp_path: Path, ensured: list[Assignment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, reported, released = set(), set(), threading.Event()
+
+    def assignment(client: SchedulerClient, _have: str, _wait_s: float) -> tuple[str, dict[str, Any]] | None:
+        asked.add(url := client._places[0].geturl())
+        if url == CONFIG.scheduler_url:
+            released.wait(10.0)
+            return "late", dataclasses.asdict(ASSIGNED)
+        time.sleep(0.01)
+        return None
+
+    monkeypatch.setattr(SchedulerClient, "assignment", assignment)
+    monkeypatch.setattr(SchedulerClient, "report", lambda client, _: reported.add(client._places[0].geturl()))
+    (tmp_path / "dev").mkdir()
+    config = dataclasses.replace(CONFIG, dev=str(tmp_path / "dev"))
+    agent = Agent(tmp_path, config)
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    try:
+        eventually(lambda: asked == {CONFIG.scheduler_url})
+        other = dataclasses.replace(config, scheduler_url="http://127.0.0.1:2", token="another")
+        assert agent.go_on_with(other)
+        assert agent.go_on_with(other)
+        eventually(lambda: other.scheduler_url in asked)
+        released.set()
+        monkeypatch.setattr("artesian.agent.loop._HEARTBEAT_S", 0.0)
+        eventually(lambda: other.scheduler_url in reported)
+        assert not (tmp_path / "assignment.json").exists()
+        assert not agent.go_on_with(dataclasses.replace(other, engine_secret="another"))
+    finally:
+        released.set()
+        agent.stop()
+        thread.join(10.0)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from artesian.agent import on_mesos
 from artesian.agent.config import AgentConfig
 from artesian.agent.on_mesos import MesosAgent, main
 from artesian.host.files import try_lock
@@ -57,6 +58,7 @@ class FakeAgent:
     def __init__(self, folder: Path, config: AgentConfig) -> None:
         self.folder, self.config = folder, config
         self.holds_volumes = False
+        self.goes_on = True
         self.mistake: Exception | None = None
         self.mistake_at_end: Exception | None = None
         self.running = threading.Event()
@@ -73,6 +75,10 @@ class FakeAgent:
 
     def stop(self) -> None:
         self.ended.set()
+
+    def go_on_with(self, config: AgentConfig) -> bool:
+        self.config = config
+        return self.goes_on
 
     def fail(self, mistake: Exception) -> None:
         self.mistake = mistake
@@ -254,11 +260,61 @@ def test_another_config_is_taken_without_ending_any_task(
     executor.handle(agents_task(config))
     other = config | {"scheduler_url": "http://10.0.0.9:8700"}
     executor.handle(message({"config": other}))
-    before, after = agents
-    assert before.over.wait(TIMEOUT_S)
-    assert after.config.scheduler_url == "http://10.0.0.9:8700"
+    (agent,) = agents
+    assert agent.config.scheduler_url == "http://10.0.0.9:8700"
+    assert json.loads((agent.folder / "config.json").read_text())["scheduler_url"] == other["scheduler_url"]
+    assert not agent.ended.is_set()
     assert client.states == [("agent.1", "TASK_RUNNING")]
     assert client.messages == [config_digest(config), config_digest(other)]
+
+
+def test_a_config_with_which_the_agent_cannot_go_on_is_for_the_next_executor(
+    executor: MesosAgent, client: FakeClient, agents: list[FakeAgent], config: dict[str, Any]
+) -> None:
+    executor.handle(agents_task(config))
+    agents[0].goes_on = False
+    executor.handle(message({"config": config | {"engine_secret": "another"}}))
+    assert client.stopped.wait(TIMEOUT_S)
+    assert agents[0].over.is_set() and len(agents) == 1
+    assert client.states == [("agent.1", "TASK_RUNNING"), ("agent.1", "TASK_KILLED")]
+    assert client.messages == [config_digest(config)]
+    assert json.loads((agents[0].folder / "config.json").read_text())["engine_secret"] == "another"
+
+
+def test_an_executor_whose_agent_has_ended_begins_no_other(
+    executor: MesosAgent, client: FakeClient, agents: list[FakeAgent], config: dict[str, Any]
+) -> None:
+    executor.handle(agents_task(config))
+    executor.handle(kill("agent.1"))
+    executor.handle(agents_task(config, "agent.2"))
+    assert len(agents) == 1
+    assert client.states[-1] == ("agent.2", "TASK_FAILED")
+
+
+def test_what_stood_for_an_agent_ends_with_it(
+    executor: MesosAgent, client: FakeClient, agents: list[FakeAgent], config: dict[str, Any]
+) -> None:
+    executor.handle(agents_task(config))
+    executor.handle(launch("server.2", {"role": "server"}))
+    executor.handle(kill("agent.1"))
+    assert client.states[-2:] == [("agent.1", "TASK_KILLED"), ("server.2", "TASK_KILLED")]
+    assert client.stopped.is_set()
+
+
+def test_an_agent_that_does_not_end_holds_nothing_up(
+    executor: MesosAgent,
+    client: FakeClient,
+    agents: list[FakeAgent],
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(on_mesos, "_STOPPING_S", 0.1)
+    monkeypatch.setattr(FakeAgent, "stop", lambda _: None)
+    executor.handle(agents_task(config))
+    executor.handle(kill("agent.1"))
+    assert client.states[-1] == ("agent.1", "TASK_KILLED")
+    assert client.stopped.is_set()
+    agents[0].ended.set()
 
 
 def test_the_same_config_is_only_confirmed(

@@ -34,7 +34,7 @@ def start(folder: Path) -> Iterator[Callable[[], NodePlugin]]:
 
     def begin() -> NodePlugin:
         started.append(
-            NodePlugin(folder, CONFIG, lambda: Assignment("n1", "127.0.0.1"), is_mute=lambda: True)
+            NodePlugin(folder, lambda: CONFIG, lambda: Assignment("n1", "127.0.0.1"), is_mute=lambda: True)
         )
         started[-1].start()
         return started[-1]

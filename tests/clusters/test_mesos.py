@@ -40,6 +40,9 @@ class Memory:
     def __init__(self) -> None:
         self.documents: dict[str, str] = {}
 
+    def confirm(self) -> None:
+        pass
+
     def load(self) -> Mapping[str, str]:
         return dict(self.documents)
 

@@ -26,7 +26,7 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
-    def time(self) -> float:
+    def since_boot(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:

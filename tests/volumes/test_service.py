@@ -91,6 +91,15 @@ def test_ids_of_a_killed_engine_are_forgotten_after_a_while(machine: Machine) ->
     assert machine.where("v") is None
 
 
+def test_one_look_that_sees_nobody_ends_no_use(machine: Machine) -> None:
+    machine.service.mount("v", "of a container", {})
+    machine.clock.now += 121
+    machine.clock.then = lambda: machine.node.used_by.update({machine.path("v"): "runc (3)"})
+    machine.service.look_closely()
+    machine.service.look()
+    assert machine.where("v") == NODE
+
+
 def test_who_gives_no_id_ends_it_himself_however_late(machine: Machine) -> None:
     machine.service.mount("v", "", {})
     machine.clock.now += 1e6
@@ -347,8 +356,10 @@ def test_what_does_not_exist_is_not_there(machine: Machine) -> None:
     assert machine.uses.all() == {}
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "../../etc"])
-def test_names_that_are_no_folders_are_refused(machine: Machine, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/b", "../../etc", "\ud800", "v" * 32, "v\n", "0" * 16, "-v", "ü"]
+)
+def test_names_that_no_volume_has_are_refused(machine: Machine, name: str) -> None:
     for call in (
         lambda: machine.service.mount(name, "", {}),
         lambda: machine.service.create(name, {}),
@@ -359,6 +370,7 @@ def test_names_that_are_no_folders_are_refused(machine: Machine, name: str) -> N
         with pytest.raises(NotPossible, match="no name for a volume"):
             call()
     assert machine.cluster.asked == []
+    assert machine.uses.all() == {}
 
 
 def test_an_empty_file_system_is_empty(machine: Machine) -> None:

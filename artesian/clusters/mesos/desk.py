@@ -125,6 +125,9 @@ class Desk:
                 self._running_since[task_id] = status.at_s
             found = self._whose(task_id)
             if found is None:
+                if not status.is_live:
+                    self._statuses.pop(task_id)
+                    self._running_since.pop(task_id, None)
                 return False
             node, role = found
             gone = status.state == GONE_FOR_GOOD
@@ -240,13 +243,23 @@ class Desk:
             for offer in situation.offers:
                 self._offers.pop(offer.id, None)
             for record in asked.records:
+                before = self._records.get(record.node)
                 self._records[record.node] = record
+                self._forget_ended(set(before.tasks.values()) if before is not None else set())
             self._shortages |= asked.shortages
             self._asked_s |= dict.fromkeys(asked.killed, situation.now_s)
             for task_id in asked.launched:
                 self._statuses.pop(task_id, None)
                 if task_id in self._tasks:
                     self._statuses[task_id] = Status("TASK_STAGING", "", situation.now_s)
+
+    def _forget_ended(self, task_ids: set[str]) -> None:
+        """Of tasks for roles that others have replaced."""
+        for task_id in task_ids:
+            status = self._statuses.get(task_id)
+            if status is not None and not status.is_live and self._whose(task_id) is None:
+                del self._statuses[task_id]
+                self._running_since.pop(task_id, None)
 
     # --- what is to be told to agents
 

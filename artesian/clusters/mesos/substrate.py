@@ -15,6 +15,7 @@ from typing import Any
 
 from artesian.clusters.agent_config import agent_config
 from artesian.clusters.mesos.agents import AgentSeen, agents_of, same_name
+from artesian.clusters.mesos.comeback import Comeback
 from artesian.clusters.mesos.desk import Desk
 from artesian.clusters.mesos.framework import MesosFramework
 from artesian.clusters.mesos.infos import AgentProgram, framework_info
@@ -82,6 +83,7 @@ class MesosCluster:
         self._framework: MesosFramework | None = None
         self._desk: Desk | None = None
         self._listeners: list[Callable[[], None]] = []
+        self._comeback = Comeback()
         self._has_left = False  # the framework was ended, and none is wanted until an agent is
         self._nodes = Recent(self._look_at_nodes, _LOOK_AGAIN_S, clock)
         self._agents = Recent(self._ask_for_agents, _LOOK_AGAIN_S, clock)
@@ -105,12 +107,19 @@ class MesosCluster:
         What agents have started goes on.
         """
         desk, framework = self._begun()
+        _refuse_failed(framework)
         done = []
         for node in sorted(desk.records):
             if desk.stop(node):
                 done.append(f"ended the agent of {node}")
         framework.poke()
         self._wait_until_left(desk)
+        role = desk.reserver.role
+        done += [
+            f"could not give back what is kept for role {role} on {node}, which is away: "
+            "an `up` of this cluster finds it there once the node is back"
+            for node in self._who_keeps(desk.reserver, away=True)
+        ]
         with self._lock:
             self._has_left = True  # first: whoever looks meanwhile begins no other framework
         try:
@@ -134,9 +143,10 @@ class MesosCluster:
                 raise SubstrateUnusable(f"{', '.join(running or kept)} still {what}")
             time.sleep(_POLL_S)
 
-    def _who_keeps(self, reserver: Reserver) -> list[str]:
+    def _who_keeps(self, reserver: Reserver, *, away: bool = False) -> list[str]:
+        """The agents on which something is reserved for us: those that are here, or those that are not."""
         try:
-            answers = [one for one in self._operator.agents() if one.get("active", True)]
+            answers = [one for one in self._operator.agents() if one.get("active", True) is not away]
         except MesosError as error:
             raise SubstrateUnusable(str(error)) from None
         return [
@@ -297,16 +307,22 @@ class MesosCluster:
             return None if self._has_left else self._begun()
 
     def _begun(self) -> tuple[Desk, MesosFramework]:
-        """The framework, subscribed or about to be; a new one if Mesos has removed ours."""
+        """The framework, subscribed or about to be; a new one if Mesos has removed ours, and the same again
+        some time after anything else has ended it."""
         with self._lock:
-            if self._framework is not None and isinstance(self._framework.failure, FrameworkRemoved):
+            failure = self._framework.failure if self._framework is not None else None
+            if isinstance(failure, FrameworkRemoved):
                 self._forget()
+            elif failure is not None and self._comeback.is_due(self._clock()):
+                self._framework = None
             if self._framework is None or self._desk is None:
                 self._begin()
             assert self._framework is not None and self._desk is not None
             return self._desk, self._framework
 
     def _begin(self) -> None:
+        """Raises NotLeading: another scheduler's framework is not to be thrown out."""
+        self._memory.confirm()
         documents = self._memory.load()
         # The label names everything that is kept for us, whichever framework of ours has asked for it.
         new = {_FRAMEWORK: f"artesian-{uuid.uuid4()}", _LABEL: str(uuid.uuid4())}
@@ -318,6 +334,7 @@ class MesosCluster:
         info = framework_info(framework_id, self._settings, self._url)
         self._framework = MesosFramework(self._settings.access(), info, self._desk, self._memory, self._tell)
         self._framework.start()
+        self._comeback.begun(self._clock())
 
     def _forget(self) -> None:
         """The framework is none any more; agents that run for it have been ended by Mesos."""
