@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from artesian.model.errors import ArtesianError
+from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere
 
 _CONNECT_S = 5.0
 
@@ -17,14 +17,16 @@ class SchedulerUnreachable(ArtesianError):
 
 
 class SchedulerRefuses(SchedulerUnreachable):
-    """The scheduler that leads has said no: `kind` names the problem for programs, `detail` says why."""
+    """The scheduler that leads has said no: `error` is what it has met."""
 
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(f"the scheduler refuses: {detail}")
-        self.kind, self.detail = kind, detail
+    def __init__(self, error: ArtesianError) -> None:
+        super().__init__(f"the scheduler refuses: {error}")
+        self.error = error
 
 
-_REFUSALS = ("not-there", "conflict", "not-possible", "malformed")
+_REFUSALS = {  # what problems are called for programs
+    "not-there": NotThere, "conflict": Conflict, "not-possible": NotPossible, "malformed": NotPossible,
+}  # fmt: skip
 
 
 class SchedulerClient:
@@ -118,4 +120,4 @@ def _check_refusal(data: bytes) -> None:
     except (ValueError, KeyError, TypeError):
         return
     if ours and kind in _REFUSALS:
-        raise SchedulerRefuses(kind, detail)
+        raise SchedulerRefuses(_REFUSALS[kind](detail))

@@ -9,10 +9,7 @@ from urllib.parse import quote
 
 from artesian.agent.client import SchedulerClient, SchedulerRefuses, SchedulerUnreachable
 from artesian.agent.config import AgentConfig
-from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.volumes.ports import NewVolume, SchedulerAway, VolumeSeen
-
-_REFUSALS = {"not-there": NotThere, "conflict": Conflict}
 
 
 class VolumeCalls:
@@ -59,7 +56,7 @@ class VolumeCalls:
         try:
             return client.ask(method, path, body)
         except SchedulerRefuses as error:
-            raise _REFUSALS.get(error.kind, NotPossible)(error.detail) from None
+            raise error.error from None
         except SchedulerUnreachable as error:
             raise SchedulerAway(str(error)) from None
         finally:

@@ -36,6 +36,5 @@ def users_of(path: Path) -> str:
             if fields[2] == device and fields[4] != at:
                 elsewhere.append(f"{name} ({entry}), where it is mounted at {fields[4]}")
                 break
-    if len(elsewhere) > _MAX_NAMED:
-        elsewhere = [*elsewhere[:_MAX_NAMED], f"{len(elsewhere) - _MAX_NAMED} more"]
-    return ", ".join([one for one in (usage.processes_using(path), *elsewhere) if one])
+    here = usage.processes_using(path)
+    return ", ".join(one for one in (here, usage.the_first_of(elsewhere, _MAX_NAMED)) if one)

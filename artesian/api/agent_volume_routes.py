@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from artesian.api import views
 from artesian.api.access import TheScheduler, current_verdict, require_agent, require_sound_text
+from artesian.api.requests import Request, VolumeRequest
 from artesian.api.volume_routes import parse_pool
 from artesian.model.errors import NotPossible
 from artesian.model.event import Event
@@ -41,24 +44,13 @@ async def _verdict(scheduler: TheScheduler) -> Verdict:
 TheVerdict = Annotated[Verdict, Depends(_verdict)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ContainerVolume(_Request):
+class ContainerVolume(VolumeRequest):
     """A volume that is to be there, mounted nowhere yet. `preempt`: containers take it from other nodes."""
 
-    name: str
-    size_bytes: int
-    pool: str | None = None
-    thick: bool = False
-    fstype: str | None = Field(default=None, pattern="^(ext4|xfs)$")
-    limit_iops: int = 0
-    limit_bandwidth_bytes_per_s: int = 0
     preempt: bool = False
 
 
-class ContainerMount(_Request):
+class ContainerMount(Request):
     """Where the node mounts it. Whoever shows the same `hold` takes this back; `force` does something only
     where `preempt` allows it."""
 
@@ -71,12 +63,7 @@ class ContainerMount(_Request):
 @routes.get("", response_model=None)
 def volumes(node: str, scheduler: TheScheduler, have: str = "") -> Response:
     """What there is, for when nobody can be asked. Nothing new since `have`: 204."""
-    found = [
-        {"name": wish.name, "size_bytes": wish.size_bytes}
-        for _, wish in sorted(scheduler.memory.state.volumes.items())
-        if not wish.deleted
-    ]
-    known = digest(repr(found))[:16]
+    known, found = _known(_Volumes(scheduler.memory.state.volumes))
     return Response(status_code=204) if known == have else JSONResponse({"digest": known, "volumes": found})
 
 
@@ -143,6 +130,30 @@ def delete(node: str, name: str, scheduler: TheScheduler) -> Document:
     event = Event("delete", name, f"node {node} has been asked to delete volume {name}")
     scheduler.memory.change(lambda state: container_volumes.delete(state, name), [event])
     return {"name": name}
+
+
+class _Volumes:
+    """A state's volumes, equal only to the same ones: every node asks for them, and they seldom change."""
+
+    def __init__(self, volumes: Mapping[str, VolumeWish]) -> None:
+        self.volumes = volumes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Volumes) and self.volumes is other.volumes
+
+    def __hash__(self) -> int:
+        return id(self.volumes)
+
+
+@functools.lru_cache(maxsize=1)
+def _known(all: _Volumes) -> tuple[str, list[Document]]:
+    """A digest, and what nodes remember of volumes."""
+    found: list[Document] = [
+        {"name": wish.name, "size_bytes": wish.size_bytes}
+        for _, wish in sorted(all.volumes.items())
+        if not wish.deleted
+    ]
+    return digest(repr(found))[:16], found
 
 
 def _view(scheduler: Scheduler, verdict: Verdict, name: str) -> Document:

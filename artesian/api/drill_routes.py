@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from artesian.api import drill_views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.api.remedy_routes import Word
+from artesian.api.requests import Request
 from artesian.drill.choosing import choose
 from artesian.model.drill import DrillKind, DrillWish
 from artesian.scheduler.drilling import find_drill, open_drill
@@ -18,14 +19,13 @@ Document = dict[str, Any]
 routes = APIRouter(prefix="/v1/drills", tags=["drills"], dependencies=USER_ONLY)
 
 
-class NewDrill(BaseModel):
+class NewDrill(Request):
     """A drill. What is left out is chosen, as gently as may be. Shares are those of 1.
 
     `thing`: a pool, a disk or a provider. `disturb`: even a node with volumes in use. `restarts_scheduler`:
     whoever asks starts the scheduler again. `dry_run`: nothing is done.
     """
 
-    model_config = ConfigDict(extra="forbid")
     kind: DrillKind
     node: str | None = None
     thing: str | None = None

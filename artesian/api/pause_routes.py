@@ -6,10 +6,11 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from artesian.api.access import USER_ONLY, TheScheduler
 from artesian.api.pause_views import pauses_view
+from artesian.api.requests import Request
 from artesian.model.event import Event
 from artesian.model.pause import EVERYTHING
 from artesian.model.state import FrameworkState
@@ -20,20 +21,18 @@ Scope = Annotated[str, Field(max_length=200)]
 routes = APIRouter(prefix="/v1", tags=["pauses"], dependencies=USER_ONLY)
 
 
-class PauseRequest(BaseModel):
+class PauseRequest(Request):
     """What to pause; nothing named: everything. `for_s`: after so many seconds it ends by itself."""
 
-    model_config = ConfigDict(extra="forbid")
     scopes: list[Scope] = Field(default=[], max_length=100)
     for_s: float | None = None
     because: str = Field(default="", max_length=500)
     who: str = Field(default="", max_length=200)
 
 
-class ResumeRequest(BaseModel):
+class ResumeRequest(Request):
     """Which pauses to end; nothing named: that of everything."""
 
-    model_config = ConfigDict(extra="forbid")
     scopes: list[Scope] = Field(default=[], max_length=100)
     who: str = Field(default="", max_length=200)
 

@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from artesian.api import remedy_views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
+from artesian.api.requests import Request
 from artesian.model.event import Event
 from artesian.scheduler import remedy_requests
 
@@ -17,10 +18,9 @@ Document = dict[str, Any]
 routes = APIRouter(prefix="/v1", tags=["remedies"], dependencies=USER_ONLY)
 
 
-class Word(BaseModel):
+class Word(Request):
     """Somebody's."""
 
-    model_config = ConfigDict(extra="forbid")
     who: str = Field(default="", max_length=200)
 
 

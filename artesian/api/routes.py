@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from artesian.api import pool_views, views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
+from artesian.api.requests import Request
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.event import Event
 from artesian.model.spec import Spec
@@ -25,10 +26,9 @@ _PASS_TIMEOUT_S = 20.0
 routes = APIRouter(prefix="/v1", tags=["cluster"], dependencies=USER_ONLY)
 
 
-class ApprovalRequest(BaseModel):
+class ApprovalRequest(Request):
     """Agreement to one plan."""
 
-    model_config = ConfigDict(extra="forbid")
     plan_id: str
     who: str = Field(default="", max_length=200)
 

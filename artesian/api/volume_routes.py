@@ -6,10 +6,11 @@ import os
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from artesian.api import views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
+from artesian.api.requests import Request, VolumeRequest
 from artesian.model.disk import PoolName
 from artesian.model.errors import NotPossible
 from artesian.model.event import Event
@@ -24,25 +25,14 @@ Document = dict[str, Any]
 routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=USER_ONLY)
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewVolume(_Request):
+class NewVolume(VolumeRequest):
     """A volume to be made; attached and mounted too, if `node` and `mount_path` say where."""
 
-    name: str
-    size_bytes: int
-    pool: str | None = None
-    thick: bool = False
     node: str | None = None
     mount_path: str | None = None
-    fstype: str | None = Field(default=None, pattern="^(ext4|xfs)$")
-    limit_iops: int = 0
-    limit_bandwidth_bytes_per_s: int = 0
 
 
-class VolumeChange(_Request):
+class VolumeChange(Request):
     """What is to be different. Limits are for a second; 0: none."""
 
     size_bytes: int | None = None
@@ -51,7 +41,7 @@ class VolumeChange(_Request):
     new_name: str | None = None
 
 
-class Attachment(_Request):
+class Attachment(Request):
     """Where a volume is to be. `force` cuts off a node that does not let go of it."""
 
     node: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from artesian.attach import daemons, fuse, mounts, tools
@@ -81,8 +82,13 @@ def processes_using(path: Path) -> str:
             except OSError:
                 continue
             named.append(f"{name} ({entry})")
-    more = [f"{len(named) - _MAX_NAMED} more"] if len(named) > _MAX_NAMED else []
-    return ", ".join(named[:_MAX_NAMED] + more)
+    return the_first_of(named, _MAX_NAMED)
+
+
+def the_first_of(named: Sequence[str], most: int) -> str:
+    """As text, with the number of those that are left out."""
+    more = [f"{len(named) - most} more"] if len(named) > most else []
+    return ", ".join([*named[:most], *more])
 
 
 def _uses(process: Path, prefix: str) -> bool:
