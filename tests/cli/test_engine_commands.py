@@ -17,6 +17,7 @@ import pytest
 
 from artesian.attach import fuse, loop, mounts, tools
 from artesian.cli.outcome import ExitCode
+from tests import commands
 
 pytestmark = pytest.mark.slow
 
@@ -30,15 +31,8 @@ class Commands:
         self.folder = folder
 
     def run(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "artesian.cli.main", "engine", *map(str, arguments)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-            env=os.environ | {"ARTESIAN_DIR": str(self.folder)},
-        )
+        environment = os.environ | {"ARTESIAN_DIR": str(self.folder)}
+        done = commands.run(["engine", *arguments], 120.0, environment)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from typing import Any, Self
 from artesian.attach import fuse, loop, tools
 from artesian.cli.cluster.access import Api
 from artesian.cli.outcome import ExitCode
+from tests import commands
 from tests.cluster import machine
 from tests.patience import PATIENCE
 
@@ -66,13 +65,7 @@ class Cluster:
         self, *arguments: str | Path, code: int = 0, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[str]:
         """`artesian …`; it has to end with this exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "artesian.cli.main", *map(str, arguments), "--dir", str(self.folder)],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_s or self.command_timeout_s,
-        )
+        done = commands.run([*arguments, "--dir", self.folder], timeout_s or self.command_timeout_s)
         assert code in (ANY_CODE, done.returncode), (
             f"{arguments}: {done.returncode}: {done.stderr} {done.stdout}"
         )
@@ -150,21 +143,7 @@ class Cluster:
 
     def destroy(self) -> None:
         """Take everything away, whatever a test has left."""
-        try:
-            if (self.folder / "cluster.json").exists():
-                self.run("up", "--timeout", "10", code=ANY_CODE)
-        except (AssertionError, subprocess.TimeoutExpired):
-            pass
-        try:
-            if (self.folder / "cluster.json").exists():
-                self.run("down", "--destroy", "--yes")
-        except (AssertionError, subprocess.TimeoutExpired):
-            pass
-        for path in [*self.folder.glob("**/*.pid"), *self.folder.glob("scheduler/*.pid")]:
-            _kill(path)
-        machine.unmount_all_below(self.home)
-        machine.kill(machine.below(self.home))
-        shutil.rmtree(self.home, ignore_errors=True)
+        machine.take_away(self.home)
 
 
 def write_durably(path: Path, text: str) -> None:

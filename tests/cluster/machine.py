@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+_ROUNDS, _PAUSE_S = 100, 0.05
 
 
 class Running(NamedTuple):
@@ -27,7 +31,8 @@ def running() -> Iterator[Running]:
 
 def below(folder: Path) -> list[int]:
     """The processes that are told of something in a folder."""
-    return [one.process_id for one in running() if f"{folder}/" in one.command]
+    mark = f"{folder}/"
+    return [one.process_id for one in running() if mark in one.command or mark in one.environment]
 
 
 def kill(process_ids: list[int]) -> None:
@@ -44,6 +49,27 @@ def unmount_all_below(folder: Path) -> None:
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for point in reversed([one for one in mounted if one.startswith(f"{folder}/")]):
         subprocess.run(["umount", "-l", point], check=False)
+
+
+def take_away(folder: Path) -> None:
+    """A folder, and whatever runs or is mounted below it: at once, and nobody is asked."""
+    devices = _loop_devices_below(folder)
+    for _ in range(_ROUNDS):
+        if not (found := below(folder)):
+            break
+        kill(found)  # first: a mount without its storage ends with whoever serves it
+        time.sleep(_PAUSE_S)
+    unmount_all_below(folder)
+    for device in devices:
+        subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _loop_devices_below(folder: Path) -> list[str]:
+    columns = ("--noheadings", "--output", "NAME,BACK-FILE")
+    listed = subprocess.run(["losetup", "--list", *columns], capture_output=True, text=True)
+    devices = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return [one[0] for one in devices if len(one) == 2 and one[1].startswith(f"{folder}/")]
 
 
 def _read(path: Path) -> str:

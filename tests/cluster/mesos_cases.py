@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ from artesian.attach.errors import AttachError
 from artesian.mesos.errors import MasterUnreachable
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
-from tests.cluster import cases, machine
-from tests.cluster.cases import ANY_CODE, GIB, Cluster
+from tests.cluster import machine
+from tests.cluster.cases import GIB, Cluster
 from tests.mesos import real
 from tests.mesos.real import Daemon, until
 from tests.patience import PATIENCE
@@ -168,18 +167,9 @@ class MesosMachines(Cluster):
     def destroy(self) -> None:
         for writer in self._writers:
             writer.stop()
-        try:
-            if (self.folder / "mesos.json").exists():
-                self.run("down", "--yes", "--timeout", "20", code=ANY_CODE)
-        except (AssertionError, subprocess.TimeoutExpired):
-            pass
-        for path in self.folder.glob("scheduler*/scheduler.pid"):
-            cases._kill(path)
         self.mesos.stop()
         self.operator.close()
-        machine.kill(machine.below(self.home))
-        machine.unmount_all_below(self.home)
-        shutil.rmtree(self.home, ignore_errors=True)
+        machine.take_away(self.home)
 
 
 def share_programs(kept: Path, home: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
 from tests.cluster import machine
-from tests.cluster.cases import ANY_CODE, Cluster
+from tests.cluster.cases import Cluster
 from tests.cluster.mesos_cases import share_programs
 from tests.mesos import real
 
@@ -154,11 +154,6 @@ class MesosNodes(Cluster):
         return found
 
     def destroy(self) -> None:
-        try:
-            if (self.folder / "mesos.json").exists():
-                self.run("down", "--discard", "--yes", "--timeout", "20", code=ANY_CODE)
-        except (AssertionError, subprocess.TimeoutExpired):
-            pass
         for node in self.agents:
             machine.kill([one for one in self._all_of(node) if one != self.agents[node].pid])
         self.operator.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from artesian.cli.outcome import ExitCode
+from tests import commands
 from tests.cluster.cases import ANY_CODE, Cluster, unable_to_mount, write_durably
 
 pytestmark = pytest.mark.slow
@@ -26,21 +25,7 @@ class TheirEngine:
         self.folder = folder
 
     def run(self, *arguments: str) -> Any:
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "artesian.cli.main",
-                "engine",
-                *arguments,
-                "--dir",
-                str(self.folder),
-                "--json",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = commands.run(["engine", *arguments, "--dir", self.folder, "--json"], 60.0)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -66,10 +51,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TheirEngine]:
         made.run("volume", "create", "ledger", "1GiB")
         yield made
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "artesian.cli.main", "engine", "down", "--dir", str(made.folder)],
-            check=False,
-        )
+        commands.run(["engine", "down", "--dir", made.folder], 60.0)
         shutil.rmtree(made.folder, ignore_errors=True)
 
 

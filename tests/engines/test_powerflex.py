@@ -48,6 +48,7 @@ from artesian.model.disk import PoolName
 from artesian.model.engine import EngineSeen, SeenLimits
 from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.topology import ManagerRole
+from tests import commands
 from tests.embedded.sdc.nbd_rate import nbd_rate
 
 pytestmark = pytest.mark.slow
@@ -110,8 +111,7 @@ class Running:
 
 
 def command(*arguments: str) -> str:
-    parts = [sys.executable, "-m", "artesian.cli.main", "engine", *arguments]
-    done = subprocess.run(parts, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    done = commands.run(["engine", *arguments], 120.0)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
