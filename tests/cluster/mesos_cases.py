@@ -11,6 +11,7 @@ from typing import Any
 from artesian.attach import attaching
 from artesian.attach.errors import AttachError
 from artesian.mesos.errors import MasterUnreachable
+from artesian.mesos.masters import leader_in_zookeeper, parse_master
 from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
 from tests.cluster import machine
@@ -27,15 +28,21 @@ Json = dict[str, Any]
 class MesosMachines(Cluster):
     """A master, agents that come when they are added, and one cluster of ours on them."""
 
-    def __init__(self, **master: Any) -> None:
+    def __init__(self, masters: int = 1, **master: Any) -> None:
         real.need_mesos()
         super().__init__()
         (self.home / "z").mkdir()
         self.mesos = real.Cluster(self.home / "z")
         # The first is the scheduler's address.
         self.address = self.mesos.spare_address()
-        self.master = self.mesos.master(max_agent_ping_timeouts=2, **master).ready()
-        self.operator = Operator(MesosAccess(self.master.address))
+        if masters > 1:
+            self.master_url = f"zk://{self.mesos.zookeeper()}/mesos"
+            master |= {"zk": self.master_url, "quorum": masters // 2 + 1}
+        self.masters = [self.mesos.master(max_agent_ping_timeouts=2, **master) for _ in range(masters)]
+        self.master = self.masters[0].ready()  # the only one, in most tests
+        if masters == 1:
+            self.master_url = self.master.address
+        self.operator = Operator(MesosAccess(self.master_url))
         self.agents: dict[str, Daemon] = {}
         self._writers: list[Writer] = []
 
@@ -66,7 +73,7 @@ class MesosMachines(Cluster):
         share_programs(self.kept(node), self.home)
         given = {"artesian-folder": self.kept(node), "artesian-disks": self.dev(node), **(attributes or {})}
         self.agents[node] = self.mesos.agent(
-            self.master.address,
+            self.master_url,
             node,
             attributes=";".join(f"{key}:{value}" for key, value in given.items()),
             resources=resources,
@@ -102,10 +109,26 @@ class MesosMachines(Cluster):
     def up(self, *more: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         """The first time, and whenever it is up to date, with all that it has to be told."""
         return self.run(
-            "up", "--substrate", "mesos", "--master", self.master.address, "--address", self.address,
-            "--node-folder", self.home / "common", "--yes", *more, code=code,
-            timeout_s=_DEPLOYED_S,
+            "up", *self.options(), *more, code=code, timeout_s=_DEPLOYED_S,
         )  # fmt: skip
+
+    def options(self) -> tuple[str, ...]:
+        """Of `up`, that say where all this is."""
+        return (
+            "--substrate", "mesos", "--master", self.master_url, "--address", self.address,
+            "--node-folder", str(self.home / "common"), "--yes",
+        )  # fmt: skip
+
+    def leader(self) -> Daemon | None:
+        """The master of several that leads, and answers."""
+        place = parse_master(self.master_url).zookeeper
+        assert place is not None
+        try:
+            url = leader_in_zookeeper(place)
+            self.frameworks()
+        except MasterUnreachable:
+            return None
+        return next((one for one in self.masters if url == f"http://{one.address}"), None)
 
     # --- what Mesos says
 

@@ -62,11 +62,7 @@ def is_deployed(cluster: MesosMachines) -> bool:
 
 
 def test_a_deployment_ends_well_whoever_is_killed_in_its_midst(cluster: MesosMachines, spec: Path) -> None:
-    arguments = [
-        "up", "--substrate", "mesos", "--master", cluster.master.address, "--address", cluster.address,
-        "--node-folder", str(cluster.home / "common"), "--yes", "--spec", str(spec),
-        "--dir", str(cluster.folder),
-    ]  # fmt: skip
+    arguments = ["up", *cluster.options(), "--spec", str(spec), "--dir", str(cluster.folder)]
     deploying = subprocess.Popen(
         [sys.executable, "-m", "artesian.cli.main", *arguments],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

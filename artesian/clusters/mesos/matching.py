@@ -248,7 +248,8 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
     ]  # fmt: skip
     taken = {role: want.roles[role] for role in missing}
     grown = Resources() if fresh else growth(situation, record)
-    if total([needs, grown]).fits_in(has):
+    unkept = _not_kept(offer.node, grown, minus(has, needs))
+    if not unkept:
         needs = total([needs, grown])
     operations = _reserving(needs, offer, reserver)
     record = replace(
@@ -261,7 +262,7 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
         gone=False,
     )
     call = calls.accept(offer.ids, [*operations, calls.launch(infos)], SHORT_S)
-    return Asked((call,), (record,), {offer.node: ""}, launched=tuple(ids.values()))
+    return Asked((call,), (record,), {offer.node: unkept}, launched=tuple(ids.values()))
 
 
 def _reserving(needs: Resources, offer: Offer, reserver: Reserver) -> list[dict[str, Any]]:
@@ -304,10 +305,21 @@ def _with_tasks(situation: Situation, offer: Offer, record: NodeRecord) -> Asked
     if launched:
         operations.append(calls.launch(launched))
     refuse_s = SHORT_S if shortage else LONG_S
+    shortages = {offer.node: _not_kept(offer.node, grown, has)}
     if not operations:
-        return replace(_declined(offer, refuse_s, ""), records=records)
+        return replace(_declined(offer, refuse_s, ""), records=records, shortages=shortages)
     names = tuple(str(one["task_id"]["value"]) for one in launched)
-    return Asked((calls.accept(offer.ids, operations, refuse_s),), records, launched=names)
+    return Asked((calls.accept(offer.ids, operations, refuse_s),), records, shortages, launched=names)
+
+
+def _not_kept(node: str, grown: Resources, has: Resources) -> str:
+    """Why what roles have come to need is not kept for them; empty if it can be."""
+    if grown.fits_in(has):
+        return ""
+    return (
+        f"node {node} has {has} to give now, and its storage has come to take {grown} more than is kept "
+        "for it, which others may take"
+    )
 
 
 def _declined(offer: Offer, refuse_s: float, because: str) -> Asked:

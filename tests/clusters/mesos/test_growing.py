@@ -67,7 +67,11 @@ def test_the_difference_is_kept_and_offers_are_wanted_until_that_is_seen() -> No
 
 def test_what_does_not_fit_is_waited_for_and_stops_nothing() -> None:
     one = grown(free=Resources(0.1, 4096 * MIB))
-    assert (reserved(decide(one)), waiting_for_offers(one) != frozenset()) == (NOTHING, True)
+    asked = decide(one)
+    assert (reserved(asked), waiting_for_offers(one) != frozenset()) == (NOTHING, True)
+    assert "node alpha has 0.1 processors" in asked.shortages["alpha"]
+    assert f"has come to take {SERVER} more than is kept for it" in asked.shortages["alpha"]
+    assert decide(grown()).shortages == {"alpha": ""}
 
 
 def test_it_is_given_back_when_it_is_not_needed_any_more() -> None:
