@@ -43,7 +43,7 @@ from artesian.model.resources import Resources
 from artesian.model.standing import NodeStanding
 
 DISKS_ATTRIBUTE = "artesian-disks"  # a folder of files that stand for disks, instead of the machine's own
-_FRAMEWORK, _LABEL = "framework", "label"
+_FRAMEWORK, _LABEL, _ROLE = "framework", "label", "role"
 _AGENT_ALONE = Resources(0.1, 96 << 20)
 _LOOK_AGAIN_S = 0.5
 _LEAVING_S = 30.0
@@ -312,7 +312,7 @@ class MesosCluster:
         with self._lock:
             failure = self._framework.failure if self._framework is not None else None
             if isinstance(failure, FrameworkRemoved):
-                self._forget()
+                self._forget((_LABEL, _ROLE))
             elif failure is not None and self._comeback.is_due(self._clock()):
                 self._framework = None
             if self._framework is None or self._desk is None:
@@ -325,24 +325,30 @@ class MesosCluster:
         self._memory.confirm()
         documents = self._memory.load()
         # The label names everything that is kept for us, whichever framework of ours has asked for it.
-        new = {_FRAMEWORK: f"artesian-{uuid.uuid4()}", _LABEL: str(uuid.uuid4())}
+        role = self._settings.role
+        new = {_FRAMEWORK: f"artesian-{uuid.uuid4()}", _LABEL: str(uuid.uuid4()), _ROLE: role}
+        if (before := documents.get(_ROLE, role)) != role:
+            raise SubstrateUnusable(
+                f"this cluster has resources kept for role {before}, not {role}: go on with --role {before}, "
+                "or take it down first, and all is kept for the other role when it comes up again"
+            )
         if missing := {key: text for key, text in new.items() if key not in documents}:
             self._memory.save(missing)  # before Mesos knows them
         framework_id, label = ({**new, **documents}[key] for key in (_FRAMEWORK, _LABEL))
-        reserver = Reserver(framework_id, self._settings.role, label, self._settings.principal)
+        reserver = Reserver(framework_id, role, label, self._settings.principal)
         self._desk = Desk(reserver, self._program(), records_of(documents), task_records_of(documents))
         info = framework_info(framework_id, self._settings, self._url)
         self._framework = MesosFramework(self._settings.access(), info, self._desk, self._memory, self._tell)
         self._framework.start()
         self._comeback.begun(self._clock())
 
-    def _forget(self) -> None:
+    def _forget(self, but: tuple[str, ...] = (_LABEL,)) -> None:
         """The framework is none any more; agents that run for it have been ended by Mesos."""
         with self._lock:
             framework, self._framework, self._desk = self._framework, None, None
         if framework is not None:
             framework.stop()
-        self._memory.save({key: None for key in self._memory.load() if key != _LABEL})
+        self._memory.save({key: None for key in self._memory.load() if key not in but})
 
     def _program(self) -> AgentProgram:
         return AgentProgram(

@@ -105,6 +105,24 @@ def test_one_that_leads_no_more_throws_nobody_out(
     assert len(frameworks) == 1
 
 
+def test_a_role_is_kept_until_all_is_given_back(
+    cluster: MesosCluster, frameworks: list[Framework], memory: Memory
+) -> None:
+    cluster.tasks()
+    settings = MesosSettings(master="http://127.0.0.1:9", role="other")
+    other = MesosCluster(settings, memory, "http://127.0.0.1:8700", lambda: "0" * 64)
+    with pytest.raises(
+        SubstrateUnusable, match="kept for role artesian, not other: go on with --role artesian"
+    ):
+        other.tasks()
+    frameworks[0].failure = FrameworkRemoved("Mesos takes our framework id no more")
+    cluster.tasks()  # what was kept is so still, by its label
+    with pytest.raises(SubstrateUnusable, match="role artesian"):
+        other.tasks()
+    cluster._forget()
+    other.tasks()
+
+
 def test_one_that_mesos_has_removed_is_followed_by_another_at_once(
     cluster: MesosCluster, frameworks: list[Framework]
 ) -> None:
