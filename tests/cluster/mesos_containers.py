@@ -130,6 +130,10 @@ class MesosContainers(MesosNodes):
     # --- the end
 
     def destroy(self) -> None:
+        self.mesos.stop()
+        for node in self.agents:  # what Mesos has frozen in order to kill it cannot end
+            for state in (_CGROUPS / self._cgroup(node)).glob("**/freezer.state"):
+                state.write_text("THAWED")
         super().destroy()
         for machine in self._machines.values():
             machine.kill()
