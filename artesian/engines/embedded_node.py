@@ -11,8 +11,9 @@ import yaml
 from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsConfig
 from artesian.embedded.errors import EngineError
 from artesian.embedded.gateway.certificate import PUBLIC_FILE
-from artesian.embedded.local import managers, starter
+from artesian.embedded.local import managers
 from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
+from artesian.embedded.local.starter import Starter
 from artesian.engines.embedded_names import (
     CONTROL_PORT,
     GATEWAY_PORT,
@@ -42,6 +43,7 @@ class EmbeddedNode:
         self._folder = folder
         self._secret = secret
         self._secret_file = folder / "secret"
+        self._starter = Starter()
         for path in (folder, folder / "run", folder / "logs"):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._texts: tuple[Assignment, dict[str, tuple[Role, str]]] | None = None
@@ -76,7 +78,7 @@ class EmbeddedNode:
                 rotate_log(place.log)
                 missing.append(place)
         if missing:
-            starter.start(missing)
+            self._starter.start(missing)
         if objections:
             raise EngineError("; ".join(objections))
         return changed + [place.name for place in missing]

@@ -1,11 +1,12 @@
-"""Starts an engine's processes fast, and ends: `python -m artesian.embedded.local.starter`.
+"""Starts an engine's processes fast: `python -m artesian.embedded.local.starter`.
 
 Loading the interpreter and the libraries takes each process a good quarter of a second of processor time, ten
 of them several seconds. So this one loads what they share and forks each; what only some need is loaded later
 by those. They are processes of their own in every respect: own session, own log, own pid file, own name.
 
-Standard input: JSON lines {"role", "name", "config", "log", "pid_file"}. Standard output: a line for each
-started process, {"name", "process_id"}.
+Standard input: lines of JSON, each a list of {"role", "name", "config", "log", "pid_file"}. Standard output:
+a line for each of them, with the ids of processes by name. It ends with its input, and when nothing was asked
+for a while.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import gc
 import importlib
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +34,29 @@ from artesian.host.processes import ProcessIdentity, write_pid_file
 _ORDER = (Role.MDM, Role.GATEWAY, Role.SDS, Role.SDC)
 _LOADED_BY_ITSELF = Role.GATEWAY  # there is only one, and it needs much that the others do not
 _TIMEOUT_S = 60.0
+_ENDING_S = 5.0
+_IDLE_S = 10.0  # a node's processes are wanted one after the other
 
 
 def start(places: Sequence[ProcessPlace]) -> dict[str, int]:
     """Start processes that outlive us; their ids by name. Raises EngineError."""
-    wanted = "".join(
-        json.dumps(
+    one = Starter()
+    try:
+        return one.start(places)
+    finally:
+        one.close()
+
+
+class Starter:
+    """One that is kept for what may follow soon. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, places: Sequence[ProcessPlace]) -> dict[str, int]:
+        """Start processes that outlive us; their ids by name. Raises EngineError."""
+        wanted = [
             {
                 "role": place.role,
                 "name": place.name,
@@ -43,43 +64,92 @@ def start(places: Sequence[ProcessPlace]) -> dict[str, int]:
                 "log": str(place.log),
                 "pid_file": str(place.pid_file),
             }
-        )
-        + "\n"
-        for place in places
-    )
+            for place in places
+        ]
+        with self._lock:
+            if self._process is not None and self._process.poll() is not None:
+                self._end()
+            answer = self._asked(self._process, wanted) if self._process is not None else None
+            if answer is None:
+                self._process = _begun()
+                answer = self._asked(self._process, wanted)
+            if answer is None:
+                raise EngineError("the processes could not be started: what starts them ends at once")
+            return answer
+
+    def close(self) -> None:
+        """End it; what it has started goes on."""
+        with self._lock:
+            self._end()
+
+    def _asked(self, process: subprocess.Popen[bytes], wanted: list[dict[str, Any]]) -> dict[str, int] | None:
+        """None if it had ended before it was asked, as nothing had been wanted for a while."""
+        assert process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(wanted).encode() + b"\n")
+            process.stdin.flush()
+        if not select.select([process.stdout], [], [], _TIMEOUT_S)[0]:
+            self._end()
+            raise EngineError(f"the processes were not started within {_TIMEOUT_S:g} s")
+        line = process.stdout.readline()
+        if line.endswith(b"\n"):
+            answer: dict[str, int] = json.loads(line)
+            return answer
+        said = self._end()
+        if process.returncode == 0:
+            return None
+        raise EngineError(f"the processes could not be started: {said or 'no reason given'}")
+
+    def _end(self) -> str:
+        """The last that it has said."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        try:
+            _, said = process.communicate(timeout=_ENDING_S)  # it ends with its input
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, said = process.communicate()
+        words = said.decode(errors="replace").strip().splitlines()
+        return words[-1] if words else ""
+
+
+def _begun() -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "artesian.embedded.local.starter", titles.ROOM]
-    try:
-        result = subprocess.run(
-            wrapped(command),
-            input=wanted.encode(),
-            capture_output=True,
-            start_new_session=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EngineError(f"the processes were not started within {_TIMEOUT_S:g} s") from None
-    if result.returncode != 0:
-        words = result.stderr.decode(errors="replace").strip().splitlines()
-        raise EngineError(f"the processes could not be started: {words[-1] if words else 'no reason given'}")
-    answers = [json.loads(line) for line in result.stdout.splitlines()]
-    return {answer["name"]: answer["process_id"] for answer in answers}
+    return subprocess.Popen(
+        wrapped(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def main() -> int:
     """Fork what standard input names; the managers first, as they need the longest."""
-    wanted = [json.loads(line) for line in sys.stdin]
-    wanted.sort(key=lambda process: _ORDER.index(process["role"]))
-    for process in wanted:
-        role = Role(process["role"])
-        run = None if role is _LOADED_BY_ITSELF else _main_of(role)
-        gc.freeze()  # what is shared stays shared: the collector of no child writes to it
-        process_id = os.fork()
-        if process_id == 0:
-            _become(process, role, run)
-        _record(process, process_id)
-        print(json.dumps({"name": process["name"], "process_id": process_id}), flush=True)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what ends is gone: nobody here waits for it
+    for wanted in _requests():
+        wanted.sort(key=lambda process: _ORDER.index(process["role"]))
+        started = {process["name"]: _started(process) for process in wanted}
+        print(json.dumps(started), flush=True)
     return 0
+
+
+def _requests() -> Iterator[list[dict[str, Any]]]:
+    """Until there are none any more."""
+    while select.select([sys.stdin], [], [], _IDLE_S)[0] and (line := sys.stdin.readline()):
+        yield json.loads(line)
+
+
+def _started(process: dict[str, Any]) -> int:
+    role = Role(process["role"])
+    run = None if role is _LOADED_BY_ITSELF else _main_of(role)
+    gc.freeze()  # what is shared stays shared: the collector of no child writes to it
+    process_id = os.fork()
+    if process_id == 0:
+        _become(process, role, run)
+    _record(process, process_id)
+    return process_id
 
 
 def _record(process: dict[str, Any], process_id: int) -> None:
@@ -97,6 +167,7 @@ def _become(process: dict[str, Any], role: Role, run: Callable[[list[str]], int]
     """The child's life; never returns."""
     code = 1
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         os.umask(0o077)
         _redirect(process["log"])
