@@ -95,10 +95,10 @@ class Starter:
         if line.endswith(b"\n"):
             answer: dict[str, int] = json.loads(line)
             return answer
-        said = self._end()
+        said, ended = self._end(), f"what starts them has ended with {process.wait()}"
         if process.returncode == 0:
             return None
-        raise EngineError(f"the processes could not be started: {said or 'no reason given'}")
+        raise EngineError(f"the processes could not be started: {said or ended}")
 
     def _end(self) -> str:
         """The last that it has said."""
