@@ -13,9 +13,10 @@ WORKERS ?= $(shell cpus=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); ech
 
 test: packages check tests
 
+# Python compiles what it needs when it needs it: all that comes along takes half of the installation's time.
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $@
 
 setup: packages $(INSTALLED)
