@@ -21,7 +21,7 @@ from artesian.api.standby import Ending, Standby
 from artesian.host.files import write_durably
 from artesian.model.errors import ArtesianError, Conflict
 from artesian.scheduler.loop import Scheduler
-from artesian.scheduler.settings import SchedulerSettings, home_of, urls_of
+from artesian.scheduler.settings import ENDED, SchedulerSettings, home_of, urls_of
 from artesian.store.journal import JournalStore
 from artesian.store.opening import open_store
 from artesian.store.port import Store
@@ -48,6 +48,7 @@ def run_alone(cluster: OpenedCluster, given: Given) -> int:
     ending = _ending_in_good_order()
     home = home_of(cluster.folder, 1)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / ENDED).unlink(missing_ok=True)
     agent_files = _agent_files(cluster, home)
     store = SqliteStore(home / "store.sqlite")
     store.lead()

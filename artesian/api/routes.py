@@ -153,8 +153,11 @@ def put_stopping(
     """Let go of all volumes (`volumes`), also of those whose storage does not answer (`discard`), end all
     processes too (`all`), or begin again (`no`). `force`: even though others lose what these nodes keep for
     them."""
+    is_new = scheduler.memory.state.stopping is not stopping
     event = Event("stopping", stopping, "somebody has asked for it")
-    scheduler.memory.change(lambda state: requests.stop_everything(state, stopping, force=force), [event])
+    scheduler.memory.change(
+        lambda state: requests.stop_everything(state, stopping, force=force), [event] if is_new else []
+    )
     return {"stopping": stopping}
 
 

@@ -154,6 +154,7 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "unreachable": node.unreachable,
                 "drained": node.leaving,
                 "problem": node.problem,
+                "behind": node.name in verdict.seen.behind,
             }
         )
     return shown

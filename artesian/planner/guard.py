@@ -98,6 +98,8 @@ class _Guard:
             unfit = node.problem or too_small(node)
             if not unfit and node.leaving:
                 unfit = f"whoever runs the machines wants node {node.name} empty"
+            if not unfit and node.unreachable:
+                unfit = f"node {node.name} is out of reach for whoever runs the machines"
             if unfit:
                 return unfit
         return self._not_alive(change.node)

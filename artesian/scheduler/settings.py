@@ -85,6 +85,9 @@ def _check_same_place(folder: Path, before: SchedulerSettings, store: str) -> No
         )
 
 
+ENDED = "ended"  # a note in the first scheduler's folder: all was ended, and no scheduler has begun since
+
+
 def home_of(folder: Path, number: int) -> Path:
     """What a scheduler keeps for itself. The first one has number 1."""
     return folder / ("scheduler" if number == 1 else f"scheduler-{number}")

@@ -135,6 +135,26 @@ def test_what_was_kept_before_stays_beside_what_is_new(folder: Path) -> None:
     assert (folder / FILE_NAME).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"role": "other"}, "--role: this cluster is up with artesian; take it down first"),
+        ({"node_folder": "/srv/a"}, "--node-folder: this cluster is up with /var/lib/artesian"),
+    ],
+)
+def test_what_stays_as_it_is_while_the_cluster_is_up_is_refused(
+    folder: Path, asked: dict[str, str], said: str
+) -> None:
+    mesos_options.keep(folder, {"master": "10.0.0.1:5050"})
+    before = (folder / FILE_NAME).read_bytes()
+    with pytest.raises(NotPossible, match=said):
+        mesos_options.keep(folder, asked, is_up=True)
+    assert (folder / FILE_NAME).read_bytes() == before
+    assert mesos_options.keep(folder, {"master": "10.0.0.2:5050"}, is_up=True)
+    assert not mesos_options.keep(folder, {"master": "10.0.0.2:5050"}, is_up=True)
+    assert mesos_options.keep(folder, asked)
+
+
 def test_files_are_found_wherever_a_later_command_is_called(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

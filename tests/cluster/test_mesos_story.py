@@ -13,6 +13,7 @@ import pytest
 
 from artesian.mesos import calls
 from artesian.mesos.scheduler import MesosAccess, SchedulerClient
+from tests.cluster import machine
 from tests.cluster.cases import unable_to_mount
 from tests.cluster.mesos_cases import MesosMachines, Writer
 from tests.mesos.real import until
@@ -261,9 +262,24 @@ def test_09_down_leaves_nothing_of_ours_and_all_that_is_not(cluster: MesosMachin
     assert not (cluster.mounts / "data" / "letter.txt").exists()
 
 
-def test_10_up_brings_everything_back(cluster: MesosMachines) -> None:
+def test_10_what_is_down_stays_down(cluster: MesosMachines) -> None:
+    assert cluster.json("down", "--yes")["receipt"] == ["nothing was running"]
+    (cluster.folder / "scheduler" / "ended").unlink()  # as if the first had been killed at its very end
+    receipt = cluster.json("down", "--yes")["receipt"]
+    assert any(line.startswith("stopped sds-") for line in receipt)
+    assert _of_storage(cluster) == []
+    assert cluster.frameworks() == ["somebody-else"]
+
+
+def test_11_up_brings_everything_back(cluster: MesosMachines) -> None:
     cluster.run("up", "--yes")
     cluster.wait_healthy()
     assert _devices(cluster) == {name: 4 * count for name, count in POOLS.items()}
     cluster.wait("the volume is mounted", lambda: (cluster.mounts / "data" / "letter.txt").exists())
     assert (cluster.mounts / "data" / "letter.txt").read_text() == "dear reader"
+
+
+def _of_storage(cluster: MesosMachines) -> list[str]:
+    """What runs of the engine."""
+    mark = f"{cluster.home}/"
+    return [one.command for one in machine.running() if mark in one.command and "engine" in one.command]

@@ -138,6 +138,18 @@ def test_a_new_node_that_is_to_be_empty_does_not_join() -> None:
     assert held == ["whoever runs the machines wants node node-4 empty"]
 
 
+def test_a_new_node_that_is_out_of_reach_does_not_join() -> None:
+    world = World(nodes(4), TAKE)
+    be(world, "node-4", unreachable=True)
+    world.converge()
+    assert not world.state.node("node-4").joined
+    held = [one.because for one in world.decide().guarded.held if one.step.change == c.JoinNode("node-4")]
+    assert held == ["node node-4 is out of reach for whoever runs the machines"]
+    be(world, "node-4", unreachable=False)
+    world.converge()
+    assert world.state.node("node-4").joined
+
+
 def test_of_several_one_goes_at_a_time(world: World) -> None:
     be(world, leaving=True)
     be(world, "node-2", leaving=True)

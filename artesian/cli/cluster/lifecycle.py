@@ -89,7 +89,9 @@ def up(
     settings = changed_settings(folder, wanted_store(store), schedulers, cluster)
     if on_mesos:
         mesos_options.refuse_local(nodes, disks_per_node, disk_size, attributes)
-        mesos_options.keep(folder, asked, mesos_options.ask_mesos)
+        is_up = scheduler_process.has_ended(folder) is False
+        if mesos_options.keep(folder, asked, mesos_options.ask_mesos, is_up=is_up):
+            scheduler_process.stop(folder)  # the one that runs goes by what it was told
     else:
         _make_nodes(LocalCluster(folder), nodes, disks_per_node, disk_size, attributes)
     save_settings(folder, settings)
@@ -146,7 +148,7 @@ def down(
         _ask_before_detaching(folder)
     receipt: list[str] = []
     with output.progress() as say:
-        if scheduler_process.ensure(folder, unless=lambda: not on_mesos and _nothing_runs(cluster)) is None:
+        if scheduler_process.ensure(folder, unless=lambda: _nothing_runs(folder, cluster, on_mesos)) is None:
             receipt.append("nothing was running")
         else:
             receipt += _stop(folder, Ending(force, discard, timeout_s), say)
@@ -291,16 +293,20 @@ def _stop(folder: Path, ending: Ending, say: Progress) -> list[str]:
     _wait_for_agents(api, say)
     receipt = _let_go(api, ending, say)
     say("stopping processes …")
+    running = dict.fromkeys(_running(api))
     api.put("/stopping", {"stopping": "all", "force": ending.force})
-    running = _running(api)
-    wait_for(lambda: _what_runs(api), ending.timeout_s, say)
+    api.post("/passes")  # whoever has not heard of it is behind from here on
+    wait_for(lambda: _what_runs(api, running), ending.timeout_s, say)
     receipt += [f"stopped {name} on {node}" for node, name in running]
     receipt += api.post("/agents/end")["receipt"]
     scheduler_process.stop(folder)
+    scheduler_process.note_ended(folder)
     return [*receipt, "stopped the scheduler"]
 
 
-def _nothing_runs(cluster: LocalCluster) -> bool:
+def _nothing_runs(folder: Path, cluster: LocalCluster, on_mesos: bool) -> bool:
+    if on_mesos:
+        return scheduler_process.has_ended(folder) is True
     try:
         cluster.check_nothing_runs()
     except NotPossible:
@@ -357,10 +363,16 @@ def _running(api: Api) -> list[tuple[str, str]]:
     ]
 
 
-def _what_runs(api: Api) -> str | None:
-    """A node that is silent may run anything."""
-    silent = [node["name"] for node in api.get("/nodes") if node["state"] == "silent"]
+def _what_runs(api: Api, seen: dict[tuple[str, str], None]) -> str | None:
+    """What still runs; `seen` gets all that is seen to. A node that is silent may run anything, and one that
+    has not heard yet what it is to do may be about to start it."""
+    nodes = api.get("/nodes")
+    silent = [node["name"] for node in nodes if node["state"] == "silent"]
     if silent:
         return f"node {', '.join(silent)} does not say what runs on it"
-    left = [f"{name} on {node}" for node, name in _running(api)] + _attached(api)
+    running = _running(api)
+    seen |= dict.fromkeys(running)
+    if behind := [node["name"] for node in nodes if node["state"] == "alive" and node["behind"]]:
+        return f"waiting for node {behind[0]} to hear of it"
+    left = [f"{name} on {node}" for node, name in running] + _attached(api)
     return f"waiting for {left[0]} to end" if left else None

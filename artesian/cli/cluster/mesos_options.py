@@ -110,10 +110,14 @@ def ask_mesos(settings: MesosSettings) -> None:
 
 
 def keep(
-    folder: Path, asked: Mapping[str, Any], approve: Callable[[MesosSettings], None] = lambda settings: None
-) -> MesosSettings:
-    """Store what was asked for beside what was kept before, once it is approved of. Raises NotPossible, and
-    what `approve` raises."""
+    folder: Path,
+    asked: Mapping[str, Any],
+    approve: Callable[[MesosSettings], None] = lambda settings: None,
+    *,
+    is_up: bool = False,
+) -> bool:
+    """Store what was asked for beside what was kept before, once it is approved of; whether that is
+    something new. `is_up`: something of the cluster runs. Raises NotPossible, and what `approve` raises."""
     before = mesos_settings.load(folder)
     given = {name: value for name, value in asked.items() if value is not None}
     for name in {"secret_file", "ca_file"} & given.keys():
@@ -122,6 +126,8 @@ def keep(
         raise NotPossible("--substrate mesos needs --master: host:port, or zk://host:port,…/mesos")
     settings = replace(before, **given) if before is not None else MesosSettings(**given)
     mesos_settings.check(settings)
+    if before is not None and is_up:
+        _check_settled(before, settings)
     try:
         if before is None and folder.is_dir() and any(folder.iterdir()):
             raise NotPossible(f"{folder} is not empty, and there is no cluster in it")
@@ -132,4 +138,14 @@ def keep(
             mesos_settings.save(folder, settings)
     except OSError as error:
         raise NotPossible(f"{folder}: {error.strerror}") from None
-    return settings
+    return settings != before
+
+
+def _check_settled(before: MesosSettings, after: MesosSettings) -> None:
+    """Raises NotPossible for what stays as it is while the cluster is up."""
+    for option, old, new in (
+        ("--role", before.role, after.role),
+        ("--node-folder", before.node_folder, after.node_folder),
+    ):
+        if old != new:
+            raise NotPossible(f"{option}: this cluster is up with {old}; take it down first: artesian down")

@@ -19,7 +19,7 @@ from artesian.host.logs import last_line
 from artesian.host.processes import ProcessIdentity
 from artesian.model.errors import Conflict, NotThere
 from artesian.scheduler.api_token import TOKEN_VARIABLE
-from artesian.scheduler.settings import home_of, load_settings
+from artesian.scheduler.settings import ENDED, home_of, load_settings
 
 _START_TIMEOUT_S = 60.0  # one that has to make the agent's file first may need half of it
 _STOP_TIMEOUT_S = 40.0
@@ -97,6 +97,18 @@ def _wait_for_answers(folder: Path, started: list[_Started], count: int) -> None
         if time.monotonic() > deadline:
             raise NotRunning(f"the scheduler does not answer (log: {started[0].log})")
         time.sleep(_POLL_S)
+
+
+def note_ended(folder: Path) -> None:
+    """Everything of the cluster has ended, and its one scheduler, which keeps its state here. The next one
+    takes the note away."""
+    if not load_settings(folder).store:
+        (home_of(folder, 1) / ENDED).touch()
+
+
+def has_ended(folder: Path) -> bool | None:
+    """Whether nothing of the cluster runs; None if that is not known here, as its state is elsewhere."""
+    return None if load_settings(folder).store else (home_of(folder, 1) / ENDED).exists()
 
 
 def stop(folder: Path) -> bool:
