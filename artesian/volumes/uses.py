@@ -24,8 +24,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """`since_s`: after the machine's boot; `token` is new with each Mount, and empty once several were told of
-    it; `confirmed`: somebody was told that it is mounted."""
+    """`since_s`: after the machine's boot; `token` is new with each Mount, and empty once several were told
+    of it; `confirmed`: somebody was told that it is mounted."""
 
     since_s: float
     token: str

@@ -48,7 +48,8 @@ class Plugin:
 def read(connection: socket.socket) -> tuple[int, Any]:
     data = b""
     while b"\r\n\r\n" not in data:
-        assert (more := connection.recv(4096)), "the connection has ended without an answer"
+        more = connection.recv(4096)
+        assert more, "the connection has ended without an answer"
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))

@@ -113,7 +113,7 @@ class MesosCluster:
             if desk.stop(node):
                 done.append(f"ended the agent of {node}")
         framework.poke()
-        self._wait_until_left(desk)
+        self._wait_until_left(desk, framework)
         role = desk.reserver.role
         done += [
             f"could not give back what is kept for role {role} on {node}, which is away: "
@@ -130,7 +130,7 @@ class MesosCluster:
         self._forget()
         return [*done, f"ended framework {desk.reserver.framework_id} in Mesos"]
 
-    def _wait_until_left(self, desk: Desk) -> None:
+    def _wait_until_left(self, desk: Desk, framework: MesosFramework) -> None:
         """Until no agent runs and nothing is kept for us. Those that are away Mesos ends when they return."""
         deadline = self._clock() + _LEAVING_S
         while True:
@@ -138,6 +138,7 @@ class MesosCluster:
             kept = self._who_keeps(desk.reserver)
             if not (running or kept):
                 return
+            _refuse_failed(framework)
             if self._clock() > deadline:
                 what = "run its agent" if running else "keep resources for role " + desk.reserver.role
                 raise SubstrateUnusable(f"{', '.join(running or kept)} still {what}")
