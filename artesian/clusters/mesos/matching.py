@@ -147,12 +147,14 @@ def waiting_for_offers(situation: Situation) -> frozenset[str]:
 
 def decide(situation: Situation) -> Asked:
     """What to ask for now; every offer is answered."""
-    records = dict(situation.records)
-    situation = replace(situation, records=MappingProxyType(records))
+    records, tasks = dict(situation.records), dict(situation.wanted_tasks)
+    situation = replace(situation, records=MappingProxyType(records), wanted_tasks=MappingProxyType(tasks))
     answers = []
     for offer in by_agent(situation.offers):
         answers.append(_answer(situation, offer))
         records |= {one.node: one for one in answers[-1].records}  # what is decided next knows of it
+        for task_id in answers[-1].launched:
+            tasks.pop(task_id, None)
     answers.append(_kills(situation))
     return Asked(
         _declines_together(call for one in answers for call in one.calls),
