@@ -187,6 +187,11 @@ class MesosAgent:
                 raise ArtesianError("the agent of this executor has ended; the next executor begins another")
             if self._agent is None or config != self._config:
                 folder = Path(config["folder"])
+                if self._agent is not None and config["folder"] != self._config["folder"]:
+                    raise ArtesianError(
+                        f"the agent keeps what it keeps in {self._config['folder']}, and goes on there: what "
+                        f"it has started would not be known in {folder}"
+                    )
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._be_it(folder)
                 known = {field.name for field in fields(AgentConfig)}

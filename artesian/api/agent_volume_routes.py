@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from artesian.api import views
 from artesian.api.access import TheScheduler, current_verdict, require_agent, require_sound_text
 from artesian.api.requests import Request, VolumeRequest
-from artesian.api.volume_routes import parse_pool
+from artesian.api.volume_routes import parse_mount_path, parse_pool
 from artesian.model.errors import NotPossible
 from artesian.model.event import Event
 from artesian.model.names import digest
@@ -97,10 +96,7 @@ def mount(
     node: str, name: str, wanted: ContainerMount, scheduler: TheScheduler, verdict: TheVerdict
 ) -> Document:
     """Bring a volume to the node that asks, unless it is in use elsewhere."""
-    if not wanted.path.startswith("/"):
-        raise NotPossible(f"{wanted.path!r}: the path of a mount begins with /")
-    path = os.path.normpath(wanted.path.replace("//", "/"))
-    asked = MountWanted(node, path, wanted.hold, wanted.preempt, wanted.force)
+    asked = MountWanted(node, parse_mount_path(wanted.path), wanted.hold, wanted.preempt, wanted.force)
     before = container_volumes.wish_for(scheduler.memory.state, name)
     risk = "; what the node that had it has not flushed is lost" if wanted.force else ""
     event = Event("attach", name, f"a container of node {node} wants volume {name}{risk}")

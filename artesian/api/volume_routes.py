@@ -22,6 +22,7 @@ from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.verdict import Verdict
 
 Document = dict[str, Any]
+_LONGEST_PATH_BYTES = 4095  # the kernel takes no longer ones
 routes = APIRouter(prefix="/v1/volumes", tags=["volumes"], dependencies=USER_ONLY)
 
 
@@ -174,11 +175,18 @@ def parse_pool(text: str) -> PoolName:
 
 
 def _mount_path(path: str | None, node: str | None) -> str | None:
-    """In the one form in which the kernel names it. Raises NotPossible."""
+    """As it is stored. Raises NotPossible."""
     if path is None:
         return None
     if node is None:
         raise NotPossible("a volume is mounted on a node: say which")
+    return parse_mount_path(path)
+
+
+def parse_mount_path(path: str) -> str:
+    """In the one form in which the kernel names it. Raises NotPossible."""
     if not path.startswith("/"):
         raise NotPossible(f"{path!r}: the path of a mount begins with /")
+    if "\0" in path or len(path.encode()) > _LONGEST_PATH_BYTES:
+        raise NotPossible(f"the path of a mount has at most {_LONGEST_PATH_BYTES} bytes, none of which is 0")
     return os.path.normpath(path.replace("//", "/"))

@@ -13,6 +13,7 @@ from artesian.volumes.ports import NewVolume
 _GIB = 1 << 30
 _MIB = 1 << 20
 DEFAULT_BYTES = 16 * _GIB  # REX-Ray's
+_MOST_DIGITS = 18
 _TRUE, _FALSE = ("true", "yes", "on", "1", ""), ("false", "no", "off", "0")
 
 
@@ -52,8 +53,9 @@ def _fstype(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise NotPossible(f"{text!r} is no number")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        shown = text if len(text) <= _MOST_DIGITS else f"{text[:_MOST_DIGITS]}…"
+        raise NotPossible(f"{shown!r} is no number of requests")
     return int(text)
 
 

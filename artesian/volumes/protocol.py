@@ -110,6 +110,8 @@ def _read(body: bytes) -> Document:
         document = json.loads(body) if body.strip() else {}
     except ValueError as error:
         raise NotPossible(f"the request is no JSON: {error}") from None
+    except RecursionError:
+        raise NotPossible("the request is no JSON of ours: it is nested too deeply") from None
     if not isinstance(document, dict):
         raise NotPossible("the request is no JSON object")
     return document

@@ -18,6 +18,7 @@ from artesian.volumes.protocol import Answer, VolumeDriver
 
 _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
 _LARGEST_BYTES = 1 << 20
+_MOST_DIGITS = 18  # of a length
 _ANSWERS_S = 2.0  # whatever takes a connection by then is alive
 _LONGEST_PATH = 107
 
@@ -144,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._chunks()
         length = self.headers.get("Content-Length", "0").strip()
-        if not length.isdecimal() or int(length) > _LARGEST_BYTES:
+        if not length.isdecimal() or len(length) > _MOST_DIGITS or int(length) > _LARGEST_BYTES:
             return None
         return self.rfile.read(int(length))
 

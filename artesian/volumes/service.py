@@ -150,7 +150,7 @@ class VolumeService:
             path = self._node.mounted(name) if before is not None and before.uses else None
             entry, use, is_new = self._uses.add(name, use_id, wanted_path, self._clock.since_boot())
             if path is not None and before is not None and path == before.path:
-                self._uses.confirm(name, use_id, path)  # also while nobody can be asked
+                self._uses.confirm(name, use_id, path, use.token)  # also while nobody can be asked
                 return Mounting(name, use_id, path, use.token, is_new)
         try:
             seen = self._ask(lambda: self._bring(name, wanted_path, entry.hold, preempt), deadline)
@@ -159,7 +159,7 @@ class VolumeService:
             if is_new:
                 self._uses.take_back(name, use_id, use.token)
             raise
-        if not self._uses.confirm(name, use_id, path):
+        if not self._uses.confirm(name, use_id, path, use.token):
             raise Conflict(f"volume {name} was unmounted again meanwhile")
         if seen.hold:
             _make_empty(Path(path))

@@ -24,8 +24,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """`since_s`: after the machine's boot; `token` is new with each Mount; `confirmed`: somebody was told
-    that it is mounted."""
+    """`since_s`: after the machine's boot; `token` is new with each Mount, and empty once several were told
+    of it; `confirmed`: somebody was told that it is mounted."""
 
     since_s: float
     token: str
@@ -85,16 +85,16 @@ class Uses:
             self._store({**self._entries, name: entry})
             return entry, use, before is None or not before.confirmed
 
-    def confirm(self, name: str, use_id: str, path: str) -> bool:
+    def confirm(self, name: str, use_id: str, path: str, token: str) -> bool:
         """The volume is mounted at `path`, and whoever asked is about to hear it; False if that use was
-        taken back meanwhile."""
+        taken back meanwhile. Of several who have asked for the same at once none takes it from the others."""
         with self._lock:
             entry = self._entries.get(name)
             use = entry.uses.get(use_id) if entry is not None else None
             if entry is None or use is None:
                 return False
-            confirmed = replace(entry.with_use(use_id, replace(use, confirmed=True)), path=path)
-            self._store({**self._entries, name: confirmed})
+            told = replace(use, confirmed=True, token="" if use.confirmed else token)
+            self._store({**self._entries, name: replace(entry.with_use(use_id, told), path=path)})
             return True
 
     def take_back(self, name: str, use_id: str, token: str) -> None:

@@ -268,6 +268,21 @@ def test_another_config_is_taken_without_ending_any_task(
     assert client.messages == [config_digest(config), config_digest(other)]
 
 
+def test_another_folder_is_refused_and_nothing_is_done_there(
+    executor: MesosAgent,
+    client: FakeClient,
+    agents: list[FakeAgent],
+    config: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    executor.handle(agents_task(config))
+    executor.handle(message({"config": config | {"folder": str(tmp_path / "another"), "token": "other"}}))
+    assert client.messages == [config_digest(config)]
+    assert agents[0].config.token == config["token"]
+    assert not (tmp_path / "another").exists()
+    assert client.states == [("agent.1", "TASK_RUNNING")]
+
+
 def test_a_config_with_which_the_agent_cannot_go_on_is_for_the_next_executor(
     executor: MesosAgent, client: FakeClient, agents: list[FakeAgent], config: dict[str, Any]
 ) -> None:

@@ -59,6 +59,12 @@ def test_a_volume_is_made_mounted_let_go_of_and_deleted(looked: Access) -> None:
     assert "no container of node n1 uses volume fresh any more" in told
 
 
+def test_a_path_that_no_kernel_takes_is_refused(looked: Access) -> None:
+    for path in ("m", "/m\0", "/" + 4095 * "m"):
+        explained(looked.agent("n1", "PUT", "volumes/idle/mount", body(path=path)), 422, "not-possible")
+    assert looked.scheduler.memory.state.volumes["idle"].node is None
+
+
 def test_a_node_speaks_for_itself_only(looked: Access) -> None:
     others = looked.scheduler.agent_token("n2")
     user = looked.scheduler.memory.secrets.api_token

@@ -190,6 +190,8 @@ def test_a_volume_needs_a_pool(api: Access) -> None:
         ({"pool": "/x"}, "is not a pool like domain/pool"),
         ({"mount_path": "/x"}, "say which"),
         ({"mount_path": "x", "node": "n1"}, "begins with /"),
+        ({"mount_path": "/m\0", "node": "n1"}, "none of which is 0"),
+        ({"mount_path": "/" + 4095 * "m", "node": "n1"}, "at most 4095 bytes"),
     ],
 )
 def test_a_volume_that_cannot_be(api: Access, more: dict[str, Any], words: str) -> None:

@@ -46,6 +46,7 @@ def test_what_options_mean(options: dict[str, str], wanted: NewVolume) -> None:
         ({"size": "-1"}, "no size"),
         ({"fstype": "zfs"}, "neither ext4 nor xfs"),
         ({"iops": "many"}, "option iops: 'many' is no number"),
+        ({"iops": "9" * 5000}, "9…' is no number"),
         ({"bandwidth": "x"}, "no size like 20MiB"),
         ({"thick": "perhaps"}, "neither true nor false"),
         ({"pool": ""}, "names no pool"),

@@ -48,7 +48,9 @@ class Plugin:
 def read(connection: socket.socket) -> tuple[int, Any]:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(4096)
+        more = connection.recv(4096)
+        assert more, "the connection has ended without an answer"
+        data += more
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
     while len(body) < length:
@@ -151,6 +153,7 @@ def test_a_mistake_of_ours_is_an_error_too(plugin: Plugin, monkeypatch: pytest.M
         (b"GET /Plugin.Activate HTTP/1.1\r\n\r\n", 405),
         (b"POST /VolumeDriver.Get HTTP/1.1\r\nContent-Length: 3\r\n\r\n{x}", 500),
         (b"POST /VolumeDriver.Get HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 400),
+        (b"POST /VolumeDriver.Get HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
         (b"POST /VolumeDriver.Get HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST /VolumeDriver.Get HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     ],
@@ -159,6 +162,13 @@ def test_what_is_no_request_is_refused(plugin: Plugin, request_: bytes, status: 
     answer = plugin.send(request_)
     assert answer[0] == status
     assert answer[1]["Err"]
+
+
+def test_what_is_nested_without_an_end_is_refused_as_such(plugin: Plugin) -> None:
+    body = b"[" * 200_000
+    head = b"POST /VolumeDriver.Get HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+    status, answer = plugin.send(head + body)
+    assert (status, answer["Err"]) == (500, "the request is no JSON of ours: it is nested too deeply")
 
 
 def test_whoever_goes_before_the_answer_uses_nothing(plugin: Plugin) -> None:

@@ -205,6 +205,27 @@ def test_one_that_has_gone_after_asking_again_uses_it_still(machine: Machine) ->
 # --- while the scheduler is away
 
 
+def test_of_two_who_ask_for_the_same_at_once_one_that_has_gone_takes_nothing_from_the_other(
+    machine: Machine,
+) -> None:
+    machine.node.hangs = True
+    heard = []
+
+    def ask_too() -> None:
+        machine.clock.then = lambda: None
+        machine.node.hangs = False
+        heard.append(machine.service.mount("v", "", {}))
+
+    machine.clock.then = ask_too
+    heard.append(machine.service.mount("v", "", {}))
+    for gone in heard:
+        machine.service.not_heard(gone)
+        machine.service.look()
+        assert machine.where("v") == NODE
+    machine.service.unmount("v", "")
+    assert machine.where("v") is None
+
+
 def test_one_mount_that_fails_ends_no_use_of_another(machine: Machine) -> None:
     machine.service.mount("v", "", {})
     machine.node.hangs = True  # what was behind it has ended

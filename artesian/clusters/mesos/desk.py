@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from artesian.clusters.mesos.ids import node_and_role, node_of_executor
+from artesian.clusters.mesos.ids import is_role_task, node_and_role, node_of_executor
 from artesian.clusters.mesos.infos import AgentProgram
 from artesian.clusters.mesos.matching import Asked, NodeWant, Situation, Status
 from artesian.clusters.mesos.offers import Offer, Reserver
@@ -126,7 +126,7 @@ class Desk:
             found = self._whose(task_id)
             if found is None:
                 if not status.is_live:
-                    self._statuses.pop(task_id)
+                    self._forget_task(task_id)
                     self._running_since.pop(task_id, None)
                 return False
             node, role = found
@@ -244,14 +244,21 @@ class Desk:
                 self._offers.pop(offer.id, None)
             for record in asked.records:
                 before = self._records.get(record.node)
+                if before is not None and before is not situation.records.get(record.node):
+                    # That it is gone was heard while this was stored.
+                    record = replace(record, gone=before.gone and before.agent_id == record.agent_id)
                 self._records[record.node] = record
                 self._forget_ended(set(before.tasks.values()) if before is not None else set())
             self._shortages |= asked.shortages
-            self._asked_s |= dict.fromkeys(asked.killed, situation.now_s)
+            if asked.killed:
+                asked_s = self._asked_s | dict.fromkeys(asked.killed, situation.now_s)
+                self._asked_s = {one: at_s for one, at_s in asked_s.items() if one in self._statuses}
             for task_id in asked.launched:
                 self._statuses.pop(task_id, None)
-                if task_id in self._tasks:
+                if not is_role_task(task_id):
                     self._statuses[task_id] = Status("TASK_STAGING", "", situation.now_s)
+                    if task_id not in self._tasks:
+                        self._unwanted.add(task_id)  # since just now
 
     def _forget_ended(self, task_ids: set[str]) -> None:
         """Of tasks for roles that others have replaced."""

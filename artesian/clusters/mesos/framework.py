@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
 import structlog
@@ -64,21 +66,29 @@ class MesosFramework:
     def stop(self) -> None:
         """End the thread, as a crash would: Mesos waits for us until the fail-over timeout is over."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._cancel)
+            self._have_done(self._cancel)
             self._thread.join(_GOOD_BYE_S)
 
     def poke(self) -> None:
         """Something else is wanted than before."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._due.set)
+            self._have_done(self._due.set)
 
     def tear_down(self) -> None:
         """End the framework for good. Raises SubstrateUnusable."""
-        future = asyncio.run_coroutine_threadsafe(self._client.call(*calls.teardown()), self._loop)
+        told = self._client.call(*calls.teardown())
         try:
-            future.result(_GOOD_BYE_S)
-        except (MesosError, TimeoutError) as error:
+            asyncio.run_coroutine_threadsafe(told, self._loop).result(_GOOD_BYE_S)
+        except (MesosError, TimeoutError, CancelledError) as error:
             raise SubstrateUnusable(f"Mesos was not told that the framework ends: {error}") from None
+        except RuntimeError:  # as with `_have_done`
+            told.close()
+            because = self.failure or "it is not subscribed any more"
+            raise SubstrateUnusable(f"Mesos was not told that the framework ends: {because}") from None
+
+    def _have_done(self, what: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has just ended by itself, by a failure
+            self._loop.call_soon_threadsafe(what)
 
     # --- the thread
 

@@ -147,12 +147,14 @@ def waiting_for_offers(situation: Situation) -> frozenset[str]:
 
 def decide(situation: Situation) -> Asked:
     """What to ask for now; every offer is answered."""
-    records = dict(situation.records)
-    situation = replace(situation, records=MappingProxyType(records))
+    records, tasks = dict(situation.records), dict(situation.wanted_tasks)
+    situation = replace(situation, records=MappingProxyType(records), wanted_tasks=MappingProxyType(tasks))
     answers = []
     for offer in by_agent(situation.offers):
         answers.append(_answer(situation, offer))
         records |= {one.node: one for one in answers[-1].records}  # what is decided next knows of it
+        for task_id in answers[-1].launched:
+            tasks.pop(task_id, None)
     answers.append(_kills(situation))
     return Asked(
         _declines_together(call for one in answers for call in one.calls),
@@ -249,8 +251,7 @@ def _launched(situation: Situation, offer: Offer, record: NodeRecord, missing: I
     taken = {role: want.roles[role] for role in missing}
     grown = Resources() if fresh else growth(situation, record)
     unkept = _not_kept(offer.node, grown, minus(has, needs))
-    if not unkept:
-        needs = total([needs, grown])
+    needs = total([needs, grown if not unkept else _smaller(grown, minus(offer.kept, needs))])
     operations = _reserving(needs, offer, reserver)
     record = replace(
         record,
@@ -291,7 +292,8 @@ def _with_tasks(situation: Situation, offer: Offer, record: NodeRecord) -> Asked
     is_kept = is_nothing(minus(grown, offer.kept))
     after = replace(record, tasks=MappingProxyType(kept_tasks), spare=grown if is_kept else Resources())
     records = (after,) if after != record else ()
-    keep = grown if grown.fits_in(has) else Resources()
+    keep = grown if grown.fits_in(has) else _smaller(grown, offer.kept)
+    keep = total([keep, _smaller(_waits(situation, record), minus(offer.kept, keep))])
     operations = _reserving(keep, offer, situation.reserver)
     left, launched, shortage = minus(has, keep), [], not is_kept
     for task in sorted(situation.wanted_tasks.values(), key=lambda one: one.id):
@@ -310,6 +312,22 @@ def _with_tasks(situation: Situation, offer: Offer, record: NodeRecord) -> Asked
         return replace(_declined(offer, refuse_s, ""), records=records, shortages=shortages)
     names = tuple(str(one["task_id"]["value"]) for one in launched)
     return Asked((calls.accept(offer.ids, operations, refuse_s),), records, shortages, launched=names)
+
+
+def _waits(situation: Situation, record: NodeRecord) -> Resources:
+    """What the next executor of a node takes, once the rest of the one before has ended: what is kept for
+    that is not given back meanwhile."""
+    want = situation.wants.get(record.node)
+    if want is None or record.node in situation.stopping | situation.drained:
+        return Resources()
+    ended = [role for role in want.roles if not is_live(situation, record, role)]
+    executor = [EXECUTOR] if AGENT_ROLE in ended else []
+    return total([*executor, *(want.roles[role] for role in ended)])
+
+
+def _smaller(one: Resources, other: Resources) -> Resources:
+    """As much of one as there is of the other."""
+    return Resources(min(one.cpus, other.cpus), min(one.memory_bytes, other.memory_bytes))
 
 
 def _not_kept(node: str, grown: Resources, has: Resources) -> str:

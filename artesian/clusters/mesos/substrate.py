@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from artesian.clusters.agent_config import agent_config
+from artesian.clusters.mesos import settled
 from artesian.clusters.mesos.agents import AgentSeen, agents_of, same_name
 from artesian.clusters.mesos.comeback import Comeback
 from artesian.clusters.mesos.desk import Desk
@@ -43,7 +44,7 @@ from artesian.model.resources import Resources
 from artesian.model.standing import NodeStanding
 
 DISKS_ATTRIBUTE = "artesian-disks"  # a folder of files that stand for disks, instead of the machine's own
-_FRAMEWORK, _LABEL, _ROLE = "framework", "label", "role"
+_FRAMEWORK, _LABEL = "framework", "label"
 _AGENT_ALONE = Resources(0.1, 96 << 20)
 _LOOK_AGAIN_S = 0.5
 _LEAVING_S = 30.0
@@ -113,7 +114,7 @@ class MesosCluster:
             if desk.stop(node):
                 done.append(f"ended the agent of {node}")
         framework.poke()
-        self._wait_until_left(desk)
+        self._wait_until_left(desk, framework)
         role = desk.reserver.role
         done += [
             f"could not give back what is kept for role {role} on {node}, which is away: "
@@ -130,7 +131,7 @@ class MesosCluster:
         self._forget()
         return [*done, f"ended framework {desk.reserver.framework_id} in Mesos"]
 
-    def _wait_until_left(self, desk: Desk) -> None:
+    def _wait_until_left(self, desk: Desk, framework: MesosFramework) -> None:
         """Until no agent runs and nothing is kept for us. Those that are away Mesos ends when they return."""
         deadline = self._clock() + _LEAVING_S
         while True:
@@ -138,6 +139,7 @@ class MesosCluster:
             kept = self._who_keeps(desk.reserver)
             if not (running or kept):
                 return
+            _refuse_failed(framework)
             if self._clock() > deadline:
                 what = "run its agent" if running else "keep resources for role " + desk.reserver.role
                 raise SubstrateUnusable(f"{', '.join(running or kept)} still {what}")
@@ -312,7 +314,7 @@ class MesosCluster:
         with self._lock:
             failure = self._framework.failure if self._framework is not None else None
             if isinstance(failure, FrameworkRemoved):
-                self._forget((_LABEL, _ROLE))
+                self._forget((_LABEL, settled.ROLE, settled.FOLDER))
             elif failure is not None and self._comeback.is_due(self._clock()):
                 self._framework = None
             if self._framework is None or self._desk is None:
@@ -325,13 +327,10 @@ class MesosCluster:
         self._memory.confirm()
         documents = self._memory.load()
         # The label names everything that is kept for us, whichever framework of ours has asked for it.
-        role = self._settings.role
-        new = {_FRAMEWORK: f"artesian-{uuid.uuid4()}", _LABEL: str(uuid.uuid4()), _ROLE: role}
-        if (before := documents.get(_ROLE, role)) != role:
-            raise SubstrateUnusable(
-                f"this cluster has resources kept for role {before}, not {role}: go on with --role {before}, "
-                "or take it down first, and all is kept for the other role when it comes up again"
-            )
+        role, folder = self._settings.role, self._settings.node_folder
+        new = {_FRAMEWORK: f"artesian-{uuid.uuid4()}", _LABEL: str(uuid.uuid4())}
+        new |= {settled.ROLE: role, settled.FOLDER: folder}
+        settled.check(documents, role, folder)
         if missing := {key: text for key, text in new.items() if key not in documents}:
             self._memory.save(missing)  # before Mesos knows them
         framework_id, label = ({**new, **documents}[key] for key in (_FRAMEWORK, _LABEL))

@@ -21,6 +21,7 @@ from tests.clusters.mesos.situations import (
     MIB,
     PROGRAM,
     RESERVER,
+    killed,
     launched,
     offer,
     record,
@@ -370,3 +371,51 @@ def test_a_task_that_was_never_launched_is_forgotten_at_once() -> None:
     assert not one.unwant_task("backup")
     assert not one.tasks()
     assert not one.unwant_task("never heard of")
+
+
+# --- what happens while a decision is stored
+
+
+def test_that_a_node_is_gone_is_not_forgotten_by_what_was_decided_before() -> None:
+    one = desk(record())
+    one.want("alpha", want(agent=AGENT))
+    hear(one, "TASK_RUNNING")
+    hear(one, "TASK_FINISHED", task_id="artesian.alpha.server.1")
+    one.offered([offer()])
+    situation = one.situation(0.0)
+    asked = decide(situation)
+    assert asked.records
+    hear(one, "TASK_GONE_BY_OPERATOR")
+    one.asked(situation, asked)
+    assert one.records["alpha"].gone
+    assert list(one.records["alpha"].tasks) == ["agent"]
+
+
+def test_an_ordinary_task_that_is_not_wanted_any_more_when_it_is_launched_is_ended() -> None:
+    one = desk()
+    one.want_task(TASK)
+    one.offered([offer()])
+    situation = one.situation(0.0)
+    asked = decide(situation)
+    assert not one.unwant_task("backup")
+    one.asked(situation, asked)
+    assert one.tasks() == []
+    hear(one, "TASK_RUNNING", task_id="backup")
+    assert killed(decide(one.situation(10.0))) == ["backup"]
+    hear(one, "TASK_KILLED", task_id="backup")
+    after = one.situation(20.0)
+    assert (after.unwanted_tasks, after.statuses) == (frozenset(), {})
+
+
+def test_nothing_is_remembered_of_tasks_that_were_ended_long_ago() -> None:
+    one = desk()
+    for number in range(10):
+        task = replace(TASK, id=f"backup-{number}")
+        one.want_task(task)
+        one.offered([offer()])
+        step(one, 10.0 * number)
+        hear(one, "TASK_RUNNING", task_id=task.id)
+        one.unwant_task(task.id)
+        step(one, 10.0 * number + 5.0)
+        hear(one, "TASK_KILLED", task_id=task.id)
+    assert set(one.situation(200.0).asked_s) <= {"backup-9"}

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artesian.clusters.mesos.infos import EXECUTOR
 from artesian.clusters.mesos.matching import NodeWant, Situation, decide, growth, waiting_for_offers
 from artesian.clusters.mesos.offers import minus
 from artesian.clusters.mesos.records import NodeRecord, document_of, records_of
@@ -32,6 +33,7 @@ from tests.clusters.mesos.situations import (
 )  # fmt: skip
 
 TWICE = total([SERVER, SERVER])
+ENDED = replace(RUNNING, state="TASK_KILLED")
 TAKEN = MappingProxyType({"agent": AGENT, "server": SERVER})
 amount = st.builds(
     Resources,
@@ -116,4 +118,28 @@ def test_exactly_what_roles_need_beyond_their_tasks_is_kept_if_there_is_room(
     one = grown(there=there, kept=kept, free=free)
     needs, asked = growth(one, there), decide(one)
     left = total([minus(kept, unreserved(asked)), reserved(asked)])
-    assert left == (needs if needs.fits_in(total([kept, free])) else NOTHING)
+    there_already = Resources(min(needs.cpus, kept.cpus), min(needs.memory_bytes, kept.memory_bytes))
+    assert left == (needs if needs.fits_in(total([kept, free])) else there_already)
+
+
+def test_what_is_kept_for_a_role_stays_so_when_it_needs_more_than_there_is() -> None:
+    one = grown(kept=AGENT, free=NOTHING)
+    assert (reserved(decide(one)), unreserved(decide(one))) == (NOTHING, NOTHING)
+    there = record(taken=TAKEN)
+    server_ended = statuses(there) | {there.tasks["agent"]: RUNNING, there.tasks["server"]: ENDED}
+    wants = {"alpha": NodeWant({"agent": TWICE, "server": SERVER}, CONFIG)}
+    one = replace(one, wants=wants, statuses=server_ended, offers=(offer(kept=TWICE, free=NOTHING),))
+    asked = decide(replace(one, offers=(offer(kept=total([SERVER, AGENT]), free=NOTHING),)))
+    assert len(launched(asked)) == 1
+    assert (reserved(asked), unreserved(asked)) == (NOTHING, NOTHING)
+
+
+def test_what_is_kept_for_the_next_executor_stays_so_while_the_rest_of_the_last_one_ends() -> None:
+    there = record(taken=TAKEN)
+    agent_ended = statuses(there) | {there.tasks["agent"]: ENDED}
+    one = situation(
+        records={"alpha": there},
+        statuses=agent_ended,
+        offers=(offer(kept=total([AGENT, EXECUTOR, SERVER])),),
+    )
+    assert (launched(decide(one)), unreserved(decide(one))) == ([], SERVER)

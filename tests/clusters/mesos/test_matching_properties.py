@@ -241,6 +241,20 @@ def test_all_that_is_kept_in_vain_is_given_back(one: Situation) -> None:
 
 @often
 @given(situations())
+def test_no_task_is_launched_on_two_agents_of_one_name(one: Situation) -> None:
+    ids = [task["task_id"]["value"] for task in launched(decide(one))]
+    assert len(set(ids)) == len(ids)
+
+
+def test_an_ordinary_task_is_launched_once_on_two_agents_of_one_name() -> None:
+    task = TaskWanted("backup", "alpha", ("/bin/true",), AGENT)
+    both = offer(), offer(id="offer-2", agent_id="agent-other")
+    asked = decide(situation(wants={}, offers=both, wanted_tasks={"backup": task}))
+    assert asked.launched == ("backup",)
+
+
+@often
+@given(situations())
 def test_what_is_wanted_and_fits_is_launched_at_once(one: Situation) -> None:
     for each in one.offers:
         there = one.records.get(each.node)

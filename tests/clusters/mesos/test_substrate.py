@@ -123,6 +123,20 @@ def test_a_role_is_kept_until_all_is_given_back(
     other.tasks()
 
 
+def test_the_folder_of_nodes_stays_until_the_cluster_is_taken_down(
+    cluster: MesosCluster, frameworks: list[Framework], memory: Memory
+) -> None:
+    cluster.tasks()
+    settings = MesosSettings(master="http://127.0.0.1:9", node_folder="/srv/artesian")
+    other = MesosCluster(settings, memory, "http://127.0.0.1:8700", lambda: "0" * 64)
+    with pytest.raises(
+        SubstrateUnusable, match="go on with --node-folder /var/lib/artesian, or take it down"
+    ):
+        other.tasks()
+    cluster._forget()
+    other.tasks()
+
+
 def test_one_that_mesos_has_removed_is_followed_by_another_at_once(
     cluster: MesosCluster, frameworks: list[Framework]
 ) -> None:
