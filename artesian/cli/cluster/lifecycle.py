@@ -6,8 +6,9 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -288,9 +289,11 @@ class Ending(NamedTuple):
 def _stop(folder: Path, ending: Ending, say: Progress) -> list[str]:
     """End everything in good order; what was done."""
     api = Api(folder)
-    if api.get("/status")["stopping"] == "all":
+    if was_ended := api.get("/status")["stopping"] == "all":
         api.put("/stopping", {"stopping": "volumes", "force": ending.force})  # agents are needed again
     _wait_for_agents(api, say)
+    if was_ended:  # what they have said of the end before is not what they say of the next one
+        wait_for(lambda: _not_heard(api.get("/nodes")), ending.timeout_s, say)
     receipt = _let_go(api, ending, say)
     say("stopping processes …")
     running = dict.fromkeys(_running(api))
@@ -372,7 +375,12 @@ def _what_runs(api: Api, seen: dict[tuple[str, str], None]) -> str | None:
         return f"node {', '.join(silent)} does not say what runs on it"
     running = _running(api)
     seen |= dict.fromkeys(running)
-    if behind := [node["name"] for node in nodes if node["state"] == "alive" and node["behind"]]:
-        return f"waiting for node {behind[0]} to hear of it"
+    if (because := _not_heard(nodes)) is not None:
+        return because
     left = [f"{name} on {node}" for node, name in running] + _attached(api)
     return f"waiting for {left[0]} to end" if left else None
+
+
+def _not_heard(nodes: Sequence[Mapping[str, Any]]) -> str | None:
+    behind = [node["name"] for node in nodes if node["state"] == "alive" and node["behind"]]
+    return f"waiting for node {behind[0]} to hear of it" if behind else None
