@@ -15,8 +15,9 @@ from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
-from artesian.model.state import FrameworkState, NodeRecord
+from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
+from artesian.planner.leaving import volume_left
 from artesian.remedy.consequences import loss_of, loss_of_disk
 from artesian.remedy.health import device_health
 from artesian.scheduler.blindness import Blindness
@@ -144,7 +145,7 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "joined": record.joined,
                 "leaving": record.leaving,
                 "in_maintenance": record.in_maintenance,
-                "maintenance": _maintenance(verdict, record, node.name),
+                "maintenance": _maintenance(state, verdict, node.name),
                 "roles": _roles(state, node.name),
                 "attributes": dict(node.attributes),
                 "disks": len(node.disks),
@@ -160,9 +161,9 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
     return shown
 
 
-def _maintenance(verdict: Verdict, record: NodeRecord, node: str) -> Document:
-    """`wanted`, and whether the engine has `done` it; if not, what it waits for."""
-    engine = verdict.seen.engine
+def _maintenance(state: FrameworkState, verdict: Verdict, node: str) -> Document:
+    """`wanted`; whether it is `done`: the engine has it so, and no volume is left; and what it waits for."""
+    engine, record = verdict.seen.engine, state.node(node)
     names = {server_name(node, domain) for domain in record.domains}
     servers = [one for one in engine.servers if one.name in names] if engine is not None else []
     done = engine is not None and all(one.in_maintenance == record.in_maintenance for one in servers)
@@ -171,7 +172,9 @@ def _maintenance(verdict: Verdict, record: NodeRecord, node: str) -> Document:
         for one in verdict.held
         if isinstance(one.step.change, EnterMaintenance) and one.step.change.node == node
     )
-    return {"wanted": record.in_maintenance, "done": done, "because": "" if done else next(held, "")}
+    left = volume_left(node, verdict.seen, state) if record.in_maintenance else ""
+    because = left or ("" if done else next(held, ""))
+    return {"wanted": record.in_maintenance, "done": done and not left, "because": because}
 
 
 def _roles(state: FrameworkState, node: str) -> list[str]:

@@ -14,8 +14,10 @@ from artesian.model.event import Event
 from artesian.model.names import server_name
 from artesian.model.node import Node, NodeState
 from artesian.model.observation import Observation
+from artesian.model.rule import RemedyKind
 from artesian.model.standing import NodeStanding
 from artesian.model.state import FrameworkState
+from artesian.model.wishes import VolumeWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,39 @@ def needed_for(name: str, seen: Observation, state: FrameworkState) -> str:
         if server in there and server not in resting:
             return f"its server of domain {domain} is not in maintenance yet"
     return _without_manager(name, seen, state)
+
+
+def volume_left(name: str, seen: Observation, state: FrameworkState) -> str:
+    """Which volume a node still has or is to have, and what keeps it there; empty if there is none.
+
+    What a silent node had when it was last heard of counts: nobody knows whether it has let go.
+    """
+    wishes = {one.engine_id: one for one in state.volumes.values() if one.engine_id is not None}
+    for one in seen.attachments:
+        if one.node == name:
+            wish = wishes.get(one.volume_id)
+            at = one.mounted_at or one.device
+            kept = one.problem or _kept(name, wish, state) or f"node {name} has not let go of it yet"
+            title = wish.name if wish is not None else one.volume_id
+            return f"volume {title} is attached there{f' at {at}' if at else ''}: {kept}"
+    for _, wish in sorted(state.volumes.items()):
+        if wish.node == name and not wish.deleted:
+            return f"volume {wish.name} is not elsewhere yet: {_kept(name, wish, state)}"
+    for volume in seen.engine.volumes if seen.engine is not None else ():
+        if state.guid_of(name) in volume.mapped_to:
+            return f"volume {volume.name} is still mapped to it"
+    return ""
+
+
+def _kept(name: str, wish: VolumeWish | None, state: FrameworkState) -> str:
+    """Why a volume is to be on a node; empty if it is not."""
+    if wish is None or wish.node != name or wish.deleted:
+        return ""
+    for _, remedy in sorted(state.remedies.items()):
+        if remedy.kind is RemedyKind.MOVE_VOLUMES and remedy.thing == name and remedy.state.is_open:
+            detail = f" ({remedy.detail})" if remedy.detail else ""
+            return f"remedy {remedy.id}, which moves it, is {remedy.state}{detail}"
+    return "it is to be on it until it is moved or detached"
 
 
 def _without_manager(name: str, seen: Observation, state: FrameworkState) -> str:

@@ -21,6 +21,7 @@ from artesian.model.disk import DiskSays
 from artesian.model.engine import EngineSeen, SeenDevice, SeenPool
 from artesian.model.event import Event
 from artesian.model.names import device_name
+from artesian.model.observation import SeenAttachment
 from artesian.model.report import AgentReport
 from artesian.scheduler.loop import Scheduler
 from tests.scheduler.cases import GIB, POOL, FakeSubstrate, MemoryStore, claim, disk
@@ -502,6 +503,22 @@ def storage(api: Access) -> Access:
     api.scheduler.verdict = replace(verdict, seen=replace(verdict.seen, engine=engine))
     api.scheduler.memory.change(lambda state: replace(state, claims=MappingProxyType(claims)))
     return api
+
+
+def test_a_node_is_not_ready_for_maintenance_while_a_volume_is_in_use_there(storage: Access) -> None:
+    memory, verdict = storage.scheduler.memory, storage.scheduler.verdict
+    memory.change(lambda state: state.with_node("n1", joined=True, in_maintenance=True))
+    assert verdict is not None
+
+    def shown(*attachments: SeenAttachment) -> Any:
+        seen = replace(verdict.seen, attachments=attachments)
+        storage.scheduler.verdict = replace(verdict, seen=seen)
+        return storage.ask("GET", "/v1/nodes").json()[0]["maintenance"]
+
+    because = "volume v1 is attached there at /data: /data is in use by sleep (17)"
+    busy = SeenAttachment("v1", "n1", "/dev/x", "/data", "/data is in use by sleep (17)")
+    assert shown(busy) == {"wanted": True, "done": False, "because": because}
+    assert shown() == {"wanted": True, "done": True, "because": ""}
 
 
 def test_a_dry_run_says_what_a_pool_would_lose_and_changes_nothing(storage: Access) -> None:

@@ -10,10 +10,12 @@ from artesian.model import changes as c
 from artesian.model.errors import Conflict
 from artesian.model.node import NodeState
 from artesian.model.observation import SeenAttachment
+from artesian.model.remedy import Remedy, RemedyState
+from artesian.model.rule import RemedyKind
 from artesian.model.spec import Spec, Taking
 from artesian.model.state import NodeRecord, with_item
 from artesian.model.wishes import VolumeWish
-from artesian.planner.leaving import heed, needed_for, standings
+from artesian.planner.leaving import heed, needed_for, standings, volume_left
 from artesian.scheduler.node_requests import maintain_node, remove_node
 from tests.planner.situations import GIB, POOL, World, nodes
 
@@ -209,6 +211,35 @@ def test_the_cluster_can_do_without_a_node_that_rests_and_has_no_volume(world: W
     assert reason(world) == "a volume is attached there"
     world.attachments = ()
     assert reason(world) == ""
+
+
+def test_a_volume_that_is_left_on_a_node_is_named_with_what_keeps_it_there(world: World) -> None:
+    assert volume_left(NODE, world.observation, world.state) == ""
+    use(world)
+    be(world, leaving=True)
+    look(world)
+    assert world.engine is not None
+    left = SeenAttachment(world.engine.volumes[0].id, NODE, "/dev/x", "/data")
+    assert volume_left(NODE, world.observation, world.state) == (
+        "volume data is not elsewhere yet: it is to be on it until it is moved or detached"
+    )
+    held = RemedyState.HELD
+    remedy = Remedy("r1", "empty", RemedyKind.MOVE_VOLUMES, NODE, "", held, 0.0, 0.0, detail="no home")
+    world.state = world.state.with_remedy(remedy)
+    world.attachments = (left,)
+    assert volume_left(NODE, world.observation, world.state) == (
+        "volume data is attached there at /data: remedy r1, which moves it, is held (no home)"
+    )
+    world.state = world.state.with_volume(replace(world.state.volumes["data"], node="node-2"))
+    busy = "/data is in use by sleep (17)"
+    for problem, kept in (("", f"node {NODE} has not let go of it yet"), (busy, busy)):
+        world.attachments = (replace(left, problem=problem),)
+        said = volume_left(NODE, world.observation, world.state)
+        assert said == f"volume data is attached there at /data: {kept}"
+    world.attachments = ()
+    assert volume_left(NODE, world.observation, world.state) == "volume data is still mapped to it"
+    world.converge()
+    assert volume_left(NODE, world.observation, world.state) == ""
 
 
 def test_it_is_needed_until_it_is_in_maintenance(world: World) -> None:
