@@ -48,6 +48,7 @@ from artesian.scheduler.pausing import end_those_that_are_over
 from artesian.scheduler.providing import Providers
 from artesian.scheduler.remedying import Remediator
 from artesian.scheduler.reports import Reports
+from artesian.scheduler.turning import Known, turned
 from artesian.scheduler.verdict import Verdict, pass_verdict
 from artesian.store.port import NotLeading, Store
 from artesian.strategy.deriver import Deriver
@@ -84,6 +85,7 @@ class Scheduler:
         self._addresses: dict[str, str] = {}  # of the nodes that the last pass has seen
         self._nodes: tuple[SubstrateNode, ...] = ()  # as the substrate told of them last
         self.blindness: Blindness | None = None  # while it tells nothing
+        self._known = Known()  # of nodes, pools and managers: what is told when it changes
         self._connection = EngineConnection(folder, self.memory.secrets)
         self.providers = Providers(self.memory, substrate, self._last_topology)
         self.remediator = Remediator(self.memory, self.providers, self.wake)
@@ -140,6 +142,7 @@ class Scheduler:
         before = self.verdict
         try:
             self.verdict = self.one_pass()
+            self._tell_what_has_turned(self.verdict.seen)
         except NotLeading as error:
             self.last_error, self.has_lost_lead = str(error), True
             log.error("the loop ends", reason=str(error))
@@ -157,6 +160,15 @@ class Scheduler:
         verdict = self.verdict
         if verdict is not None and (before is None or before.sentence != verdict.sentence):
             log.info("verdict", sentence=verdict.sentence)
+
+    def _tell_what_has_turned(self, seen: Observation) -> None:
+        """Once everything is to end, whoever becomes silent does as it was told."""
+        found = turned(self._known, seen)
+        if found.events and self.memory.state.stopping is not Stopping.ALL:
+            self.memory.change(lambda state: state, found.events)
+            for event in found.events:
+                log.info(event.kind, subject=event.subject, because=event.because)
+        self._known = found.known
 
     @property
     def pass_age_s(self) -> float:

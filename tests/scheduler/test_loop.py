@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from artesian.model.report import AgentReport
 from artesian.scheduler import loop
 from artesian.scheduler.loop import Scheduler
 from artesian.scheduler.remedying import Remediator
@@ -44,6 +45,30 @@ def test_a_log_that_cannot_be_written_does_not_end_the_loop(
         scheduler.stop()
         thread.join(10.0)
     assert scheduler.has_ended
+
+
+def test_a_node_that_becomes_silent_and_is_back_is_told_of(tmp_path: Path) -> None:
+    now_s, store = 0.0, MemoryStore()
+    scheduler = Scheduler(store, FakeSubstrate("n1"), tmp_path, "http://x:9", clock=lambda: now_s)
+
+    def kinds_after(at_s: float) -> list[str]:
+        nonlocal now_s
+        now_s = at_s
+        assert scheduler.look_anew(10.0)
+        return [event.kind for event in store.kept]
+
+    scheduler.hear(AgentReport("n1"))
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
+    try:
+        assert kinds_after(0.0) == []
+        assert kinds_after(60.0) == ["silent"]
+        assert kinds_after(90.0) == ["silent"]
+        scheduler.hear(AgentReport("n1"))
+        assert kinds_after(91.0) == ["silent", "back"]
+    finally:
+        scheduler.stop()
+        thread.join(10.0)
 
 
 def test_the_age_of_a_pass_is_counted_from_its_beginning(tmp_path: Path) -> None:
