@@ -15,6 +15,7 @@ from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import SeenAttachment
 from artesian.model.plan import HeldStep, Step
+from artesian.model.report import AgentReport
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import VolumeWish
 from artesian.planner.leaving import volume_left
@@ -149,7 +150,8 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "roles": _roles(state, node.name),
                 "attributes": dict(node.attributes),
                 "disks": len(node.disks),
-                "processes": [asdict(one) for one in report.processes] if report is not None else [],
+                "stale": report is not None and node.state is not NodeState.ALIVE,
+                "processes": _processes(report, node.state) if report is not None else [],
                 "attachments": [asdict(one) for one in report.attachments] if report is not None else [],
                 "problems": list(report.problems) if report is not None else [],
                 "unreachable": node.unreachable,
@@ -158,6 +160,18 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "behind": node.name in verdict.seen.behind,
             }
         )
+    return shown
+
+
+def _processes(report: AgentReport, node: NodeState) -> list[Document]:
+    """`state` in words: what a node has said before it fell silent need not be so any more."""
+    shown = []
+    for one in report.processes:
+        if node is NodeState.ALIVE:
+            words = "runs" if one.running else "does not run"
+        else:
+            words = f"unknown, {'ran' if one.running else 'did not run'} when last heard of"
+        shown.append(asdict(one) | {"state": words})
     return shown
 
 

@@ -21,7 +21,8 @@ from artesian.model.disk import DiskSays
 from artesian.model.engine import EngineSeen, SeenDevice, SeenPool
 from artesian.model.event import Event
 from artesian.model.names import device_name
-from artesian.model.observation import SeenAttachment
+from artesian.model.node import NodeState
+from artesian.model.observation import SeenAttachment, SeenProcess
 from artesian.model.report import AgentReport
 from artesian.scheduler.loop import Scheduler
 from tests.scheduler.cases import GIB, POOL, FakeSubstrate, MemoryStore, claim, disk
@@ -519,6 +520,23 @@ def test_a_node_is_not_ready_for_maintenance_while_a_volume_is_in_use_there(stor
     busy = SeenAttachment("v1", "n1", "/dev/x", "/data", "/data is in use by sleep (17)")
     assert shown(busy) == {"wanted": True, "done": False, "because": because}
     assert shown() == {"wanted": True, "done": True, "because": ""}
+
+
+def test_what_a_silent_node_has_said_last_is_shown_as_such(api: Access) -> None:
+    processes = (SeenProcess("sds", True, 17), SeenProcess("sdc", False))
+    api.report("n1", processes=processes)
+    scheduler, shown = api.scheduler, []
+    for state in (NodeState.ALIVE, NodeState.SILENT):
+        verdict = scheduler.one_pass()
+        nodes = tuple(replace(one, state=state) for one in verdict.seen.nodes)
+        scheduler.verdict = replace(verdict, seen=replace(verdict.seen, nodes=nodes))
+        node = api.ask("GET", "/v1/nodes").json()[0]
+        assert [one["running"] for one in node["processes"]] == [True, False]
+        shown.append((node["stale"], [one["state"] for one in node["processes"]]))
+    assert shown == [
+        (False, ["runs", "does not run"]),
+        (True, ["unknown, ran when last heard of", "unknown, did not run when last heard of"]),
+    ]
 
 
 def test_a_dry_run_says_what_a_pool_would_lose_and_changes_nothing(storage: Access) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from artesian.cli.cluster.nodes import _node_text
 from artesian.cli.cluster.tables import fill_text, health_text, node_table
 
 
@@ -43,6 +44,22 @@ def test_a_node_that_is_drained_says_so_and_why_it_is_not_used() -> None:
     }  # fmt: skip
     text = _shown(node_table([node]))
     assert "silent, maintenance, drained" in text and "nothing is begun there" in text
+
+
+def test_a_process_of_a_silent_node_is_not_said_to_run() -> None:
+    node: dict[str, Any] = {
+        "name": "n1", "state": "silent", "address": "10.0.0.1", "roles": [], "stale": True,
+        "processes": [
+            {"name": "sds", "running": True, "process_id": 17, "state": "unknown, ran when last heard of"}
+        ],
+        "attachments": [{"volume_id": "v1", "mounted_at": "/data", "device": "/dev/x", "problem": ""}],
+        "attributes": {}, "problems": [],
+    }  # fmt: skip
+    text = _node_text(node)
+    assert "process sds: unknown, ran when last heard of\n" in text and "17" not in text
+    assert "volume v1 at /data (when last heard of)" in text
+    runs = node | {"processes": [{"name": "sds", "running": True, "process_id": 17}], "stale": False}
+    assert "process sds: runs, 17\n" in _node_text(runs)  # of an older scheduler
 
 
 def _shown(table: RenderableType) -> str:

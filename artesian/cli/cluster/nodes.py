@@ -244,14 +244,19 @@ def _disk_in_use(api: Api, name: str, which: str) -> str | None:
 def _node_text(document: dict[str, Any]) -> str:
     lines = [f"{document['name']}  {document['state']}  {document['address']}"]
     lines += [f"  {role}" for role in document["roles"]]
-    lines += [
-        f"  process {one['name']}: {'runs, ' + str(one['process_id']) if one['running'] else 'does not run'}"
-        for one in document["processes"]
-    ]
+    lines += [f"  process {one['name']}: {_process_text(one)}" for one in document["processes"]]
+    stale = " (when last heard of)" if document.get("stale") else ""
     lines += [
         f"  volume {one['volume_id']} at {one['mounted_at'] or one['device']} {one['problem']}".rstrip()
+        + stale
         for one in document["attachments"]
     ]
     lines += [f"  attribute {key}: {value}" for key, value in document["attributes"].items()]
     lines += [f"  problem: {one}" for one in document["problems"]]
     return "\n".join(lines)
+
+
+def _process_text(process: dict[str, Any]) -> str:
+    """Its number is shown as long as it is known to run."""
+    state = str(process.get("state") or ("runs" if process["running"] else "does not run"))
+    return f"{state}, {process['process_id']}" if state == "runs" else state
