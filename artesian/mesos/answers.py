@@ -13,6 +13,7 @@ _OK, _ACCEPTED, _UNAUTHORIZED, _REDIRECT = 200, 202, 401, 307
 _REFUSALS = (400, 403, 406, 409, 415, 501)
 _FIRST_SERVER_ERROR = 500
 _LONGEST_TEXT = 500
+_AN_AGENT = "agent::Call"  # an agent takes whatever is below /api/v1 for a call that is meant for it
 
 
 def is_success(status: int) -> bool:
@@ -30,6 +31,8 @@ def problem(status: int, body: bytes, master: str) -> MesosError:
     said = readable(body)
     if status == _UNAUTHORIZED:
         return NotAllowed(f"the Mesos master at {master} does not accept principal and secret")
+    if _AN_AGENT in said:
+        return NotMesos(f"a Mesos agent answers at {master}, and no master (masters are mostly at port 5050)")
     if status in _REFUSALS:
         return Refused(said or f"the Mesos master at {master} refuses it without a reason (status {status})")
     if status >= _FIRST_SERVER_ERROR:

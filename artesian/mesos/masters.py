@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,10 @@ _MASTER_PORT, _ZOOKEEPER_PORT = 5050, 2181
 _ZOOKEEPER_TIMEOUT_S = 10.0
 _CANDIDATE = re.compile(r"json\.info_(\d+)")
 _SHAPES = '"host:5050", "https://host:5050", "h1:5050,h2:5050" or "zk://h1:2181,h2:2181/mesos"'
+
+_silent = logging.getLogger("artesian.mesos.kazoo")  # what matters of it is said by our own errors
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,13 @@ class MasterAddress:
     urls: tuple[str, ...] = ()
     zookeeper: ZooKeeper | None = None
     scheme: str = "http"
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for people: without secrets."""
+        if self.zookeeper is not None:
+            return f"zk://{','.join(self.zookeeper.hosts)}{self.zookeeper.path}"
+        return ", ".join(self.urls)
 
 
 def parse_master(text: str, scheme: str = "http") -> MasterAddress:
@@ -81,6 +93,11 @@ class Masters:
         self._leader: str | None = None
         self._next = 0
 
+    @property
+    def where(self) -> str:
+        """Where they are looked for, for people."""
+        return self._address.shown
+
     def url(self) -> str:
         """The URL of the master that most likely leads. May block on ZooKeeper; raises MasterUnreachable."""
         with self._lock:
@@ -114,7 +131,7 @@ def leader_in_zookeeper(
     credentials = []
     if zookeeper.user is not None:
         credentials.append(("digest", f"{zookeeper.user}:{zookeeper.password or ''}"))
-    client = KazooClient(hosts=hosts, timeout=timeout_s, auth_data=credentials)
+    client = KazooClient(hosts=hosts, timeout=timeout_s, auth_data=credentials, logger=_silent)
     try:
         client.start(timeout=timeout_s)
         leader = first_candidate(client.get_children(zookeeper.path))

@@ -113,6 +113,7 @@ class SchedulerClient:
         FrameworkRemoved, FailedOver, NotAllowed, Refused or NotMesos, which trying again does not mend, and
         whatever `handle` raises. Events wait while `handle` is busy.
         """
+        self._trouble = self._trouble or f"no Mesos master answers at {self._masters.where}"
         async with self._connections() as self._client:
             failures = strange = redirects = 0
             while True:

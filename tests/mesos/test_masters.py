@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -147,3 +148,21 @@ def test_zookeeper_is_asked_again_only_when_the_leader_fails(monkeypatch: pytest
     assert tried.url() == tried.url() == "http://a:1"
     tried.failed("http://a:1")
     assert tried.url() == "http://b:2"
+
+
+def test_where_masters_are_looked_for_is_said_without_secrets() -> None:
+    assert parse_master("zk://me:secret@h1,h2:2182/mesos").shown == "zk://h1:2181,h2:2182/mesos"
+    assert parse_master("h1,https://h2:5051").shown == "http://h1:5050, https://h2:5051"
+
+
+def test_a_zookeeper_that_is_away_is_told_by_us_alone() -> None:
+    written: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = written.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        with pytest.raises(MasterUnreachable, match=r"ZooKeeper \(127.0.0.1:9\) cannot be asked"):
+            masters.leader_in_zookeeper(ZooKeeper(("127.0.0.1:9",), "/mesos"), timeout_s=0.5)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert written == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -241,6 +243,26 @@ def test_what_does_not_mend_is_raised_at_once(
     ended = story.run()
     assert type(ended) is error and says in str(ended)
     assert not story.waits_s
+
+
+def test_an_agent_is_no_master(master: StandIn) -> None:
+    said = "Failed to validate agent::Call: Expecting 'type' to be present"
+    master.on(_PATH, *[text(400, said)] * 10)
+    ended = Story(master.address).run()
+    assert type(ended) is NotMesos and f"a Mesos agent answers at http://{master.address}" in str(ended)
+
+
+def test_whoever_is_not_heard_of_in_time_is_named() -> None:
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing
+            address = f"127.0.0.1:{mute.getsockname()[1]}"
+            story = Story(address)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await story.client.run(story.events.append)
+            assert story.client.trouble == f"no Mesos master answers at http://{address}"
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(
