@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from artesian.cli.cluster.nodes import _node_text
-from artesian.cli.cluster.tables import fill_text, health_text, node_table
+from artesian.cli.cluster.tables import fill_text, health_text, node_table, plan_table
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,16 @@ def test_a_node_that_is_drained_says_so_and_why_it_is_not_used() -> None:
     }  # fmt: skip
     text = _shown(node_table([node]))
     assert "silent, maintenance, drained" in text and "nothing is begun there" in text
+
+
+def test_a_step_of_a_plan_says_what_speaks_against_it() -> None:
+    step = {"change": "JoinNode", "arguments": {}, "because": "it is there", "destructive": False,
+            "needs_approval": False}  # fmt: skip
+    held = step | {"state": "held", "detail": "pool p is degraded"}
+    waiting = step | {"state": "waiting", "detail": "it comes after 7f3a"}
+    asks = step | {"state": "held", "detail": "somebody has to agree to it: artesian apply --approve abc"}
+    text = _shown(plan_table({"id": "abc", "steps": [held, waiting, asks], "notes": []}))
+    assert "held: pool p is degraded" in text and "7f3a" not in text and "held: somebody" not in text
 
 
 def test_a_process_of_a_silent_node_is_not_said_to_run() -> None:

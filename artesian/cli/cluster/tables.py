@@ -214,7 +214,7 @@ def plan_table(plan: Document) -> RenderableType:
             for name, value in step["arguments"].items()
             if _is_shown(name, value)
         )
-        rows.append((str(number), what, step["because"], step["state"]))
+        rows.append((str(number), what, step["because"], _step_state(step)))
     return Group(
         table_of(
             ("", "step", "because", "state"),
@@ -224,6 +224,13 @@ def plan_table(plan: Document) -> RenderableType:
         Text("!: writes to a free disk, moves copies away, or deletes.   ?: somebody has to agree to it."),
         *(Text(f"note: {note}", style="yellow") for note in plan["notes"]),
     )
+
+
+def _step_state(step: Document) -> str:
+    """With what speaks against it. Its order says what it comes after, and ? that somebody has to agree."""
+    detail = str(step.get("detail") or "")
+    told = detail and step["state"] not in ("waiting", "done") and "artesian apply --approve" not in detail
+    return f"{step['state']}: {detail}" if told else str(step["state"])
 
 
 def _is_shown(name: str, value: object) -> bool:

@@ -13,6 +13,7 @@ from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output
+from artesian.embedded.local.errors import TookTooLong
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.sizes import format_limits, format_size
 
@@ -228,7 +229,13 @@ def _finish(
 
     if not no_wait:
         with output.progress() as say:
-            wait_for(look, timeout_s, say)
+            try:
+                wait_for(look, timeout_s, say)
+            except TookTooLong as error:
+                shown = f"artesian volume show {name}"
+                raise TookTooLong(
+                    f"{error}; it stays wanted, and is done as soon as it can be: {shown}"
+                ) from None
     document = api.get(f"/volumes/{name}")
     output.result(document | {"warnings": list(warnings)}, _text(document))
 
