@@ -8,7 +8,7 @@ once each time that it does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from artesian.model.engine import EngineSeen, SeenManager, SeenPool
@@ -68,13 +68,16 @@ def _nodes(before: Mapping[str, str], seen: Observation) -> Iterator[Event]:
     """Those of which something is known: a node that this scheduler has only not heard of yet may be well."""
     for node in seen.nodes:
         if node.name in before or node.name not in seen.unheard or node.unreachable:
-            yield _of_node(node)
+            event = _of_node(node)
+            if event.kind == "silent" and before.get(node.name) in ("gone", "unreachable"):
+                event = replace(event, kind=before[node.name])  # it is seen again, and is not back yet
+            yield event
 
 
 def _of_node(node: Node) -> Event:
     drained = " (it is to be empty)" if node.leaving else ""
     if node.state is NodeState.GONE:
-        kind, because = "gone", "is gone for certain, and does not come back with what it held"
+        kind, because = "gone", "is gone for certain: nothing on it writes any more"
     elif node.unreachable:
         reports = " although its agent reports" if node.state is NodeState.ALIVE else ""
         kind, because = (

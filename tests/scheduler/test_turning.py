@@ -68,6 +68,12 @@ def test_the_death_of_a_node_is_told_from_its_silence_to_its_return() -> None:
     assert gone.startswith("gone n1: node n1 is gone for certain")
 
 
+def test_a_node_that_was_lost_is_back_when_it_reports_and_not_before() -> None:
+    for lost in (LOST, node(state=NodeState.GONE)):
+        assert [one.split()[0] for one in told(lost, SILENT, SILENT, WELL)] == ["back"]
+        assert [one.split()[0] for one in told(lost, SILENT, lost)] == []
+
+
 def test_that_a_node_is_to_be_empty_is_said_with_its_silence() -> None:
     (silent,) = told(WELL, node(state=NodeState.SILENT, leaving=True))
     assert silent.endswith("(it is to be empty)")
