@@ -94,9 +94,10 @@ class Masters:
         self._next = 0
 
     @property
-    def where(self) -> str:
-        """Where they are looked for, for people."""
-        return self._address.shown
+    def silence(self) -> str:
+        """What is to be said as long as none was heard of."""
+        which = " (whether ZooKeeper does is not known either)" if self._address.zookeeper is not None else ""
+        return f"no Mesos master answers at {self._address.shown}{which}"
 
     def url(self) -> str:
         """The URL of the master that most likely leads. May block on ZooKeeper; raises MasterUnreachable."""

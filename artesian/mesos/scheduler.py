@@ -113,7 +113,7 @@ class SchedulerClient:
         FrameworkRemoved, FailedOver, NotAllowed, Refused or NotMesos, which trying again does not mend, and
         whatever `handle` raises. Events wait while `handle` is busy.
         """
-        self._trouble = self._trouble or f"no Mesos master answers at {self._masters.where}"
+        self._trouble = self._trouble or self._masters.silence
         async with self._connections() as self._client:
             failures = strange = redirects = 0
             while True:
@@ -175,6 +175,8 @@ class SchedulerClient:
     async def _subscription(self, handle: Handler) -> NoReturn:
         """One subscription, from its attempt to its end, which is always an error."""
         url = await asyncio.to_thread(self._masters.url)
+        if self._trouble == self._masters.silence:
+            self._trouble = f"no Mesos master answers at {url}"
         reason: MesosError
         self._given_up = None
         try:

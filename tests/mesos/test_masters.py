@@ -152,6 +152,8 @@ def test_zookeeper_is_asked_again_only_when_the_leader_fails(monkeypatch: pytest
 
 def test_where_masters_are_looked_for_is_said_without_secrets() -> None:
     assert parse_master("zk://me:secret@h1,h2:2182/mesos").shown == "zk://h1:2181,h2:2182/mesos"
+    silence = Masters(parse_master("zk://h1/mesos")).silence
+    assert "zk://h1:2181/mesos (whether ZooKeeper does is not known either)" in silence
     assert parse_master("h1,https://h2:5051").shown == "http://h1:5050, https://h2:5051"
 
 
