@@ -66,7 +66,7 @@ def test_the_leading_master_dies_for_good_and_another_goes_on(cluster: MesosMach
     framework, tasks = cluster.framework_id(), cluster.tasks()
 
     path = cluster.mounts / "data"
-    cluster.run("volume", "create", "data", "256MiB", "--node", "h1", "--mount", path)
+    cluster.run("volume", "create", "data", "1GiB", "--node", "h1", "--mount", path)
     writer = cluster.writer(path)
     first.start()  # a majority is needed, also of what follows
     until(first.is_healthy, "the first master is back", 60.0)

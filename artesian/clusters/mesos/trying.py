@@ -10,7 +10,7 @@ from artesian.clusters.mesos.settings import MesosSettings
 from artesian.mesos.errors import MasterUnreachable
 from artesian.mesos.scheduler import Pace, SchedulerClient
 
-PATIENCE_S = 10.0
+PATIENCE_S = 12.0
 
 
 class _Taken(Exception):
