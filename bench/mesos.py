@@ -75,6 +75,9 @@ class _Memory:
     def __init__(self) -> None:
         self._documents: dict[str, str] = {}
 
+    def confirm(self) -> None:
+        """It is the only one."""
+
     def load(self) -> Mapping[str, str]:
         return dict(self._documents)
 
