@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -53,12 +54,12 @@ def unmount_all_below(folder: Path) -> None:
 
 def take_away(folder: Path) -> None:
     """A folder, and whatever runs or is mounted below it: at once, and nobody is asked."""
-    devices = _loop_devices_below(folder)
     for _ in range(_ROUNDS):
         if not (found := below(folder)):
             break
         kill(found)  # first: a mount without its storage ends with whoever serves it
         time.sleep(_PAUSE_S)
+    devices = _loop_devices_below(folder)
     unmount_all_below(folder)
     for device in devices:
         subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
@@ -66,10 +67,20 @@ def take_away(folder: Path) -> None:
 
 
 def _loop_devices_below(folder: Path) -> list[str]:
+    """Also those of nodes with mounts of their own, whose files nobody else sees."""
     columns = ("--noheadings", "--output", "NAME,BACK-FILE")
     listed = subprocess.run(["losetup", "--list", *columns], capture_output=True, text=True)
-    devices = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
-    return [one[0] for one in devices if len(one) == 2 and one[1].startswith(f"{folder}/")]
+    files = dict(line.split(maxsplit=1) for line in listed.stdout.splitlines() if " " in line.strip())
+    written = {
+        str(json.loads(Path(path, "attachment.json").read_bytes())["device"])
+        for path, _, names in os.walk(folder)  # which passes over what is dead
+        if "attachment.json" in names
+    }
+    return [
+        device
+        for device, file in files.items()
+        if file.startswith(f"{folder}/") or (device in written and file.strip() == "/")
+    ]
 
 
 def _read(path: Path) -> str:
