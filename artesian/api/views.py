@@ -157,10 +157,16 @@ def nodes_view(scheduler: Scheduler, verdict: Verdict) -> list[Document]:
                 "unreachable": node.unreachable,
                 "drained": node.leaving,
                 "problem": node.problem,
-                "behind": node.name in verdict.seen.behind,
+                "behind": node.name in verdict.seen.behind and not _refuses(report, state),
             }
         )
     return shown
+
+
+def _refuses(report: AgentReport | None, state: FrameworkState) -> bool:
+    """A node that belongs to another engine has heard what it is to do, and does not do it."""
+    ours = state.engine.system_id if state.engine is not None else ""
+    return report is not None and report.system_id not in ("", ours)
 
 
 def _processes(report: AgentReport, node: NodeState) -> list[Document]:

@@ -160,7 +160,7 @@ class SubstrateConformance:
         begin(handle, "alpha")
         handle.switch_off("alpha")
         eventually("it is gone", lambda: seen(handle, "alpha").gone)
-        assert handle.agent("alpha") is None
+        eventually("its agent has ended", lambda: handle.agent("alpha") is None)
         assert not handle.substrate.ensure_agent("alpha", CREDENTIALS)
         assert handle.agent("alpha") is None
         handle.switch_on("alpha")
