@@ -168,10 +168,12 @@ def test_a_dead_manager_is_replaced_while_the_engine_runs(tmp_path: Path) -> Non
         leader = await managers.leader()
         gone = next(n for n in range(3) if n != leader)
         managers.kill(gone)
-        managers.start(3)
         state = (await link.request("query", {}))["state"]
         present = list(state["managers"].values())
         new = managers.peers[3] | {"id": "3" * 16}
+        with pytest.raises(EngineError, match="mdm3 does not answer at"):
+            await link.request("command", {"name": "set_managers", "args": {"managers": [*present, new]}})
+        managers.start(3)
         await link.request("command", {"name": "set_managers", "args": {"managers": [*present, new]}})
         staying = [one for one in present if one["name"] != f"mdm{gone}"] + [new]
         with pytest.raises(EngineError):
