@@ -134,10 +134,10 @@ class MesosContainers(MesosNodes):
         for node in self.agents:  # what Mesos has frozen in order to kill it cannot end
             for state in (_CGROUPS / self._cgroup(node)).glob("**/freezer.state"):
                 state.write_text("THAWED")
-        super().destroy()
         for machine in self._machines.values():
             machine.kill()
             machine.wait()
+        super().destroy()
         for node in self.agents:
             for folder, _, _ in os.walk(_CGROUPS / self._cgroup(node), topdown=False):
                 try:
