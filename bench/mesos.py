@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -29,6 +29,7 @@ from artesian.model.resources import Resources
 from bench.figures import Figure
 from demo.cluster import Cluster
 from demo.machines import MesosMachines
+from tests.clusters.memory import Memory
 
 _HOST = "127.77.0.1"
 _AGENTS = 1_000
@@ -67,26 +68,6 @@ def _deploy(folder: Path) -> list[Figure]:
 
 
 # --- offers
-
-
-class _Memory:
-    """What a store would keep."""
-
-    def __init__(self) -> None:
-        self._documents: dict[str, str] = {}
-
-    def confirm(self) -> None:
-        """It is the only one."""
-
-    def load(self) -> Mapping[str, str]:
-        return dict(self._documents)
-
-    def save(self, changes: Mapping[str, str | None]) -> None:
-        for key, text in changes.items():
-            if text is None:
-                self._documents.pop(key, None)
-            else:
-                self._documents[key] = text
 
 
 class _Master:
@@ -199,7 +180,7 @@ def _offers(rounds: int) -> list[Figure]:
     playing.start()
     started.wait(30.0)
     settings = MesosSettings(f"{_HOST}:5050")
-    cluster = MesosCluster(settings, _Memory(), "http://127.77.0.2:8700", lambda: "0" * 64)
+    cluster = MesosCluster(settings, Memory(), "http://127.77.0.2:8700", lambda: "0" * 64)
     try:
         names = [one.name for one in cluster.nodes()]
         for name in names[:10]:

@@ -31,8 +31,9 @@ def run(
     given = dict(os.environ if environment is None else environment)
     if "PYTHONPATH" in given:  # it may be another version than the one that is loaded
         command = [sys.executable, "-m", "artesian.cli.main", *words]
-        options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
-        return subprocess.run(command, timeout=timeout_s, env=given, **options)  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout_s, env=given
+        )
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]
         process = _context.Process(target=_be_command, args=(words, given, os.getcwd(), *map(str, outputs)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
+from artesian.agent.config import AgentConfig
 from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere
 
 _CONNECT_S = 5.0
@@ -41,6 +42,11 @@ class SchedulerClient:
         self._token = token
         self._base = f"/v1/agents/{quote(node, safe='')}"
         self._connection: http.client.HTTPConnection | None = None
+
+    @classmethod
+    def of(cls, config: AgentConfig) -> Self:
+        """That of an agent with this config."""
+        return cls(config.scheduler_url, config.token, config.node)
 
     def report(self, document: dict[str, Any]) -> None:
         """Say how things are. Raises SchedulerUnreachable."""

@@ -55,7 +55,7 @@ class Agent:
         self._faults = NodeFaults(folder / "faults", self._engine, self._drill, dev, self._disks.find)
         self._mute = threading.Event()  # a drill cuts this node off: nothing is heard or said
         self._be_mute(self._faults.is_mute)
-        self._reporting = _client(config)
+        self._reporting = SchedulerClient.of(config)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -99,8 +99,7 @@ class Agent:
         if config != dataclasses.replace(before, scheduler_url=config.scheduler_url, token=config.token):
             return False
         if config != before:
-            with self._lock:
-                self._config, self._reporting = config, _client(config)
+            self._config, self._reporting = config, SchedulerClient.of(config)
             self._begin_to_follow()
             self._wake.set()
         return True
@@ -139,7 +138,7 @@ class Agent:
         threading.Thread(target=self._follow, args=(self._config,), name="assignment", daemon=True).start()
 
     def _follow(self, config: AgentConfig) -> None:
-        client = _client(config)
+        client = SchedulerClient.of(config)
         poll_s = _POLL_ONE_OF_SEVERAL_S if client.is_one_of_several else _POLL_S
         while self._goes_on_with(config):
             if self._mute.is_set():
@@ -234,18 +233,12 @@ class Agent:
         document = dataclasses.asdict(report)
         if document == last and time.monotonic() - at < _HEARTBEAT_S:
             return sent
-        with self._lock:
-            scheduler = self._reporting
         try:
-            scheduler.report(document)
+            self._reporting.report(document)
         except SchedulerUnreachable as error:
             log.debug("the scheduler is away", reason=str(error))
             return sent
         return time.monotonic(), document
-
-
-def _client(config: AgentConfig) -> SchedulerClient:
-    return SchedulerClient(config.scheduler_url, config.token, config.node)
 
 
 def _has_data(folder: Path) -> bool:

@@ -51,8 +51,7 @@ class VolumeCalls:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         if self._is_mute():
             raise SchedulerAway("this node is cut off from the scheduler")
-        config = self._config()
-        client = SchedulerClient(config.scheduler_url, config.token, config.node)
+        client = SchedulerClient.of(self._config())
         try:
             return client.ask(method, path, body)
         except SchedulerRefuses as error:

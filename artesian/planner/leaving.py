@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from artesian.model.engine import EngineSeen
 from artesian.model.event import Event
 from artesian.model.names import server_name
 from artesian.model.node import Node, NodeState
@@ -77,9 +78,8 @@ def needed_for(name: str, seen: Observation, state: FrameworkState) -> str:
         return ""
     if engine is None:
         return "the engine does not answer"
-    for volume in engine.volumes:
-        if state.guid_of(name) in volume.mapped_to:
-            return f"volume {volume.name} is still mapped to it"
+    if because := _still_mapped(name, engine, state):
+        return because
     if any(one.node == name for one in seen.attachments):
         return "a volume is attached there"
     if not record.in_maintenance:
@@ -109,7 +109,11 @@ def volume_left(name: str, seen: Observation, state: FrameworkState) -> str:
     for _, wish in sorted(state.volumes.items()):
         if wish.node == name and not wish.deleted:
             return f"volume {wish.name} is not elsewhere yet: {_kept(name, wish, state)}"
-    for volume in seen.engine.volumes if seen.engine is not None else ():
+    return _still_mapped(name, seen.engine, state) if seen.engine is not None else ""
+
+
+def _still_mapped(name: str, engine: EngineSeen, state: FrameworkState) -> str:
+    for volume in engine.volumes:
         if state.guid_of(name) in volume.mapped_to:
             return f"volume {volume.name} is still mapped to it"
     return ""

@@ -17,6 +17,7 @@ from artesian.agent.config import AgentConfig
 from artesian.agent.loop import Agent
 from artesian.engines.embedded_node import EmbeddedNode
 from artesian.model.assignment import Assignment
+from tests.patience import eventually
 
 CONFIG = AgentConfig("n1", "127.0.0.1", "http://127.0.0.1:9", "token", "secret")
 ASSIGNED = Assignment("n1", "127.0.0.1", system_id="abc")
@@ -151,10 +152,3 @@ def test_another_scheduler_is_asked_at_once_and_what_the_one_before_still_says_d
         released.set()
         agent.stop()
         thread.join(10.0)
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10.0
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from artesian.agent.on_mesos import MesosAgent, main
 from artesian.host.files import try_lock
 from artesian.mesos.errors import NotSubscribed
 from artesian.model.mesos_agent import config_digest
+from tests.patience import eventually
 
 TIMEOUT_S = 10.0
 SECRET = "the-secret-of-the-engine"
@@ -150,14 +150,6 @@ def kill(task_id: str, grace_s: float | None = None) -> dict[str, Any]:
 
 def message(document: object) -> dict[str, Any]:
     return {"type": "MESSAGE", "message": {"data": data(document)}}
-
-
-def wait(condition: Callable[[], object]) -> None:
-    """For what another thread does."""
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 # --- beginning
@@ -405,7 +397,7 @@ def test_an_agent_with_volumes_is_given_its_time_and_ends_with_the_last_of_them(
 
     clock.on_sleep = later
     executor.handle(kill("agent.1", grace_s=60.0))
-    wait(lambda: client.states[-1] == ("agent.1", "TASK_KILLED"))
+    eventually(lambda: client.states[-1] == ("agent.1", "TASK_KILLED"))
     assert held.is_set()
     assert client.updates[-1][2] == "no volume is attached here any more"
     assert clock.now_s < 60.0
@@ -417,7 +409,7 @@ def test_an_agent_whose_time_is_up_ends_with_its_volumes_attached(
     executor.handle(agents_task(config))
     agents[0].holds_volumes = True
     executor.handle(kill("agent.1", grace_s=60.0))
-    wait(lambda: client.states[-1] == ("agent.1", "TASK_KILLED"))
+    eventually(lambda: client.states[-1] == ("agent.1", "TASK_KILLED"))
     assert client.updates[-1][2] == "time is up"
     assert clock.now_s >= 60.0
 

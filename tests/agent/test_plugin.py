@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from artesian.agent.config import AgentConfig
 from artesian.agent.plugin import NodePlugin, socket_of
 from artesian.attach.errors import ToolFailed
 from artesian.model.assignment import AssignedVolume, Assignment
+from tests.patience import eventually
 
 CONFIG = AgentConfig("n1", "127.0.0.1", "http://127.0.0.1:9", "token", "secret", dev="/nowhere")
 
@@ -44,13 +43,6 @@ def start(folder: Path) -> Iterator[Callable[[], NodePlugin]]:
         one.close()
 
 
-def eventually(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never was so"
-        time.sleep(0.02)
-
-
 def test_a_machine_is_asked_where_engines_look_and_a_folder_in_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -64,7 +56,7 @@ def test_a_machine_is_asked_where_engines_look_and_a_folder_in_itself(
 
 def test_dvdcli_of_the_node_finds_it(folder: Path, start: Callable[[], NodePlugin]) -> None:
     node = start()
-    eventually((folder / "plugins" / "artesian.sock").exists)
+    eventually((folder / "plugins" / "artesian.sock").exists, 20.0)
     program = folder / "bin" / "dvdcli"
     done = subprocess.run([program, "list", "--volumedriver=artesian"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
@@ -80,12 +72,12 @@ def test_dvdcli_of_the_node_finds_it(folder: Path, start: Callable[[], NodePlugi
 
 def test_a_second_one_says_that_there_is_one(folder: Path, start: Callable[[], NodePlugin]) -> None:
     first = start()
-    eventually((folder / "plugins" / "artesian.sock").exists)
+    eventually((folder / "plugins" / "artesian.sock").exists, 20.0)
     second = start()
-    eventually(second.problems)
+    eventually(second.problems, 20.0)
     assert "another program serves" in second.problems()[0]
     first.close()
-    eventually(lambda: not second.problems())
+    eventually(lambda: not second.problems(), 20.0)
 
 
 def test_a_volume_of_which_nothing_can_be_told_is_answered_for_as_one_that_is_not_mounted(

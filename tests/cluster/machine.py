@@ -37,10 +37,15 @@ def below(folder: Path) -> list[int]:
 
 
 def kill(process_ids: list[int]) -> None:
-    """At once; those that have ended meanwhile have."""
+    """At once."""
+    send(process_ids, signal.SIGKILL)
+
+
+def send(process_ids: list[int], number: int) -> None:
+    """A signal to each; those that have ended meanwhile have."""
     for one in process_ids:
         try:
-            os.kill(one, signal.SIGKILL)
+            os.kill(one, number)
         except ProcessLookupError:
             pass
 

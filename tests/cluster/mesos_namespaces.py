@@ -164,8 +164,4 @@ class MesosNodes(Cluster):
 
 def thaw(processes: list[int]) -> None:
     """Let them go on."""
-    for one in processes:
-        try:
-            os.kill(one, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
+    machine.send(processes, signal.SIGCONT)

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +28,11 @@ from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
 from artesian.model.resources import Resources, total
 from tests.clusters.conformance import CREDENTIALS, Handle, SubstrateConformance, begin, eventually
+from tests.clusters.memory import Memory
 from tests.clusters.task_conformance import TaskRunnerConformance
 from tests.mesos.real import Cluster, Daemon
 
 pytestmark = pytest.mark.slow
-
-
-class Memory:
-    """What a substrate has to know after a restart."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, str] = {}
-
-    def confirm(self) -> None:
-        pass
-
-    def load(self) -> Mapping[str, str]:
-        return dict(self.documents)
-
-    def save(self, changes: Mapping[str, str | None]) -> None:
-        for key, text in changes.items():
-            self.documents.pop(key, None)
-            if text is not None:
-                self.documents[key] = text
 
 
 class FileServer:

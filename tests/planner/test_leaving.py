@@ -47,6 +47,10 @@ def look(world: World) -> list[str]:
     return [event.kind for event in heeded.events]
 
 
+def why_it_does_not_join(world: World, name: str) -> list[str]:
+    return [one.because for one in world.decide().guarded.held if one.step.change == c.JoinNode(name)]
+
+
 def resting(world: World) -> list[str]:
     assert world.engine is not None
     return [one.name.partition(".")[0] for one in world.engine.servers if one.in_maintenance]
@@ -136,8 +140,7 @@ def test_a_new_node_that_is_to_be_empty_does_not_join() -> None:
     be(world, "node-4", leaving=True)
     world.converge()
     assert not world.state.node("node-4").joined
-    held = [one.because for one in world.decide().guarded.held if one.step.change == c.JoinNode("node-4")]
-    assert held == ["whoever runs the machines wants node node-4 empty"]
+    assert why_it_does_not_join(world, "node-4") == ["whoever runs the machines wants node node-4 empty"]
 
 
 def test_a_new_node_that_is_out_of_reach_does_not_join() -> None:
@@ -145,8 +148,9 @@ def test_a_new_node_that_is_out_of_reach_does_not_join() -> None:
     be(world, "node-4", unreachable=True)
     world.converge()
     assert not world.state.node("node-4").joined
-    held = [one.because for one in world.decide().guarded.held if one.step.change == c.JoinNode("node-4")]
-    assert held == ["node node-4 is out of reach for whoever runs the machines"]
+    assert why_it_does_not_join(world, "node-4") == [
+        "node node-4 is out of reach for whoever runs the machines"
+    ]
     be(world, "node-4", unreachable=False)
     world.converge()
     assert world.state.node("node-4").joined

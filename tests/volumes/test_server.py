@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from artesian.volumes.protocol import VolumeDriver
 from artesian.volumes.server import PluginServer
+from tests.patience import eventually
 from tests.volumes.cases import NODE, Machine
 
 
@@ -189,13 +189,6 @@ def test_whoever_goes_before_the_answer_uses_nothing(plugin: Plugin) -> None:
     gone.set()
     eventually(lambda: (entry := plugin.machine.uses.find("v")) is not None and not entry.uses)
     assert plugin.post("Plugin.Activate")[0] == 200
-
-
-def eventually(condition: Any) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it never was so"
-        time.sleep(0.01)
 
 
 # --- the socket itself

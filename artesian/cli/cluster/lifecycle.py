@@ -32,6 +32,7 @@ _WATCH_S = 1.0
 _AGENTS_TIMEOUT_S = 30.0
 _ENGINE_TIMEOUT_S = 60.0
 _LETTING_GO_S = 20.0
+Node = Mapping[str, Any]  # as the API shows it
 _DEFAULT_NODES, _DEFAULT_DISKS = 3, 2
 
 
@@ -271,7 +272,7 @@ def _engine_away(api: Api) -> str | None:
 def _ask_before_detaching(folder: Path) -> None:
     """At a terminal somebody is asked before volumes go away under their users; a script means it."""
     try:
-        attached = _attached(Api(folder)) if sys.stdin.isatty() else []
+        attached = _attached(_nodes(Api(folder))) if sys.stdin.isatty() else []
     except (ArtesianError, EngineError):
         return  # what does not answer is started first
     if attached:
@@ -293,10 +294,10 @@ def _stop(folder: Path, ending: Ending, say: Progress) -> list[str]:
         api.put("/stopping", {"stopping": "volumes", "force": ending.force})  # agents are needed again
     _wait_for_agents(api, say)
     if was_ended:  # what they have said of the end before is not what they say of the next one
-        wait_for(lambda: _not_heard(api.get("/nodes")), ending.timeout_s, say)
+        wait_for(lambda: _not_heard(_nodes(api)), ending.timeout_s, say)
     receipt = _let_go(api, ending, say)
     say("stopping processes …")
-    running = dict.fromkeys(_running(api))
+    running = dict.fromkeys(_running(_nodes(api)))
     api.put("/stopping", {"stopping": "all", "force": ending.force})
     api.post("/passes")  # whoever has not heard of it is behind from here on
     wait_for(lambda: _what_runs(api, running), ending.timeout_s, say)
@@ -319,7 +320,7 @@ def _nothing_runs(folder: Path, cluster: LocalCluster, on_mesos: bool) -> bool:
 
 def _let_go(api: Api, ending: Ending, say: Progress) -> list[str]:
     """Detach all volumes; if one is in use, everything goes on as before. Raises InTheWay."""
-    attached = _attached(api)
+    attached = _attached(_nodes(api))
     left = _detached(api, "volumes", ending, say)
     discarded: list[str] = []
     if left and ending.discard:
@@ -338,28 +339,33 @@ def _detached(api: Api, how: str, ending: Ending, say: Progress) -> list[str]:
     api.put("/stopping", {"stopping": how, "force": ending.force})
     try:
         wait_for(
-            lambda: "; ".join(f"volume on {one}" for one in _attached(api)) or None,
+            lambda: "; ".join(f"volume on {one}" for one in _attached(_nodes(api))) or None,
             min(ending.timeout_s, _LETTING_GO_S),
             say,
         )
     except TookTooLong:
-        return _attached(api)
+        return _attached(_nodes(api))
     return []
 
 
-def _attached(api: Api) -> list[str]:
+def _nodes(api: Api) -> Sequence[Node]:
+    found: Sequence[Node] = api.get("/nodes")
+    return found
+
+
+def _attached(nodes: Sequence[Node]) -> list[str]:
     return [
         f"{node['name']} at {one['mounted_at'] or one['device']}"
-        for node in api.get("/nodes")
+        for node in nodes
         if node["state"] == "alive"
         for one in node["attachments"]
     ]
 
 
-def _running(api: Api) -> list[tuple[str, str]]:
+def _running(nodes: Sequence[Node]) -> list[tuple[str, str]]:
     return [
         (node["name"], one["name"])
-        for node in api.get("/nodes")
+        for node in nodes
         if node["state"] == "alive"
         for one in node["processes"]
         if one["running"]
@@ -369,18 +375,18 @@ def _running(api: Api) -> list[tuple[str, str]]:
 def _what_runs(api: Api, seen: dict[tuple[str, str], None]) -> str | None:
     """What still runs; `seen` gets all that is seen to. A node that is silent may run anything, and one that
     has not heard yet what it is to do may be about to start it."""
-    nodes = api.get("/nodes")
+    nodes = _nodes(api)
     silent = [node["name"] for node in nodes if node["state"] == "silent"]
     if silent:
         return f"node {', '.join(silent)} does not say what runs on it"
-    running = _running(api)
+    running = _running(nodes)
     seen |= dict.fromkeys(running)
     if (because := _not_heard(nodes)) is not None:
         return because
-    left = [f"{name} on {node}" for node, name in running] + _attached(api)
+    left = [f"{name} on {node}" for node, name in running] + _attached(nodes)
     return f"waiting for {left[0]} to end" if left else None
 
 
-def _not_heard(nodes: Sequence[Mapping[str, Any]]) -> str | None:
+def _not_heard(nodes: Sequence[Node]) -> str | None:
     behind = [node["name"] for node in nodes if node["state"] == "alive" and node["behind"]]
     return f"waiting for node {behind[0]} to hear of it" if behind else None

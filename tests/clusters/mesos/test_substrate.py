@@ -14,6 +14,9 @@ from artesian.clusters.port import SubstrateUnusable
 from artesian.mesos.errors import FailedOver, FrameworkRemoved
 from artesian.model.errors import ArtesianError
 from artesian.store.port import NotLeading
+from tests.clusters.memory import Memory
+
+MASTER, URL = "http://127.0.0.1:9", "http://127.0.0.1:8700"
 
 
 class Framework:
@@ -31,27 +34,6 @@ class Framework:
     def stop(self) -> None: ...
 
     def poke(self) -> None: ...
-
-
-class Memory:
-    """Of a scheduler that leads, or not any more."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, str] = {}
-        self.leads = True
-
-    def confirm(self) -> None:
-        if not self.leads:
-            raise NotLeading("another scheduler leads")
-
-    def load(self) -> Mapping[str, str]:
-        return dict(self.documents)
-
-    def save(self, changes: Mapping[str, str | None]) -> None:
-        for key, text in changes.items():
-            self.documents.pop(key, None)
-            if text is not None:
-                self.documents[key] = text
 
 
 @pytest.fixture
@@ -73,8 +55,12 @@ def now() -> list[float]:
 
 @pytest.fixture
 def cluster(frameworks: list[Framework], memory: Memory, now: list[float]) -> MesosCluster:
-    settings = MesosSettings(master="http://127.0.0.1:9")
-    return MesosCluster(settings, memory, "http://127.0.0.1:8700", lambda: "0" * 64, lambda: now[0])
+    return MesosCluster(MesosSettings(MASTER), memory, URL, lambda: "0" * 64, lambda: now[0])
+
+
+def with_other_settings(memory: Memory, **settings: str) -> MesosCluster:
+    """The same cluster, as its next scheduler has it."""
+    return MesosCluster(MesosSettings(MASTER, **settings), memory, URL, lambda: "0" * 64)
 
 
 def test_one_whose_place_was_taken_comes_back_after_a_while_as_the_same(
@@ -109,8 +95,7 @@ def test_a_role_is_kept_until_all_is_given_back(
     cluster: MesosCluster, frameworks: list[Framework], memory: Memory
 ) -> None:
     cluster.tasks()
-    settings = MesosSettings(master="http://127.0.0.1:9", role="other")
-    other = MesosCluster(settings, memory, "http://127.0.0.1:8700", lambda: "0" * 64)
+    other = with_other_settings(memory, role="other")
     with pytest.raises(
         SubstrateUnusable, match="kept for role artesian, not other: go on with --role artesian"
     ):
@@ -127,8 +112,7 @@ def test_the_folder_of_nodes_stays_until_the_cluster_is_taken_down(
     cluster: MesosCluster, frameworks: list[Framework], memory: Memory
 ) -> None:
     cluster.tasks()
-    settings = MesosSettings(master="http://127.0.0.1:9", node_folder="/srv/artesian")
-    other = MesosCluster(settings, memory, "http://127.0.0.1:8700", lambda: "0" * 64)
+    other = with_other_settings(memory, node_folder="/srv/artesian")
     with pytest.raises(
         SubstrateUnusable, match="go on with --node-folder /var/lib/artesian, or take it down"
     ):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from artesian.embedded.local import starter
 from artesian.embedded.local.layout import ProcessPlace, Role
 from artesian.embedded.local.starter import Starter
 from artesian.host import processes
+from tests.patience import eventually
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_next_is_started_by_the_same_one(kept: Starter, place: Callable[[str
 def test_what_has_ended_is_gone_at_once(kept: Starter, place: Callable[[str], ProcessPlace]) -> None:
     """None of them stays behind as a process that nobody waits for."""
     (process,) = kept.start([place("a")]).values()
-    eventually(lambda: not Path(f"/proc/{process}").exists())
+    eventually(lambda: not Path(f"/proc/{process}").exists(), 20.0)
     assert processes.running(place("a").pid_file) is None
     assert "a.yaml" in place("a").log.read_text()
 
@@ -100,10 +100,3 @@ def test_what_cannot_be_started_is_said(
     monkeypatch.setattr(starter, "wrapped", lambda command: ["true"])
     with pytest.raises(EngineError, match="what starts them ends at once"):
         starter.start([place("a")])
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20.0
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
