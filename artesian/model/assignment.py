@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from artesian.model.disk import PoolName
 from artesian.model.drill import DrillKind, DrillWriter, Fault, WriterMode
-from artesian.model.engine import ManagerPlace
+from artesian.model.engine import CephSettings, ManagerPlace
 from artesian.model.topology import ManagerRole
 
 
@@ -25,6 +26,16 @@ class AssignedVolume:
     fstype: str | None = None
     generation: int = 0
     for_containers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedDevice:
+    """A disk that was given to a pool. `path` is what the node called it then."""
+
+    identity: str
+    path: str
+    pool: PoolName
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,9 @@ class Assignment:
     client_guid: str = ""
     secret_digest: str = ""  # of the engine's secret, which agents know; empty: any
     volumes: tuple[AssignedVolume, ...] = ()
+    devices: tuple[AssignedDevice, ...] = ()  # where the node itself makes them
+    is_new: bool = False  # the engine has never answered: its managers may begin with nothing
+    ceph: CephSettings | None = None
     revision: int = 0  # of the node's volumes: an assignment that says the same as an older one is another
     stop: bool = False  # everything is to be let go of and ended, in good order
     discard: bool = False  # volumes that are not assigned are let go of at once, whatever is not written yet
@@ -65,6 +79,12 @@ def assignment_from_json(document: dict[str, Any]) -> Assignment:
         for one in values.get("managers", ())
     )
     values["volumes"] = tuple(AssignedVolume(**_known(AssignedVolume, one)) for one in values["volumes"])
+    values["devices"] = tuple(
+        AssignedDevice(**{**_known(AssignedDevice, one), "pool": PoolName(**one["pool"])})
+        for one in values.get("devices", ())
+    )
+    if values.get("ceph") is not None:
+        values["ceph"] = CephSettings(**_known(CephSettings, values["ceph"]))
     values["manager_addresses"] = tuple(values.get("manager_addresses", ()))
     values["domains"] = tuple(values.get("domains", ()))
     values["faults"] = tuple(

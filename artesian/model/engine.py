@@ -34,6 +34,15 @@ class ExistingEngine:
 
 
 @dataclass(frozen=True, slots=True)
+class CephSettings:
+    """What of Ceph is set by its owner. `osd_memory_bytes`: what one OSD may take; those of less than 2 GiB
+    keep a small cache. `heal_after_s`: how long a disk may be away before its data is copied elsewhere."""
+
+    osd_memory_bytes: int = 1 << 30
+    heal_after_s: int = 120
+
+
+@dataclass(frozen=True, slots=True)
 class SeenManager:
     """A manager as the engine reports it; `name` is the engine's."""
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from artesian.model.disk import Claim, Tombstone
 from artesian.model.drill import Drill
-from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.engine import CephSettings, ExistingEngine, ManagerPlace
 from artesian.model.names import client_guid
 from artesian.model.pause import EVERYTHING, Pause
 from artesian.model.remedy import Remedy
@@ -45,6 +45,7 @@ class EngineIdentity:
     adopted: ExistingEngine | None = None
     client_root: str = ""
     secret_digest: str = ""
+    ceph: CephSettings | None = None
 
     def guid_of(self, node: str) -> str:
         """The guid of a node's client."""

@@ -5,9 +5,9 @@ An engine that does not answer, or an observation that is short of something, ta
 
 from __future__ import annotations
 
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
-from artesian.model.assignment import AssignedVolume, Assignment
+from artesian.model.assignment import AssignedDevice, AssignedVolume, Assignment
 from artesian.model.drill import faults_on, writer_on
 from artesian.model.names import digest
 from artesian.model.state import FrameworkState, Stopping
@@ -36,11 +36,24 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         revision=record.revision,
         client_guid=engine.guid_of(node),
         secret_digest=engine.secret_digest,
+        devices=_devices(state, node),
+        is_new=engine.ceph is not None and not state.engine_seen_once,
+        ceph=engine.ceph,
         volumes=_volumes(state, node) if state.stopping is Stopping.NO else (),
         stop=state.stopping is Stopping.ALL,
         discard=state.stopping is Stopping.DISCARD,
         faults=faults_on(drills, node),
         drill_writer=writer_on(drills, node),
+    )
+
+
+def _devices(state: FrameworkState, node: str) -> tuple[AssignedDevice, ...]:
+    """Of an engine whose nodes make its devices: the others are told by the engine itself."""
+    if state.engine is None or state.engine.ceph is None:
+        return ()
+    claims = sorted(state.claims.values(), key=attrgetter("identity"))
+    return tuple(
+        AssignedDevice(one.identity, one.path, one.pool, one.size_bytes) for one in claims if one.node == node
     )
 
 

@@ -1,0 +1,29 @@
+"""cephx keys, all of them made of the engine's secret: whoever knows it needs nobody to give them out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import struct
+
+_AES, _LENGTH = 1, 16
+
+
+def cephx_key(secret: str, who: str) -> str:
+    """The key of an entity: the same whenever it is asked for.
+
+    The format is that of `ceph-authtool --gen-print-key`: type, seconds, nanoseconds, length, key.
+    """
+    made = hmac.new(secret.encode(), f"cephx {who}".encode(), hashlib.sha256).digest()[:_LENGTH]
+    return base64.b64encode(struct.pack("<hiih", _AES, 0, 0, _LENGTH) + made).decode()
+
+
+def volume_key(secret: str, volume_id: str, guid: str) -> str:
+    """The key of the client `guid` for a volume: another client's is another."""
+    return cephx_key(secret, f"volume {volume_id} of {guid}")
+
+
+def keyring(secret: str, entity: str, key: str | None = None) -> str:
+    """A keyring file with one key."""
+    return f"[{entity}]\n\tkey = {key or cephx_key(secret, entity)}\n"
