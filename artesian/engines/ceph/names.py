@@ -9,9 +9,10 @@ key-value store; each value is a JSON object:
     artesian/servers/SERVER           {"node", "address", "domain", "fault_set"}
     artesian/disks/UUID               {"refused"} or {"size_bytes"} or {"failed"}: its node says this of it
     artesian/devices/UUID             {"osd", "name", "server", "domain", "pool", "path", "size_bytes",
-                                       "leaving", "wiped"}: it was accepted, and may be made an OSD
+                                       "token", "leaving"}: it was accepted, and may be made an OSD
     artesian/clients/GUID             {"node"}: its node's client runs, or has run
     artesian/volumes/VOLUME           {"name", "domain", "pool", "size_bytes"}
+    artesian/limits/VOLUME            {"iops", "bandwidth_bytes_per_s"}
     artesian/mapped/GUID/VOLUME       {"token", "size_bytes"}: this client is to offer it
 """
 
