@@ -19,7 +19,8 @@ from artesian.scheduler.memory import Secrets
 
 
 class EngineConnection:
-    """Made anew whenever another engine is meant. `folder` keeps certificates of gateways, and what is Ceph's."""
+    """Made anew whenever another engine is meant. `folder` keeps the certificates of gateways, and files of
+    Ceph's."""
 
     def __init__(self, folder: Path, known: Secrets) -> None:
         self._folder = folder / "certificates"
