@@ -81,7 +81,7 @@ class EmbeddedHandle(Handle):
         """Of what was ever written: holes take no time, but are told apart from zeros."""
         digest = hashlib.sha256()
         with Path(disk.path).open("rb") as file:
-            for start, end in _written_parts(file.fileno()):
+            for start, end in written_parts(file.fileno()):
                 file.seek(start)
                 digest.update(f"{start} ".encode() + file.read(end - start))
         return digest.hexdigest()
@@ -93,7 +93,7 @@ class EmbeddedHandle(Handle):
         shutil.rmtree(self.folder)
 
 
-def _written_parts(descriptor: int) -> Iterator[tuple[int, int]]:
+def written_parts(descriptor: int) -> Iterator[tuple[int, int]]:
     """Where a sparse file has bytes."""
     end = 0
     while True:

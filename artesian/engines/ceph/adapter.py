@@ -51,6 +51,8 @@ class CephEngine:
         self._system_id = identity.system_id
         self._secret = secret
         monitors = [place.address for place in identity.managers]
+        if identity.adopted is not None:
+            monitors += identity.adopted.managers
         self._session = CephSession(monitors, names.ADMIN, cephx_key(secret, names.ADMIN))
         self._gatherer = Gatherer(self._session)
         self._devices = Devices(self._session, identity.system_id, secret)

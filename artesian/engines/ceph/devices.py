@@ -22,7 +22,7 @@ from artesian.model.disk import PoolName
 from artesian.model.names import device_name, server_name
 
 COPIES, LEAST_COPIES = 2, 1
-_PLACEMENT_GROUPS = 32
+_LEAST_GROUPS, _GROUPS_OF_A_DISK = 32, 16
 _TIB = 1 << 40
 
 
@@ -104,12 +104,15 @@ class Devices:
         ask = self._session.command
         if there is None:
             self._need_rule(rule, pool, unit)
-            counts: Json = {"pg_num": _PLACEMENT_GROUPS, "pg_num_min": _PLACEMENT_GROUPS, "size": COPIES}
+            counts: Json = {"pg_num": _placement_groups(1), "size": COPIES}
             ask("osd pool create", pool=name, pool_type="replicated", rule=rule, **counts)
         if there is None or there["min_size"] != LEAST_COPIES:
             ask("osd pool set", pool=name, var="min_size", val=str(LEAST_COPIES))
         if there is None or "rbd" not in there["application_metadata"]:
             ask("osd pool application enable", pool=name, app="rbd", yes_i_really_mean_it=True)
+        groups = _placement_groups(len(reading.devices_of(pool)))
+        if there is not None and there["pg_num_target"] < groups:
+            ask("osd pool set", pool=name, var="pg_num", val=str(groups))
         if there is not None and ask("osd pool get", pool=name, var="crush_rule")["crush_rule"] != rule:
             self._need_rule(rule, pool, unit)
             ask("osd pool set", pool=name, var="crush_rule", val=rule)
@@ -208,3 +211,8 @@ class Devices:
             self._session.command("osd in", ids=[str(device["osd"])])
         if not reading.is_up(device["osd"]):
             raise NotYet(f"disk {change.identity} is not back yet")
+
+
+def _placement_groups(disks: int) -> int:
+    """A power of two, as Ceph divides evenly by those only. It grows with the pool, and never shrinks."""
+    return max(_LEAST_GROUPS, 1 << (disks * _GROUPS_OF_A_DISK).bit_length() - 1)

@@ -31,6 +31,7 @@ class Answers:
 
     quorum: Json
     osd_map: Json
+    health: Json
     pools: list[Json]
     keys: list[Json]
     documents: Documents
@@ -54,6 +55,7 @@ class Gatherer:
             return Answers(
                 quorum=quorum,
                 osd_map=ask("osd dump"),
+                health=ask("health", detail="detail"),
                 pools=ask("df")["pools"],
                 keys=ask("auth ls")["auth_dump"],
                 documents=self._session.documents(names.ROOT),

@@ -287,6 +287,12 @@ def has_images(session: CephSession, pool: str) -> bool:
         return bool(rbd.list(place) or list(rbd.trash_list(place)))
 
 
+def image_names(session: CephSession, pool: str) -> list[str]:
+    """All images in one of Ceph's pools."""
+    with _answered(f"pool {pool}"), contextlib.closing(session.rados().open_ioctx(pool)) as place:
+        return list(load_rbd().RBD().list(place))
+
+
 @contextlib.contextmanager
 def _answered(what: str) -> Iterator[None]:
     """What librados and librbd raise, in the words of the port."""

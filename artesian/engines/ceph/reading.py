@@ -21,9 +21,11 @@ from artesian.model.engine import (
     SeenPool,
     SeenServer,
     SeenVolume,
+    SeenWarning,
 )
 
 KIB = 1024
+_DETAILS = 3  # of a warning, that are told
 SOMEBODY = "SOMEBODY"  # has the right to a volume, and is no client that is known
 
 
@@ -138,20 +140,20 @@ class Reading:
                 for (guid,), one in sorted(self.documents("clients").items())
             ),
             volumes=tuple(self._volumes()),
+            warnings=tuple(self._warnings()),
         )
+
+    def _warnings(self) -> Iterator[SeenWarning]:
+        """What Ceph's own checks find, but for those that somebody has muted."""
+        for code, one in sorted(self._answers.health["checks"].items()):
+            if not one.get("muted"):
+                details = "; ".join(detail["message"].strip() for detail in one["detail"][:_DETAILS])
+                text = f"{one['summary']['message']}{f' ({details})' if details else ''}"
+                yield SeenWarning(code, text, serious=one["severity"] == "HEALTH_ERR")
 
     def managers(self) -> Iterator[SeenManager]:
         """The monitors."""
-        quorum = self._answers.quorum
-        for one in quorum["monmap"]["mons"]:
-            name = one["name"]
-            yield SeenManager(
-                name=name,
-                address=one["public_addrs"]["addrvec"][0]["addr"],
-                role=names.monitor_role(name),
-                healthy=name in quorum["quorum_names"],
-                leads=name == quorum["quorum_leader_name"],
-            )
+        return managers_of(self._answers.quorum)
 
     def _servers(self) -> Iterator[SeenServer]:
         away = self._answers.osd_map.get("crush_node_flags", {})
@@ -236,6 +238,19 @@ class Reading:
                 mapped_to=(holder,) if holder is not None else (),
                 limits=((holder, limits),) if holder is not None and limits != NO_LIMITS else (),
             )
+
+
+def managers_of(quorum: Json) -> Iterator[SeenManager]:
+    """The monitors, of what one of them says of their quorum."""
+    for one in quorum["monmap"]["mons"]:
+        name = one["name"]
+        yield SeenManager(
+            name=name,
+            address=one["public_addrs"]["addrvec"][0]["addr"],
+            role=names.monitor_role(name),
+            healthy=name in quorum["quorum_names"],
+            leads=name == quorum["quorum_leader_name"],
+        )
 
 
 def _free(size_bytes: int, room_bytes: int, spare_percentage: int) -> int:

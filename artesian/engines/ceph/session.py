@@ -10,7 +10,7 @@ from typing import Any
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.bindings import load_rados
-from artesian.engines.ceph.errors import CommandFailed
+from artesian.engines.ceph.errors import BindingsMissing, CommandFailed
 from artesian.engines.port import EngineUnreachable
 
 Json = dict[str, Any]
@@ -47,7 +47,10 @@ class CephSession:
             return self._rados
 
     def _connected(self) -> Any:
-        rados = load_rados()
+        try:
+            rados = load_rados()
+        except BindingsMissing as error:
+            raise EngineUnreachable(str(error)) from None
         settings = {
             "mon_host": ",".join(f"[v2:{one}/0]" for one in self._monitors),
             "key": self._key,
