@@ -215,4 +215,4 @@ class Devices:
 
 def _placement_groups(disks: int) -> int:
     """A power of two, as Ceph divides evenly by those only. It grows with the pool, and never shrinks."""
-    return max(_LEAST_GROUPS, 1 << (disks * _GROUPS_OF_A_DISK).bit_length() - 1)
+    return max(_LEAST_GROUPS, 1 << (max(1, disks) * _GROUPS_OF_A_DISK).bit_length() - 1)

@@ -57,6 +57,9 @@ class CephSession:
             "client_mount_timeout": str(_MOUNT_TIMEOUT_S),
             "rados_mon_op_timeout": str(_COMMAND_TIMEOUT_S),
             "rados_osd_op_timeout": str(_COMMAND_TIMEOUT_S),
+            # What waits for a disk asks soon whether the disk is still there.
+            "objecter_timeout": "1",
+            "objecter_tick_interval": "0.5",
             "mon_client_hunt_parallel": "3",
             "mon_client_hunt_interval": "1",
             "mon_client_ping_interval": "1",
