@@ -15,6 +15,7 @@ from artesian.agent.client import SchedulerClient, SchedulerUnreachable
 from artesian.agent.config import AgentConfig
 from artesian.agent.disks.errors import DisksUnknown
 from artesian.agent.disks.folder_disks import FolderDisks
+from artesian.agent.disks.recognising import recognised
 from artesian.agent.disks.system_disks import SystemDisks
 from artesian.agent.drill_work import DrillWork
 from artesian.agent.faults import NodeFaults
@@ -221,7 +222,7 @@ class Agent:
         now = time.monotonic()
         if now - looked_at >= _DISKS_S:
             try:
-                disks, unknown = self._disks.find(), ""
+                disks, unknown = recognised(self._disks.find(), self._assignment.system_id), ""
             except DisksUnknown as error:
                 disks, unknown = (), str(error)
             self._seen_disks = (now, disks, unknown)
