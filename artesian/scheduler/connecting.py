@@ -24,7 +24,6 @@ class EngineConnection:
 
     def __init__(self, folder: Path, known: Secrets) -> None:
         self._folder = folder / "certificates"
-        self._ceph_folder = folder / "ceph"
         self._secrets = known
         self._engine: Engine | None = None
         self._engine_of: tuple[EngineIdentity | None, ExistingEngine | None] = (None, None)
@@ -86,7 +85,7 @@ class EngineConnection:
             # Schedulers of other engines do without Ceph's libraries.
             from artesian.engines.ceph.adapter import CephEngine
 
-            return CephEngine(identity, known.engine_secret, self._ceph_folder)
+            return CephEngine(identity, known.engine_secret)
         return EmbeddedEngine(
             identity, known.engine_secret.encode(), known.engine_password, self._certificate_file
         )
