@@ -22,10 +22,10 @@ from artesian.agent.faults import NodeFaults
 from artesian.agent.plugin import NodePlugin
 from artesian.agent.volumes import NodeVolumes
 from artesian.engines.node_engines import EngineOfNode, has_data
-from artesian.engines.node_port import NodeEngineError
 from artesian.host.files import write_durably
 from artesian.model.assignment import Assignment, assignment_from_json
 from artesian.model.disk import Disk
+from artesian.model.errors import ArtesianError
 from artesian.model.report import AgentReport
 
 _LOOK_S = 1.0
@@ -191,7 +191,7 @@ class Agent:
             else:
                 # What a drill has killed stays down as long as the drill says.
                 changed = self._engine.ensure(assignment, self._faults.held_down)
-        except (NodeEngineError, OSError) as error:
+        except (ArtesianError, OSError) as error:
             return " ".join(str(error).split())
         if changed:
             log.info("processes changed", names=changed)
