@@ -15,16 +15,17 @@ from artesian.agent.client import SchedulerClient, SchedulerUnreachable
 from artesian.agent.config import AgentConfig
 from artesian.agent.disks.errors import DisksUnknown
 from artesian.agent.disks.folder_disks import FolderDisks
+from artesian.agent.disks.recognising import recognised
 from artesian.agent.disks.system_disks import SystemDisks
 from artesian.agent.drill_work import DrillWork
 from artesian.agent.faults import NodeFaults
 from artesian.agent.plugin import NodePlugin
 from artesian.agent.volumes import NodeVolumes
 from artesian.engines.node_engines import EngineOfNode, has_data
-from artesian.engines.node_port import NodeEngineError
 from artesian.host.files import write_durably
 from artesian.model.assignment import Assignment, assignment_from_json
 from artesian.model.disk import Disk
+from artesian.model.errors import ArtesianError
 from artesian.model.report import AgentReport
 
 _LOOK_S = 1.0
@@ -190,7 +191,7 @@ class Agent:
             else:
                 # What a drill has killed stays down as long as the drill says.
                 changed = self._engine.ensure(assignment, self._faults.held_down)
-        except (NodeEngineError, OSError) as error:
+        except (ArtesianError, OSError) as error:
             return " ".join(str(error).split())
         if changed:
             log.info("processes changed", names=changed)
@@ -221,7 +222,7 @@ class Agent:
         now = time.monotonic()
         if now - looked_at >= _DISKS_S:
             try:
-                disks, unknown = self._disks.find(), ""
+                disks, unknown = recognised(self._disks.find(), self._assignment.system_id), ""
             except DisksUnknown as error:
                 disks, unknown = (), str(error)
             self._seen_disks = (now, disks, unknown)

@@ -48,6 +48,7 @@ from artesian.clusters.port import (
 )
 from artesian.embedded.errors import EngineError
 from artesian.embedded.local.addresses import network_for
+from artesian.engines.ceph.names import MONITOR_PORT
 from artesian.engines.embedded_names import CONTROL_PORT, RAFT_PORT
 from artesian.host import processes
 from artesian.host.files import locked, write_durably
@@ -103,7 +104,7 @@ class LocalCluster:
                 if any(self.folder.iterdir()):
                     raise NotPossible(f"{self.folder} is not empty, and there is no cluster in it")
                 (self.folder / "nodes").mkdir()
-                network = network_for(self.folder, [CONTROL_PORT, RAFT_PORT])
+                network = network_for(self.folder, [CONTROL_PORT, RAFT_PORT, MONITOR_PORT])
                 text = json.dumps({"network": network}) + "\n"
                 write_durably(self.folder / "cluster.json", text, 0o644)
         except OSError as error:

@@ -31,7 +31,7 @@ class EngineOfNode:
     def ensure(self, assignment: Assignment, held_down: Collection[str] = ()) -> list[str]:
         """Start what is assigned and does not run, end what is not; the names of what was changed.
 
-        Raises NodeEngineError.
+        Raises ArtesianError or OSError.
         """
         self.become(assignment)
         return self._engine.ensure(assignment, held_down)

@@ -13,7 +13,8 @@ from artesian.model.observation import SeenProcess
 
 
 class NodeEngineError(ArtesianError):
-    """What an engine on its node could not do, or must not; what else was to be done is done."""
+    """What an engine on its node could not do, or must not; what else was to be done is done. An engine may
+    have errors of its own for that, as long as they are ArtesianErrors."""
 
 
 class Part(StrEnum):
@@ -30,7 +31,8 @@ class NodeEngine(Protocol):
     def ensure(self, assignment: Assignment, held_down: Collection[str] = ()) -> list[str]:
         """Start what is assigned and does not run, end what is not; the names of what was changed.
 
-        What is `held_down`, by name, is not started. Raises NodeEngineError, or OSError.
+        What is `held_down`, by name, is not started. Raises ArtesianError, such as
+        NodeEngineError, or OSError.
         """
 
     def processes(self) -> tuple[SeenProcess, ...]:

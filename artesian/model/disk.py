@@ -16,10 +16,14 @@ class Media(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineLabel:
-    """The superblock of a storage engine of ours, which is no foreign signature."""
+    """The superblock of a storage engine, of ours or of its kind, which is no foreign signature.
+
+    `foreign`: others than the framework have made this device.
+    """
 
     system_id: str
     device_id: str
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

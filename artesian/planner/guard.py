@@ -133,10 +133,11 @@ class _Guard:
         if self._facts.state.engine is None:
             for node in sorted(self._facts.seen.nodes, key=lambda one: one.name):
                 for disk in sorted(node.disks, key=lambda one: one.path):
-                    if disk.label is not None and disk.identity not in self._facts.state.tombstones:
+                    ours = disk.label if disk.label is not None and not disk.label.foreign else None
+                    if ours is not None and disk.identity not in self._facts.state.tombstones:
                         return (
                             f"nothing is remembered of an engine, but disk {disk.path} of node {node.name} "
-                            f"belongs to engine {disk.label.system_id}: bring its store back; if that engine "
+                            f"belongs to engine {ours.system_id}: bring its store back; if that engine "
                             f"is no more, say so: artesian disk remove {node.name} {disk.path}"
                         )
             unheard = self._unheard()

@@ -19,8 +19,7 @@ from artesian.scheduler.memory import Secrets
 
 
 class EngineConnection:
-    """Made anew whenever another engine is meant. `folder` keeps the certificates of gateways, and files of
-    Ceph's."""
+    """Made anew whenever another engine is meant. `folder` keeps the certificates of gateways."""
 
     def __init__(self, folder: Path, known: Secrets) -> None:
         self._folder = folder / "certificates"

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from artesian.agent.client import SchedulerClient
 from artesian.agent.config import AgentConfig
+from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.loop import Agent
+from artesian.engines.ceph.names import osd_uuid
 from artesian.engines.embedded_node import EmbeddedNode
 from artesian.engines.node_engines import EngineOfNode
 from artesian.engines.node_port import NodeEngineError
 from artesian.model.assignment import Assignment
+from tests.agent.disks.media import ceph_label, label_by_ceph, sparse_file
 from tests.patience import eventually
 
 CONFIG = AgentConfig("n1", "127.0.0.1", "http://127.0.0.1:9", "token", "secret")
@@ -98,6 +102,21 @@ def test_ceph_is_left_alone_too_when_the_assignment_is_lost(
     monkeypatch.setattr(EngineOfNode, "ensure", lambda _, assignment, __: told.append(assignment) or [])
     run(lambda: reports)
     assert (told, "is lost" in reports[0]["problems"][0]) == ([], True)
+
+
+def test_it_knows_the_disks_that_its_engine_is_about_to_use(
+    tmp_path: Path, run: Any, ensured: list[Assignment], reports: list[dict[str, Any]]
+) -> None:
+    system_id = str(UUID(int=9))
+    assigned = dataclasses.replace(ASSIGNED, system_id=system_id)
+    document = {"generation": "g1", "assignment": dataclasses.asdict(assigned)}
+    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    disk = sparse_file(tmp_path / "dev" / "sda")
+    (seen,) = FolderDisks(tmp_path / "dev").find()
+    osd = osd_uuid(system_id, seen.identity or "")
+    label_by_ceph(disk, ceph_label(osd, None))
+    run(lambda: reports)
+    assert reports[0]["disks"][0]["label"] == {"system_id": system_id, "device_id": osd, "foreign": False}
 
 
 def test_it_says_what_the_engine_could_not_do(

@@ -16,6 +16,7 @@ from artesian.model.node import NodeState
 from artesian.model.observation import Observation, SeenAttachment
 from artesian.model.spec import ManagersSpec, Spec, Taking
 from artesian.model.state import with_item
+from artesian.model.topology import VerdictKind
 from artesian.model.wishes import VolumeWish
 from artesian.planner.planning import decide
 from tests.planner.situations import GIB, POOL, World, disk, node, nodes
@@ -351,6 +352,16 @@ def test_a_store_that_is_new_makes_no_engine_where_one_has_been() -> None:
         world.step()
     assert world.engine is None
     assert any("bring its store back" in held.because for held in world.decide().guarded.held)
+
+
+def test_a_disk_of_somebody_elses_engine_keeps_nobody_from_making_one_beside_it() -> None:
+    world = World(nodes(3), TAKE)
+    theirs = replace(disk("sdb"), label=EngineLabel("feed", "1", foreign=True))
+    world.nodes = (replace(node(1), disks=(theirs, *node(1).disks[1:])), node(2), node(3))
+    world.converge()
+    assert world.engine is not None and len(world.engine.devices) == 5
+    verdict = next(one for one in world.decide().topology.verdicts if one.identity == theirs.identity)
+    assert (verdict.kind, verdict.because) == (VerdictKind.REFUSED, "it belongs to another engine, feed")
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from artesian.engines.ceph import names
+from artesian.engines.ceph.adapter import CephEngine
 from artesian.engines.embedded import EmbeddedEngine
 from artesian.model.engine import CephSettings
 from artesian.model.names import secret_digest
@@ -46,3 +47,11 @@ def test_a_ceph_has_its_settings_and_an_id_that_ceph_itself_calls_it_by(
     assert made.secret_digest == secret_digest(memory.secrets.engine_secret)
     assert names.fsid(made.system_id) == made.system_id == str(UUID(made.system_id))
     assert made.system_id != other.system_id
+    assert isinstance(connection.to(made, None), CephEngine)
+
+
+def test_a_connection_to_ceph_is_kept_while_the_same_ceph_is_meant(connection: EngineConnection) -> None:
+    made = connection.new_identity(Spec(ceph=SETTINGS))
+    engine = connection.to(made, None)
+    assert connection.to(made, None) is engine
+    assert connection.to(connection.new_identity(Spec(ceph=SETTINGS)), None) is not engine

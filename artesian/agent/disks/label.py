@@ -1,10 +1,11 @@
-"""Reading the superblock of our own engine from a disk, without touching anything."""
+"""Reading the superblocks of engines from a disk, without touching anything."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
+from artesian.agent.disks import bluestore
 from artesian.embedded.device.superblock import MAGIC, SUPERBLOCK_BYTES, Superblock, unpack
 from artesian.embedded.errors import ForeignDevice
 from artesian.model.disk import EngineLabel
@@ -12,7 +13,10 @@ from artesian.model.disk import EngineLabel
 
 @dataclass(frozen=True, slots=True)
 class LabelReading:
-    """Our label and the UUID of its superblock, if there is one; `unreadable` says what hindered reading."""
+    """The label and the UUID of its superblock, if there is one; `unreadable` says what hindered reading.
+
+    A label of Ceph is `foreign` until somebody recognises it; its system id is empty while an OSD is made.
+    """
 
     label: EngineLabel | None = None
     uuid: str = ""
@@ -46,6 +50,9 @@ def _label_in(blocks: list[bytes]) -> LabelReading:
             return LabelReading(unreadable=f"its superblock is not understood: {error}")
         if superblock is not None:
             return _reading_of(superblock)
+    ceph = bluestore.unpack(blocks[0])
+    if ceph is not None:
+        return LabelReading(EngineLabel(ceph.fsid, ceph.osd_uuid, foreign=True), ceph.osd_uuid)
     # Damaged is not absent: there may be data of a pool below it.
     if any(block.startswith(MAGIC) for block in blocks):
         return LabelReading(unreadable="it has a superblock of this engine that is damaged")

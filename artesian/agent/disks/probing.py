@@ -1,4 +1,4 @@
-"""What blkid, wipefs, the kernel and our own superblock say of one disk. Only ever reads."""
+"""What blkid, wipefs, the kernel and engines' superblocks say of one disk. Only ever reads."""
 
 from __future__ import annotations
 
@@ -58,9 +58,10 @@ def probe_disk(path: str, run: RunTool = run_tool, sys_block: Path = _SYS_BLOCK)
     reading = read_label(path)
     troubles = [reading.unreadable] if reading.unreadable else []
     signatures: list[str] = []
-    # A whole superblock of ours covers where others begin; behind it are volumes, whose contents may look
-    # like anything, at their writers' will.
-    tools = (_signatures_by_blkid, _signatures_by_wipefs) if reading.label is None else ()
+    # A whole superblock of an engine covers where others begin; behind it are volumes, whose contents may
+    # look like anything, at their writers' will. One that does not say of which engine it is says too little.
+    is_whole = reading.label is not None and reading.label.system_id
+    tools = () if is_whole else (_signatures_by_blkid, _signatures_by_wipefs)
     for signatures_by in tools:
         try:
             signatures += signatures_by(path, run)
@@ -70,7 +71,7 @@ def probe_disk(path: str, run: RunTool = run_tool, sys_block: Path = _SYS_BLOCK)
     try:
         if stat.S_ISBLK(os.stat(path).st_mode):
             holders = _holders_in_sys(path, sys_block)
-            # A disk of ours is not tried: its engine may be about to open it, and would find it busy.
+            # An engine's disk is not tried: its engine may be about to open it, and would find it busy.
             if not holders and reading.label is None and _is_held_exclusively(path):
                 holders = (SOMEBODY,)
     except OSError as error:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 import typer
 
 from artesian.cli import options as common
-from artesian.cli.cluster import mesos_options, options, scheduler_process
+from artesian.cli.cluster import engines, mesos_options, options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.cluster.connection import refuse_connected
 from artesian.cli.cluster.placing import cluster_name
@@ -61,6 +61,7 @@ def up(
     address: mesos_options.Address = None,
     port: mesos_options.Port = None,
     spec: Annotated[Path | None, typer.Option(help="What is wanted, in YAML.")] = None,
+    engine: engines.Engine = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +87,7 @@ def up(
     folder = folder.absolute()
     asked = mesos_options.asked(context.params)
     refuse_connected(folder, "up")
+    engines.check_spec(engine, spec)
     on_mesos = mesos_options.is_mesos(folder, substrate, asked)
     cluster = cluster_name(folder, asked) if on_mesos else None
     settings = changed_settings(folder, wanted_store(store), schedulers, cluster)
@@ -103,7 +105,7 @@ def up(
         api = Api(folder)
         api.put("/stopping", {"stopping": "no"})
         api.post("/passes")  # nodes that were made just now are seen from here on
-        warnings = give_spec(api, spec, output) if spec is not None else []
+        warnings = engines.ask_for(api, engine, output) if spec is None else give_spec(api, spec, output)
         _wait_for_agents(api, say)
         wait_for(lambda: _engine_away(api), _ENGINE_TIMEOUT_S, say)
     agree(api, output, None, yes)

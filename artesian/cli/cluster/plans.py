@@ -94,7 +94,12 @@ def give_spec(api: Api, path: Path, output: Output, *, force: bool = False) -> l
     """Hand a spec over; gives warnings, which people are shown at once. Raises SpecError, naming the file."""
     text = read(path)
     with naming(path):
-        warnings: list[str] = api.put("/spec", {"text": text, "force": force})["warnings"]
+        return hand_over(api, text, output, force=force)
+
+
+def hand_over(api: Api, text: str, output: Output, *, force: bool = False) -> list[str]:
+    """Have the cluster take the text of a spec; gives warnings, which people are shown at once."""
+    warnings: list[str] = api.put("/spec", {"text": text, "force": force})["warnings"]
     for warning in warnings:
         output.warn(warning)
     return warnings

@@ -1,0 +1,215 @@
+"""Disks that are OSDs: of our own Ceph, of another one, half made or damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from artesian.agent.disks import bluestore
+from artesian.agent.disks.bluestore import BlueStoreLabel
+from artesian.agent.disks.facts import disks_from_lsblk
+from artesian.agent.disks.folder_disks import FolderDisks
+from artesian.agent.disks.probing import probe_disk
+from artesian.agent.disks.recognising import recognised
+from artesian.engines.ceph import names
+from artesian.model.disk import Disk, EngineLabel
+from artesian.model.node import Node
+from artesian.model.topology import VerdictKind
+from artesian.strategy.verdicts import Memory, judge_disks
+from tests.agent.disks.media import (
+    CEPH_FSID,
+    CEPH_LABEL,
+    CEPH_OSD,
+    CountingRun,
+    ceph_label,
+    label_by_ceph,
+    sparse_file,
+    with_checksum,
+)
+
+OURS = str(uuid.UUID(int=9))
+TOOLS = pytest.mark.skipif(
+    not (shutil.which("blkid") and shutil.which("wipefs")), reason="blkid and wipefs are missing"
+)
+
+
+def only_disk(folder: Path, run: CountingRun | None = None) -> Disk:
+    (disk,) = FolderDisks(folder, run or CountingRun()).find()
+    return disk
+
+
+def our_osd(path: Path, fsid: str | None = OURS) -> str:
+    """Make a disk an OSD of ours, or one that is being made; its UUID."""
+    identity = only_disk(path.parent).identity
+    assert identity is not None
+    label_by_ceph(path, ceph_label(names.osd_uuid(OURS, identity), fsid))
+    return names.osd_uuid(OURS, identity)
+
+
+def verdict(disk: Disk, system_id: str | None) -> tuple[VerdictKind, str]:
+    node = Node("n1", "10.0.0.1", disks=(disk,))
+    (found,) = judge_disks([node], Memory(), minimum_bytes=0, system_id=system_id)
+    return found.kind, found.because
+
+
+# --- the label
+
+
+def test_what_ceph_writes_is_read() -> None:
+    assert bluestore.unpack(CEPH_LABEL.ljust(4096, b"\0")) == BlueStoreLabel(CEPH_OSD, CEPH_FSID)
+
+
+def test_an_osd_that_is_being_made_says_only_which_one_it_is() -> None:
+    assert bluestore.unpack(ceph_label(CEPH_OSD, None)) == BlueStoreLabel(CEPH_OSD, "")
+
+
+def test_a_newer_version_that_this_one_can_read_is_read() -> None:
+    label = ceph_label(CEPH_OSD, CEPH_FSID)[:-4]
+    newer = with_checksum(label[:60] + b"\x03\x02" + label[62:])
+    assert bluestore.unpack(newer) == BlueStoreLabel(CEPH_OSD, CEPH_FSID)
+
+
+@pytest.mark.parametrize("at", [23, 60, 62, 70, 200, len(CEPH_LABEL) - 1])
+def test_a_damaged_label_says_nothing(at: int) -> None:
+    damaged = CEPH_LABEL[:at] + bytes([CEPH_LABEL[at] ^ 1]) + CEPH_LABEL[at + 1 :]
+    assert bluestore.unpack(damaged.ljust(4096, b"\0")) is None
+
+
+@pytest.mark.parametrize("length", [0, 22, 23, 60, 64, 100, len(CEPH_LABEL) - 1])
+def test_a_label_that_ends_early_says_nothing(length: int) -> None:
+    assert bluestore.unpack(CEPH_LABEL[:length]) is None
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        ceph_label(CEPH_OSD, CEPH_FSID, version=1),
+        ceph_label(CEPH_OSD, CEPH_FSID, version=3),  # which no older one can read
+        ceph_label(CEPH_OSD, CEPH_FSID, described="bluefs db"),
+        bytes(4096),
+        b"",
+    ],
+)
+def test_what_is_no_label_of_an_osds_data_says_nothing(label: bytes) -> None:
+    assert bluestore.unpack(label) is None
+
+
+# --- disks
+
+
+def test_an_osd_of_ours_is_known_whoever_looks_and_keeps_its_identity(tmp_path: Path) -> None:
+    path = sparse_file(tmp_path / "sda")
+    before = only_disk(tmp_path).identity
+    osd = our_osd(path)
+    run = CountingRun()
+    for system_id in ("", "another", OURS):  # also a node whose engine's store was lost
+        (disk,) = recognised([only_disk(tmp_path, run)], system_id)
+        assert (disk.label, disk.signatures, disk.unreadable) == (EngineLabel(OURS, osd), (), "")
+        assert disk.identity == before
+    assert run.commands == []
+    assert verdict(disk, OURS) == (
+        VerdictKind.REFUSED,
+        "it belongs to this engine, but to no pool that is known here",
+    )
+
+
+def test_an_osd_of_another_ceph_belongs_to_that(tmp_path: Path) -> None:
+    label_by_ceph(sparse_file(tmp_path / "sda"))
+    (disk,) = recognised([only_disk(tmp_path)], OURS)
+    assert disk.label == EngineLabel(CEPH_FSID, CEPH_OSD, foreign=True)
+    assert disk.signatures == ()
+    for system_id in (None, OURS):
+        assert verdict(disk, system_id) == (
+            VerdictKind.REFUSED,
+            f"it belongs to another engine, {CEPH_FSID}",
+        )
+
+
+@TOOLS
+def test_an_osd_of_ours_that_is_being_made_is_ours_already(tmp_path: Path) -> None:
+    osd = our_osd(sparse_file(tmp_path / "sda"), fsid=None)
+    (disk,) = recognised([only_disk(tmp_path)], OURS)
+    assert (disk.label, disk.signatures) == (EngineLabel(OURS, osd), ())
+
+
+@TOOLS
+@pytest.mark.parametrize("system_id", ["", "another"])
+def test_one_that_somebody_else_is_making_is_left_alone(tmp_path: Path, system_id: str) -> None:
+    our_osd(sparse_file(tmp_path / "sda"), fsid=None)
+    (disk,) = recognised([only_disk(tmp_path)], system_id)
+    assert (disk.label, set(disk.signatures)) == (None, {"ceph_bluestore"})
+    assert verdict(disk, system_id or None) == (
+        VerdictKind.REFUSED,
+        "it carries a signature: ceph_bluestore",
+    )
+
+
+@TOOLS
+def test_a_damaged_osd_is_left_alone_whoever_made_it(tmp_path: Path) -> None:
+    path = sparse_file(tmp_path / "sda")
+    our_osd(path)
+    with path.open("r+b") as file:
+        file.seek(80)
+        file.write(b"?")
+    (disk,) = recognised([only_disk(tmp_path)], OURS)
+    assert (disk.label, set(disk.signatures)) == (None, {"ceph_bluestore"})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "identity"),
+    [
+        ({"wwn": "0x5000", "serial": "S1"}, "wwn:0x5000"),
+        ({"wwn": None, "serial": "S1"}, "serial:Disk:S1"),
+        ({"wwn": None, "serial": None}, f"uuid:{CEPH_OSD}"),
+    ],
+)
+def test_what_identified_a_disk_before_it_was_an_osd_still_does(
+    tmp_path: Path, numbers: dict[str, str | None], identity: str
+) -> None:
+    path = sparse_file(tmp_path / "sda")
+    row = {
+        "name": "sda", "kname": "sda", "path": str(path), "type": "disk", "size": 8 << 20, "ro": False,
+        "rota": False, "mountpoints": [], "model": "Disk", **numbers,
+    }  # fmt: skip
+    bare = disks_from_lsblk({"blockdevices": [row]}, {str(path): probe_disk(str(path))})[0].identity
+    label_by_ceph(path)
+    (disk,) = disks_from_lsblk({"blockdevices": [row]}, {str(path): probe_disk(str(path))})
+    assert disk.identity == identity
+    assert bare in (identity, None)  # and what nothing identifies is never given to an engine
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("ceph-osd"), reason="ceph-osd is missing")
+def test_what_a_real_osd_writes_is_what_ceph_itself_reads(tmp_path: Path) -> None:
+    dev, data = tmp_path / "dev", tmp_path / "data"
+    dev.mkdir()
+    data.mkdir()
+    path = sparse_file(dev / "sda", 2 << 30)
+    identity = only_disk(dev).identity
+    assert identity is not None
+    os.symlink(path, data / "block")
+    (tmp_path / "ceph.conf").write_text(
+        f"[global]\nfsid = {OURS}\nauth_cluster_required = none\nlog_file =\n"
+    )
+    osd = names.osd_uuid(OURS, identity)
+    subprocess.run(
+        [
+            "ceph-osd", "--conf", str(tmp_path / "ceph.conf"), "--mkfs", "--no-mon-config", "--id", "3",
+            "--osd-data", str(data), "--osd-uuid", osd, "--osd-objectstore", "bluestore",
+        ],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    told = subprocess.run(
+        ["ceph-bluestore-tool", "show-label", "--dev", str(path)], check=True, capture_output=True
+    )
+    (label,) = json.loads(told.stdout).values()
+    with path.open("rb") as file:
+        assert bluestore.unpack(file.read(4096)) == BlueStoreLabel(label["osd_uuid"], label["ceph_fsid"])
+    (disk,) = recognised([only_disk(dev)], "")
+    assert (disk.identity, disk.label, disk.signatures) == (identity, EngineLabel(OURS, osd), ())
