@@ -1,7 +1,7 @@
 """Ceph's own Python modules, `rados` and `rbd`.
 
-They come with the distribution's packages, into the folder of its own Python's modules. That folder is not ours
-to look for modules in, so they are loaded by the paths of their files.
+They come with the distribution's packages, into the folder of its own Python's modules. That folder is not
+ours to look for modules in, so they are loaded by the paths of their files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What Ceph's daemons and clients read: ceph.conf. Pure.
 
-Paths of sockets are relative, as the kernel allows them 107 bytes: daemons are started in their node's folder.
+Paths of sockets are relative, as the kernel allows them 107 bytes: daemons are started in the folder of their
+node.
 """
 
 from __future__ import annotations
@@ -75,11 +76,19 @@ def node_conf(folder: Path, fsid: str, monitors: Sequence[str], settings: CephSe
         (
             _section("global", _common(folder, fsid, monitors)),
             _section("client", _CLIENT | {"keyring": f"{folder}/{KEYS}/$name.keyring"}),
-            _section("mon", _MONITOR | {"mon_osd_down_out_interval": str(settings.heal_after_s)}),
-            _section("mgr", _MANAGER),
+            _section("mon", _MONITOR | _data(folder, "mon", "mon") | _healing(settings)),
+            _section("mgr", _MANAGER | _data(folder, "mgr", "mgr")),
             _section("osd", _OSD | _memory(settings.osd_memory_bytes)),
         )
     )
+
+
+def _data(folder: Path, kind: str, name: str) -> dict[str, str]:
+    return {f"{kind}_data": f"{folder}/{name}", "keyring": f"{folder}/{name}/keyring"}
+
+
+def _healing(settings: CephSettings) -> dict[str, str]:
+    return {"mon_osd_down_out_interval": str(settings.heal_after_s)}
 
 
 def _section(name: str, values: Mapping[str, str]) -> str:
@@ -135,8 +144,6 @@ _CLIENT = {
 }
 
 _MONITOR = {
-    "mon_data": "mon",
-    "keyring": "mon/keyring",
     "mon_allow_pool_delete": "true",
     "mon_warn_on_pool_no_redundancy": "false",
     "mon_data_avail_warn": "5",
@@ -169,8 +176,6 @@ _MONITOR = {
 }
 
 _MANAGER = {
-    "mgr_data": "mgr",
-    "keyring": "mgr/keyring",
     "mgr_initial_modules": "",
     "mgr_disabled_modules": ",".join(_OPTIONAL_MODULES),
     "mgr_tick_period": "1",
