@@ -117,14 +117,14 @@ def _common(folder: Path, fsid: str, monitors: Sequence[str]) -> dict[str, str]:
         "run_dir": "run",
         "admin_socket": "run/$name.asok",
         "crash_dir": f"{folder}/crash",
-        # All words go to where the process' output goes.
+        # What goes wrong is said where the process' output goes. Every question would be a line of the rest,
+        # and a write at all monitors if they kept it.
         "log_file": "",
         "log_to_file": "false",
-        "log_to_stderr": "true",
+        "log_to_stderr": "false",
         "err_to_stderr": "true",
         "mon_cluster_log_to_file": "false",
-        # Not every question is a thing to note in the cluster's log, which is a write at every monitor.
-        "clog_to_monitors": "default=true audit=false",
+        "clog_to_monitors": "false",
         "max_open_files": "0",
         # Monitors judge reports of failures by their own value of it: it is for all.
         "osd_heartbeat_grace": "6",
