@@ -124,7 +124,6 @@ def _common(folder: Path, fsid: str, monitors: Sequence[str]) -> dict[str, str]:
         "log_to_stderr": "false",
         "err_to_stderr": "true",
         "mon_cluster_log_to_file": "false",
-        "clog_to_monitors": "false",
         "max_open_files": "0",
         # Monitors judge reports of failures by their own value of it: it is for all.
         "osd_heartbeat_grace": "6",

@@ -28,17 +28,16 @@ MGR_CAPS = {"mon": "allow profile mgr", "osd": _ALL, "mds": _ALL}
 
 def prepare(path: Path) -> Command:
     """Make the monitor's data; what it is to become."""
+    config = read_config(path)
+    if config.data.exists() and _was_let_go(config):
+        put_aside(config.data)
     pauses = Pauses()
-    while True:
-        config = read_config(path)
-        if config.data.exists() and _was_let_go(config):
-            put_aside(config.data)
-        if config.data.exists():
-            break
+    while not config.data.exists():
         try:
             _make(config)
         except CephNodeError as error:
             pauses.wait(str(error))
+            config = read_config(path)
     more = ("--public-addrv", monitor_address(config.address))
     return Command(daemon("mon", config.conf, config.entity, *more))
 

@@ -25,7 +25,7 @@ from artesian.model.names import secret_digest
 from artesian.model.observation import SeenProcess
 
 _END_S = 20.0
-_ANSWER_S = 2.0
+_ANSWER_S = 3.0
 _INSTALL_AGAIN_S = 300.0
 _BY_THE_WAY = (Role.CLEARING, Role.PACKAGES)  # what ends by itself is not told of
 _ROLES = {

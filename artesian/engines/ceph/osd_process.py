@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from artesian.engines.ceph import disk_fitness, names
@@ -115,7 +116,7 @@ class Waiting:
             shutil.rmtree(self._config.data, ignore_errors=True)
             self._looked_at = None
             fitness, disk = self._look()
-        self._publish(fitness)
+        self._publish(replace(fitness, failed=False))  # one that is not there cannot be accepted
         return fitness.wrong or "the disk is not accepted yet"
 
     def _is_osd(self) -> bool:
