@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artesian.engines.ceph import names
-from artesian.model.assignment import Assignment
-from artesian.model.engine import CephSettings, ManagerPlace
+
+if TYPE_CHECKING:  # every process of ours begins with loading this
+    from artesian.model.assignment import Assignment
+    from artesian.model.engine import CephSettings, ManagerPlace
 
 CONF_FILE = "ceph.conf"
 KEYS = "keys"  # a folder of the node's folder

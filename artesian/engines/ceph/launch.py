@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -58,7 +59,11 @@ def say(what: str) -> None:
 def _become(command: Command, lock: int) -> NoReturn:
     say(f"becomes {' '.join(command.words)}")
     os.set_inheritable(lock, True)
-    os.execvpe(command.words[0], [*command.words], os.environ | dict(command.environment))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Daemons have a Python inside, which is not ours.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    os.execvpe(command.words[0], [*command.words], environment | dict(command.environment))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from artesian.engines.ceph.conf import client_settings
 from artesian.engines.ceph.errors import CommandFailed, MonitorsSilent
 from artesian.engines.ceph.keys import cephx_key
 
+_JSON = json.JSONDecoder()
 _SILENT = (errno.ETIMEDOUT, errno.EINTR, errno.ENOTCONN, errno.ESHUTDOWN)
 
 
@@ -82,9 +83,10 @@ class Monitors:
         return bytes(answer)
 
     def ask(self, prefix: str, payload: bytes = b"", **arguments: object) -> Any:
-        """One command that answers with JSON."""
+        """One command that answers with JSON, behind which some add words for people."""
         try:
-            return json.loads(self.command(prefix, payload, **arguments))
+            found, _ = _JSON.raw_decode(self.command(prefix, payload, **arguments).decode().lstrip())
+            return found
         except ValueError as error:
             raise CommandFailed(f"{prefix}: the answer is no JSON: {error}", errno.EPROTO) from None
 

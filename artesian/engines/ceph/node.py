@@ -9,10 +9,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from artesian.engines.ceph import client_process, mon_process, osd_process, packages
-from artesian.engines.ceph.conf import CONF_FILE, addresses_of, node_conf
-from artesian.engines.ceph.errors import CephNodeError
+from artesian.engines.ceph.conf import CONF_FILE, KEYS, addresses_of, node_conf
+from artesian.engines.ceph.errors import BindingsUnfit, CephNodeError
+from artesian.engines.ceph.keys import keyring
 from artesian.engines.ceph.launching import Launcher, Place, known, make_folders
-from artesian.engines.ceph.names import KIND, fsid
+from artesian.engines.ceph.names import ADMIN, KIND, fsid
 from artesian.engines.ceph.planned import clearing, installing, planned
 from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
 from artesian.engines.node_port import Part
@@ -131,11 +132,12 @@ class CephNode:
         return None
 
     def _write_conf(self, assignment: Assignment) -> None:
+        """What daemons read, and whoever looks after them with Ceph's own tools."""
         settings = assignment.ceph or CephSettings()
         text = node_conf(self._folder, fsid(assignment.system_id), addresses_of(assignment), settings)
-        path = self._folder / CONF_FILE
-        if not path.exists() or path.read_text() != text:
-            write_durably(path, text, 0o644)
+        admin = f"{ADMIN}.keyring"
+        for path, content in ((CONF_FILE, text), (f"{KEYS}/{admin}", keyring(self._secret, ADMIN))):
+            _write(self._folder / path, content)
 
     def stop(self) -> list[str]:
         """End all processes: clients first, monitors last."""
@@ -153,6 +155,8 @@ class CephNode:
         for place in places:
             if place.role is Role.VOLUME:
                 client_process.forget(self._folder, place.name.removeprefix("volume-"))
+            elif place.role is Role.OSD:
+                osd_process.forget_deaths(self._folder, place.name)
         return [name for name in ended if name in told]
 
     def processes(self) -> tuple[SeenProcess, ...]:
@@ -183,7 +187,10 @@ class CephNode:
     def _lacks(self, roles: set[Role]) -> str:
         """What is not there that these processes need, and what is done about it; empty if all is there."""
         unknown = roles - self._has_everything
-        lacking = packages.missing(unknown) if unknown else []
+        try:
+            lacking = packages.missing(unknown) if unknown else []
+        except BindingsUnfit as error:
+            return str(error)
         if not lacking:
             self._has_everything |= roles
             return ""
@@ -215,6 +222,11 @@ class CephNode:
                 config = read_config(place.config)
                 if osd_process.was_taken_out(config):
                     processes.send(identity, signal.SIGKILL)
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        write_durably(path, text, 0o600)
 
 
 def _is_unwanted(place: Place, configs: dict[str, ProcessConfig]) -> bool:

@@ -32,7 +32,7 @@ _SMALL = {"TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": str(16 << 20)}
 def prepare(path: Path) -> Command:
     """Wait until the disk may be an OSD, and make it one; what it is to become."""
     config = read_config(path)
-    deaths = QuickDeaths(config.home / "run" / f"{config.name}.deaths")
+    deaths = QuickDeaths(_deaths(config.home, config.name))
     deaths.wait()
     with Waiting(path, deaths.sentence) as waiting:
         osd, disk = waiting.until_accepted()
@@ -190,6 +190,15 @@ class Waiting:
         block = config.data / "block"
         block.unlink(missing_ok=True)
         block.symlink_to(disk)
+
+
+def _deaths(folder: Path, name: str) -> Path:
+    return folder / "run" / f"{name}.deaths"
+
+
+def forget_deaths(folder: Path, name: str) -> None:
+    """Of an OSD that was ended."""
+    _deaths(folder, name).unlink(missing_ok=True)
 
 
 def was_taken_out(config: ProcessConfig) -> bool:

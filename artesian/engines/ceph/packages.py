@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artesian.engines.ceph.bindings import find as find_bindings
-from artesian.engines.ceph.errors import BindingsMissing, CephNodeError
+from artesian.engines.ceph.errors import BindingsMissing, BindingsUnfit, CephNodeError
 from artesian.engines.ceph.process_config import Role
 
 _TIMEOUT_S = 1800.0
@@ -74,7 +74,7 @@ MANAGERS = (
 
 
 def missing(roles: Iterable[Role]) -> list[str]:
-    """What processes of these kinds need, and is not there."""
+    """What processes of these kinds need, and is not there. Raises BindingsUnfit."""
     wanted = set(roles)
     lacking = [
         tool for role in _TOOLS if role in wanted for tool in _TOOLS[role] if shutil.which(tool) is None
@@ -84,6 +84,8 @@ def missing(roles: Iterable[Role]) -> list[str]:
     for module in ("rados", "rbd") if wanted else ():
         try:
             find_bindings(module)
+        except BindingsUnfit:
+            raise
         except BindingsMissing as error:
             lacking.append(str(error))
     return lacking

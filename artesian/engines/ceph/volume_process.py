@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from artesian.engines.ceph import names
@@ -13,6 +14,8 @@ from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.ceph.process_config import ProcessConfig, read_config
 from artesian.engines.ceph.waiting import Command, Pauses
 from artesian.host.files import write_durably
+
+_CHANGING_S = 1.0
 
 
 def prepare(path: Path) -> Command | None:
@@ -25,12 +28,12 @@ def prepare(path: Path) -> Command | None:
                 if not _is_mapped(monitors, config):
                     return None
                 pool, image = _names(monitors, config.volume_id)
-                lockers = _lockers(monitors, config.volume_id)
-                # Who holds the volume although it is mapped to this node was here before us, and is dead. But
-                # if it has been mapped elsewhere since, who holds it may be its new owner.
+                left = _left_behind(monitors, config.volume_id)
+                # Who holds a volume that is mapped to this node was here before us, and is dead. But if it
+                # has been mapped elsewhere since, who holds it may be its new owner.
                 if not _is_mapped(monitors, config):
                     return None
-                for address in lockers:
+                for address in left:
                     monitors.command("osd blocklist", blocklistop="add", addr=address)
             break
         except CephNodeError as error:
@@ -86,6 +89,17 @@ def _names(monitors: Monitors, volume_id: str) -> tuple[str, str]:
     except (rados.Error, rbd.Error, ValueError) as error:
         raise CephNodeError(f"volume {volume_id} cannot be looked up: {error}") from None
     raise CephNodeError(f"there is no volume {volume_id}")
+
+
+def _left_behind(monitors: Monitors, volume_id: str) -> list[str]:
+    """The addresses of those that hold it and are not cut off. Whoever just changes something about it holds
+    it for a moment only. Raises CephNodeError."""
+    cut_off = {str(one["addr"]) for one in monitors.ask("osd blocklist ls")}
+    first = [one for one in _lockers(monitors, volume_id) if one not in cut_off]
+    if not first:
+        return []
+    time.sleep(_CHANGING_S)
+    return [one for one in _lockers(monitors, volume_id) if one in first]
 
 
 def _lockers(monitors: Monitors, volume_id: str) -> list[str]:
