@@ -20,9 +20,8 @@ from artesian.agent.drill_work import DrillWork
 from artesian.agent.faults import NodeFaults
 from artesian.agent.plugin import NodePlugin
 from artesian.agent.volumes import NodeVolumes
-from artesian.embedded.errors import EngineError
-from artesian.engines.embedded_node import EmbeddedNode
-from artesian.engines.node_port import NodeEngine
+from artesian.engines.node_engines import EngineOfNode, has_data
+from artesian.engines.node_port import NodeEngineError
 from artesian.host.files import write_durably
 from artesian.model.assignment import Assignment, assignment_from_json
 from artesian.model.disk import Disk
@@ -47,8 +46,8 @@ class Agent:
         self._folder = folder
         self._config = config
         self._disks = _disks_of(folder, config)
-        self._had_data = _has_data(folder / "engine")
-        self._engine: NodeEngine = EmbeddedNode(folder / "engine", config.engine_secret)
+        self._had_data = has_data(folder / "engine")
+        self._engine = EngineOfNode(folder / "engine", config.engine_secret)
         self._volumes = NodeVolumes(folder / "volumes", config.node, self._engine.volume_address)
         self._drill = DrillWork(folder / "drills")
         dev = Path(config.dev) if config.dev is not None else None
@@ -183,6 +182,7 @@ class Agent:
     def _make_so(self, assignment: Assignment) -> str:
         """One step towards the assignment; what went wrong with processes, empty if nothing did."""
         self._drill.ensure(assignment.drill_writer, self._faults.filling)
+        self._engine.become(assignment)  # before volumes ask where they are
         self._volumes.ensure(assignment.volumes, discard=assignment.discard)
         try:
             if assignment.stop:
@@ -190,7 +190,7 @@ class Agent:
             else:
                 # What a drill has killed stays down as long as the drill says.
                 changed = self._engine.ensure(assignment, self._faults.held_down)
-        except (EngineError, OSError) as error:
+        except (NodeEngineError, OSError) as error:
             return " ".join(str(error).split())
         if changed:
             log.info("processes changed", names=changed)
@@ -239,11 +239,6 @@ class Agent:
             log.debug("the scheduler is away", reason=str(error))
             return sent
         return time.monotonic(), document
-
-
-def _has_data(folder: Path) -> bool:
-    """Whether the engine has been on this node: a process' config, or what a manager knows."""
-    return (folder / "mdm").exists() or any(folder.glob("*~*.yaml"))
 
 
 def _disks_of(folder: Path, config: AgentConfig) -> FolderDisks | SystemDisks:

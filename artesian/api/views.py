@@ -88,6 +88,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
             "made": state.engine_seen_once,
             "answers": engine is not None,
             "problem": verdict.seen.engine_problem,
+            "warnings": [asdict(one) for one in engine.warnings] if engine is not None else [],
         }
         if state.engine is not None
         else None,

@@ -334,7 +334,8 @@ class LocalCluster:
         return self.folder / f"nodes/{name}/agent/agent.pid"
 
     def _engine_pid_files(self, name: str) -> list[Path]:
-        return sorted((self.agent_folder(name) / "engine" / "run").glob("*.pid"))
+        engine = self.agent_folder(name) / "engine"
+        return sorted([*(engine / "run").glob("*.pid"), *(engine / "ceph" / "run").glob("*.pid")])
 
     def _names(self) -> list[str]:
         return sorted(path.parent.name for path in (self.folder / "nodes").glob("*/node.json"))

@@ -21,7 +21,7 @@ from artesian.engines.embedded_names import (
     manager_peer,
     server_port,
 )
-from artesian.engines.node_port import Part
+from artesian.engines.node_port import NodeEngineError, Part
 from artesian.host import processes
 from artesian.host.files import write_durably
 from artesian.host.processes import ProcessIdentity
@@ -53,9 +53,15 @@ class EmbeddedNode:
     def ensure(self, assignment: Assignment, held_down: Collection[str] = ()) -> list[str]:
         """Start what is missing, end what is not wanted; names of what was changed.
 
-        Raises EngineError for what an assignment of the past, or of another store, must not do: take another
-        secret than the engine's, or end a manager that is a member of the quorum. The rest is done.
+        Raises NodeEngineError for what an assignment of the past, or of another store, must not do: take
+        another secret than the engine's, or end a manager that is a member of the quorum. The rest is done.
         """
+        try:
+            return self._ensure(assignment, held_down)
+        except EngineError as error:
+            raise NodeEngineError(str(error)) from error
+
+    def _ensure(self, assignment: Assignment, held_down: Collection[str]) -> list[str]:
         objections: list[str] = []
         changed = self._take_secret(assignment, objections)
         configs = self._config_texts(assignment)
@@ -80,7 +86,7 @@ class EmbeddedNode:
         if missing:
             self._starter.start(missing)
         if objections:
-            raise EngineError("; ".join(objections))
+            raise NodeEngineError("; ".join(objections))
         return changed + [place.name for place in missing]
 
     def _take_secret(self, assignment: Assignment, objections: list[str]) -> list[str]:

@@ -8,7 +8,12 @@ from typing import Protocol
 
 from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
+from artesian.model.errors import ArtesianError
 from artesian.model.observation import SeenProcess
+
+
+class NodeEngineError(ArtesianError):
+    """What an engine on its node could not do, or must not; what else was to be done is done."""
 
 
 class Part(StrEnum):
@@ -25,7 +30,7 @@ class NodeEngine(Protocol):
     def ensure(self, assignment: Assignment, held_down: Collection[str] = ()) -> list[str]:
         """Start what is assigned and does not run, end what is not; the names of what was changed.
 
-        What is `held_down`, by name, is not started.
+        What is `held_down`, by name, is not started. Raises NodeEngineError, or OSError.
         """
 
     def processes(self) -> tuple[SeenProcess, ...]:

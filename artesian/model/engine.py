@@ -23,6 +23,8 @@ class ExistingEngine:
 
     `gateways` are URLs, `managers` control addresses, by which servers and clients find the engine. What is
     secret is in files, by their absolute paths; without a certificate the public authorities are trusted.
+    One of kind "ceph" has no gateways and no secret of ours; its password is a keyring. `system_id`: that
+    which it has to have; empty: any.
     """
 
     gateways: tuple[str, ...]
@@ -31,6 +33,8 @@ class ExistingEngine:
     password_file: str
     secret_file: str
     certificate: str | None = None
+    kind: str = "powerflex"
+    system_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,15 @@ class SeenVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenWarning:
+    """What the engine itself finds wrong: `code` is its own word for it, `text` says it for people."""
+
+    code: str
+    text: str
+    serious: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSeen:
     """The engine at one moment. `fault_sets` are pairs of domain and name."""
 
@@ -181,6 +194,7 @@ class EngineSeen:
     devices: tuple[SeenDevice, ...] = ()
     clients: tuple[SeenClient, ...] = ()
     volumes: tuple[SeenVolume, ...] = ()
+    warnings: tuple[SeenWarning, ...] = ()
 
     def pool(self, name: PoolName) -> SeenPool | None:
         """The pool of this name."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from artesian.model.disk import Disk, Media, PoolName
 from artesian.model.drill import DrillSchedule
-from artesian.model.engine import ExistingEngine
+from artesian.model.engine import CephSettings, ExistingEngine
 from artesian.model.node import Node
 from artesian.model.provider_spec import ProviderSpec
 from artesian.model.rule import Budget, Notification, Rule
@@ -98,8 +98,9 @@ class ManagersSpec:
 @dataclass(frozen=True, slots=True)
 class Spec:
     """Everything that a user can say. `pools` are those of the declarative strategy; `engine` is one that is
-    there already, and none is made then. `rules` come before the default ones, of which none are added
-    without `default_rules`; `budget` is for all of them together."""
+    there already, and none is made then; one that is made is Ceph if there is a `ceph`. `rules` come before
+    the default ones, of which none are added without `default_rules`; `budget` is for all of them together.
+    """
 
     global_pool: PoolName | None = DEFAULT_POOL
     pools: tuple[PoolSpec, ...] = ()
@@ -109,6 +110,7 @@ class Spec:
     new_disks: Taking = Taking.ASK
     new_nodes: Taking = Taking.ASK
     engine: ExistingEngine | None = None
+    ceph: CephSettings | None = None
     rules: tuple[Rule, ...] = ()
     default_rules: bool = True
     providers: tuple[ProviderSpec, ...] = ()

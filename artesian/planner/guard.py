@@ -95,7 +95,7 @@ class _Guard:
         assert isinstance(change, AddClient | JoinNode)
         node = self._facts.nodes.get(change.node)
         if node is not None and isinstance(change, JoinNode):
-            unfit = node.problem or too_small(node)
+            unfit = node.problem or too_small(node, self._facts.spec.ceph)
             if not unfit and node.leaving:
                 unfit = f"whoever runs the machines wants node {node.name} empty"
             if not unfit and node.unreachable:

@@ -63,7 +63,7 @@ def wanted_topology(spec: Spec, seen: Observation, state: FrameworkState, derive
     """What the strategy wants, new nodes included: the plan shows where they lead. Nothing is built on those
     that cannot be begun with: all others would wait for them."""
     leaving = {name for name, record in state.nodes.items() if record.leaving}
-    usable = [node for node in seen.nodes if state.node(node.name).joined or unfit(node) is None]
+    usable = [node for node in seen.nodes if state.node(node.name).joined or unfit(node, spec.ceph) is None]
     nodes = [_as_recorded(spec, node, state) for node in usable]
     claims = state.claims
     if leaving or state.tombstones:

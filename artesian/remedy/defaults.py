@@ -82,6 +82,15 @@ _REMOVE_NODE = Rule(
     remedy=RemedyKind.REMOVE_NODE,
     for_s=60.0,
 )
+_CLOCKS_DIFFER = Rule(
+    name="clocks-differ",
+    scope=Scope.CLUSTER,
+    # Nothing here can set a clock; whoever runs the machines has to.
+    when="clock_skew",
+    remedy=RemedyKind.NOTIFY,
+    for_s=60.0,
+    approval=Approval.AUTOMATIC,
+)
 _TAKE_OVER_VOLUMES = Rule(
     name="take-over-volumes",
     scope=Scope.NODE,
@@ -114,6 +123,7 @@ def default_rules(*, with_providers: bool) -> tuple[Rule, ...]:
         _GROW_VOLUME,
         _REPLACE_MANAGER,
         _REMOVE_NODE,
+        _CLOCKS_DIFFER,
         _TAKE_OVER_VOLUMES,
         _EMPTY_DRAINED_NODE,
     )

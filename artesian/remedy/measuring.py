@@ -24,6 +24,7 @@ from artesian.remedy.forecast import Forecast
 from artesian.remedy.stopwatch import Stopwatch
 
 CLUSTER = "cluster"  # the one thing of this scope
+CLOCK_SKEW = "MON_CLOCK_SKEW"  # as Ceph calls it
 Values = Mapping[str, float]
 
 
@@ -119,6 +120,8 @@ def _cluster(seen: Observation) -> dict[str, float]:
         "failed_bytes": sum(pool.failed_bytes for pool in engine.pools),
         "moving_bytes": sum(pool.moving_bytes for pool in engine.pools),
         "devices_failed": sum(device.failed for device in engine.devices),
+        "warnings": len(engine.warnings),
+        "clock_skew": float(any(one.code == CLOCK_SKEW for one in engine.warnings)),
     }
 
 

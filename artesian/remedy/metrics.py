@@ -170,6 +170,10 @@ _CLUSTER = _of(
      "{moving_bytes} in the cluster are still to be copied", ""),
     ("devices_failed", Unit.COUNT, "Devices that have failed.", "{devices_failed} devices have failed",
      "no device has failed"),
+    ("warnings", Unit.COUNT, "What the engine itself finds wrong, as Ceph does.",
+     "the engine warns of {warnings} things", "the engine warns of nothing"),
+    ("clock_skew", Unit.FLAG, "The clocks of managers differ by more than the engine can bear.",
+     "the clocks of managers differ", ""),
 )  # fmt: skip
 
 CATALOGUE: tuple[Metric, ...] = (*_POOL, *_DEVICE, *_NODE, *_MANAGER, *_VOLUME, *_CLUSTER)

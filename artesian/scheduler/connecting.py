@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import uuid
 from pathlib import Path
 
 from artesian.engines.adopted import AdoptedEngine, read_secret_file
@@ -12,12 +13,14 @@ from artesian.engines.port import Engine, EngineUnreachable
 from artesian.host.files import write_durably
 from artesian.model.engine import ExistingEngine
 from artesian.model.names import secret_digest
+from artesian.model.spec import Spec
 from artesian.model.state import EngineIdentity
 from artesian.scheduler.memory import Secrets
 
 
 class EngineConnection:
-    """Made anew whenever another engine is meant. `folder` keeps the certificates of gateways."""
+    """Made anew whenever another engine is meant. `folder` keeps the certificates of gateways, and files of
+    Ceph's."""
 
     def __init__(self, folder: Path, known: Secrets) -> None:
         self._folder = folder / "certificates"
@@ -46,13 +49,17 @@ class EngineConnection:
             return read_secret_file(identity.adopted.secret_file)
         return self._secrets.engine_secret
 
-    def new_identity(self, named: ExistingEngine | None) -> EngineIdentity:
+    def new_identity(self, spec: Spec) -> EngineIdentity:
         """What an engine that is made now would be, or the one that the spec names, in our eyes."""
         secret = self._secrets.engine_secret
-        if named is not None:
+        if spec.ceph is not None:
+            return EngineIdentity(
+                "ceph", str(uuid.uuid4()), "artesian", secret_digest=secret_digest(secret), ceph=spec.ceph
+            )
+        if spec.engine is not None:
             with contextlib.suppress(EngineUnreachable):  # then it is not adopted either
-                secret = read_secret_file(named.secret_file)
-        root = secrets.token_hex(8) if named is not None else ""
+                secret = read_secret_file(spec.engine.secret_file)
+        root = secrets.token_hex(8) if spec.engine is not None else ""
         return EngineIdentity(
             "embedded",
             secrets.token_hex(8),
@@ -74,6 +81,11 @@ class EngineConnection:
         if identity.adopted is not None:
             return AdoptedEngine(identity.adopted, identity.system_id, identity.client_root)
         known = self._secrets
+        if identity.kind == "ceph":
+            # Schedulers of other engines do without Ceph's libraries.
+            from artesian.engines.ceph.adapter import CephEngine
+
+            return CephEngine(identity, known.engine_secret)
         return EmbeddedEngine(
             identity, known.engine_secret.encode(), known.engine_password, self._certificate_file
         )

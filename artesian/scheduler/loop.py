@@ -218,7 +218,7 @@ class Scheduler:
         state = self.memory.state
         decision = decide(self.spec, seen, state, self._deriver)
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
-        new = self._connection.new_identity(self.spec.engine)
+        new = self._connection.new_identity(self.spec)
         taken = self._actor.act(ready, self._engine(), new, self._addresses)
         if state.stopping is Stopping.NO:
             self.remediator.look(self.spec, seen, decision.topology)

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from artesian.model.errors import Conflict
 from artesian.model.pause import EVERYTHING
 from artesian.model.plan import Consent
-from artesian.model.state import Approval, FrameworkState, Stopping
+from artesian.model.spec import Spec
+from artesian.model.state import Approval, EngineIdentity, FrameworkState, Stopping
 from artesian.planner.planning import Decision
 from artesian.remedy.checking import read_whole_spec
 from artesian.remedy.leaving import disks_left_behind
@@ -39,9 +40,18 @@ def set_spec(state: FrameworkState, text: str, *, force: bool = False) -> Framew
     left_behind = None if force else disks_left_behind(read_whole_spec(state.spec_text), spec, state)
     if left_behind is not None:
         raise Conflict(left_behind)
-    existing = spec.engine
-    engine = state.engine
-    if engine is not None and (existing is None) != (engine.adopted is None):
+    return replace(state, spec_text=text, engine=_engine_by(spec, state))
+
+
+def _engine_by(spec: Spec, state: FrameworkState) -> EngineIdentity | None:
+    """The engine with what a spec says of it now; None if it is to be another, and was never used.
+
+    Raises Conflict.
+    """
+    engine, existing = state.engine, spec.engine
+    if engine is None:
+        return None
+    if (existing is None) != (engine.adopted is None):
         if engine.adopted is None:
             raise Conflict(
                 f"these nodes have an engine of their own, {engine.system_id}, and no other is adopted"
@@ -50,11 +60,19 @@ def set_spec(state: FrameworkState, text: str, *, force: bool = False) -> Framew
             f"engine {engine.system_id} has been adopted, and the spec does not name it any more: "
             "leave its `engine` section as it is, or take the cluster down with --destroy first"
         )
-    if engine is not None and state.engine_seen_once:
-        engine = replace(engine, adopted=existing)
-    elif existing is not None:
-        engine = None  # it has never been used; the plan begins anew
-    return replace(state, spec_text=text, engine=engine)
+    if engine.adopted is None and (spec.ceph is None) != (engine.ceph is None):
+        if engine.ceph is None:
+            raise Conflict(
+                f"engine {engine.system_id} of these nodes is the embedded one, and no Ceph takes its place: "
+                "leave `engine: ceph` out, or take the cluster down with --destroy first"
+            )
+        raise Conflict(
+            f"engine {engine.system_id} of these nodes is Ceph, and no other takes its place: "
+            "write `engine: ceph` into the spec, or take the cluster down with --destroy first"
+        )
+    if existing is not None and not state.engine_seen_once:
+        return None  # it has never been used; the plan begins anew
+    return replace(engine, adopted=existing, ceph=spec.ceph)
 
 
 def pause(state: FrameworkState, *, paused: bool) -> FrameworkState:

@@ -1,4 +1,4 @@
-"""What has become worse or well again since the last pass: nodes, pools and managers, as events. Pure.
+"""What has become worse or well again since the last pass: nodes, pools, managers, warnings; events. Pure.
 
 What is seen for the first time is only remembered, so that a scheduler that has just begun tells nothing; and
 what cannot be seen for a while, as the engine does not answer, is still as it was. Whatever changes is told
@@ -27,6 +27,7 @@ class Known:
     nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     pools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     managers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    warnings: frozenset[str] | None = None  # of the engine, by their codes; None: it was never asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ def turned(known: Known, seen: Observation) -> Turned:
         _kinds(nodes),
         _kinds(pools) if engine is not None else known.pools,
         _kinds(managers) if engine is not None else known.managers,
+        frozenset(one.code for one in engine.warnings) if engine is not None else known.warnings,
     )
     events = (
         *_changed(known.nodes, nodes),
         *_changed(known.managers, managers),
         *_changed(known.pools, pools),
+        *_warnings(known.warnings, engine),
     )
     return Turned(now, events)
 
@@ -62,6 +65,16 @@ def _kinds(events: list[Event]) -> Mapping[str, str]:
 
 def _changed(before: Mapping[str, str], now: list[Event]) -> Iterator[Event]:
     return (one for one in now if before.get(one.subject, one.kind) != one.kind)
+
+
+def _warnings(before: frozenset[str] | None, engine: EngineSeen | None) -> Iterator[Event]:
+    if engine is None or before is None:
+        return
+    for one in engine.warnings:
+        if one.code not in before:
+            yield Event("warning", one.code, f"the engine warns: {one.text}")
+    for code in sorted(before - {one.code for one in engine.warnings}):
+        yield Event("over", code, f"the engine warns of {code} no more")
 
 
 def _nodes(before: Mapping[str, str], seen: Observation) -> Iterator[Event]:

@@ -16,6 +16,7 @@ from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState
 from artesian.model.volume_names import name_problem
 from artesian.model.wishes import FEWEST_IOPS, MOST_IOPS, VolumeWish
+from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler.node_requests import known_node
 
 _GIB = 1 << 30
@@ -34,12 +35,21 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
     if seen.engine is not None and seen.engine.pool(wish.pool) is None:
         known = ", ".join(str(pool.name) for pool in seen.engine.pools) or "none"
         raise NotThere(f"there is no pool {wish.pool}; there are {known}")
+    if wish.thick and _is_ceph(state):
+        raise NotPossible(
+            "Ceph takes space as it is written to, so there are no thick volumes, only thin ones"
+        )
     _check_size(wish.size_bytes)
     _check_limits(wish)
     if wish.node is not None:
         _attachable(state, seen, wish.node)
     _check_mount_path(state, wish)
     return state.with_volume(wish)
+
+
+def _is_ceph(state: FrameworkState) -> bool:
+    """Whether volumes are made in a Ceph cluster, be it one that is still to be made."""
+    return (state.engine or read_whole_spec(state.spec_text)).ceph is not None
 
 
 def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> FrameworkState:

@@ -13,7 +13,7 @@ pools:
     nodes: {names: ["db-*"], attributes: {tier: fast}}
     disks: {media: ssd, models: ["INTEL*"], at_least: 1TiB}
 
-engine:                              # left out: one is made
+engine:                              # left out: one is made; `engine: ceph` makes a Ceph cluster
   gateway: https://10.0.0.7:8443     # or a list of them
   managers: [10.0.0.7, 10.0.0.8, 10.0.0.9]
   user: admin
@@ -26,18 +26,18 @@ notify:                              # when a remedy asks, has failed, or is the
   - email: ops@example.org
   - command: /usr/local/bin/page --urgent
 
-`rules`, `providers`, `budget` and `drills` are in `rules_file`, `providers_file` and `drills_file`.
+`rules`, `providers`, `budget` and `drills` are in `rules_file`, `providers_file` and `drills_file`; what else
+can be said of the `engine` is in `engine_file`.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 
 import yaml
 
 from artesian.model.disk import Media, PoolName
-from artesian.model.engine import ExistingEngine
+from artesian.model.engine import CephSettings, ExistingEngine
 from artesian.model.errors import SpecError
 from artesian.model.rule import Budget, Notification, NotificationKind
 from artesian.model.spec import (
@@ -52,6 +52,7 @@ from artesian.model.spec import (
     Taking,
 )
 from artesian.strategy.drills_file import drills
+from artesian.strategy.engine_file import engine
 from artesian.strategy.providers_file import providers
 from artesian.strategy.rules_file import RuleCheck, budget, check_disk_sizes, check_together, rules
 from artesian.strategy.yaml_reading import (
@@ -68,8 +69,6 @@ from artesian.strategy.yaml_reading import (
     text,
     texts,
 )
-
-_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?")
 
 
 def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None) -> Spec:
@@ -88,7 +87,8 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
     for pool_name in named:
         if named.count(pool_name) > 1:
             raise SpecError(f"{name}: pool {pool_name} is there twice")
-    if "engine" in values and "managers" in values:
+    meant = values.get("engine")
+    if isinstance(meant, ExistingEngine) and "managers" in values:
         raise SpecError(f"{name}: the managers of an engine that is there already stay where they are")
     written = values.get("rules", ())
     spec = Spec(
@@ -99,7 +99,8 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         minimum_disk_bytes=values.get("minimum_disk", MINIMUM_DISK_BYTES),
         new_disks=values.get("new_disks", Taking.ASK),
         new_nodes=values.get("new_nodes", Taking.ASK),
-        engine=values.get("engine"),
+        engine=meant if isinstance(meant, ExistingEngine) else None,
+        ceph=meant if isinstance(meant, CephSettings) else None,
         rules=tuple(one.rule for one in written),
         default_rules=values.get("default_rules", True),
         providers=values.get("providers", ()),
@@ -181,31 +182,6 @@ def _pool(place: Place, node: yaml.Node) -> PoolSpec:
     )
 
 
-def _gateways(place: Place, node: yaml.Node) -> tuple[str, ...]:
-    urls = texts(place, node)
-    for url in urls:
-        if not url.startswith("https://"):
-            raise place.wrong(node, f"a gateway is a URL such as https://10.0.0.7:8443, not {url!r}")
-    return urls
-
-
-def _addresses(place: Place, node: yaml.Node) -> tuple[str, ...]:
-    addresses = texts(place, node)
-    for address in addresses:
-        if _ADDRESS.fullmatch(address) is None:
-            raise place.wrong(
-                node, f"a manager is an address such as 10.0.0.7 or 10.0.0.7:6611, not {address!r}"
-            )
-    return addresses
-
-
-def _path(place: Place, node: yaml.Node) -> str:
-    written = text(place, node)
-    if not written.startswith("/"):
-        raise place.wrong(node, "the whole path is needed, from / on: the scheduler reads the file")
-    return written
-
-
 def _notification(place: Place, node: yaml.Node) -> Notification:
     found = mapping(place, node, {str(kind): text for kind in NotificationKind})
     if len(found) != 1:
@@ -232,22 +208,6 @@ def _notifications(place: Place, node: yaml.Node) -> tuple[Notification, ...]:
     return list_of(place, node, _notification)
 
 
-def _engine(place: Place, node: yaml.Node) -> ExistingEngine:
-    known: dict[str, Reader] = {
-        "gateway": _gateways, "managers": _addresses, "user": text, "password_file": _path,
-        "secret_file": _path, "certificate": _path,
-    }  # fmt: skip
-    found = mapping(place, node, known, ("gateway", "managers", "password_file", "secret_file"))
-    return ExistingEngine(
-        found["gateway"],
-        found["managers"],
-        found.get("user", "admin"),
-        found["password_file"],
-        found["secret_file"],
-        found.get("certificate"),
-    )
-
-
 def _pools(place: Place, node: yaml.Node) -> tuple[PoolSpec, ...]:
     return list_of(place, node, _pool)
 
@@ -260,7 +220,7 @@ _SPEC: dict[str, Reader] = {
     "minimum_disk": size,
     "new_disks": choice(Taking),
     "new_nodes": choice(Taking),
-    "engine": _engine,
+    "engine": engine,
     "notify": _notifications,
     "rules": rules,
     "default_rules": boolean,

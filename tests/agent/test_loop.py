@@ -16,6 +16,8 @@ from artesian.agent.client import SchedulerClient
 from artesian.agent.config import AgentConfig
 from artesian.agent.loop import Agent
 from artesian.engines.embedded_node import EmbeddedNode
+from artesian.engines.node_engines import EngineOfNode
+from artesian.engines.node_port import NodeEngineError
 from artesian.model.assignment import Assignment
 from tests.patience import eventually
 
@@ -83,6 +85,32 @@ def test_what_runs_is_left_alone_when_the_assignment_is_lost(
     assert ensured == []
     assert (tmp_path / "engine" / "mdm").is_dir()
     assert (reports[0]["generation"], "is lost" in reports[0]["problems"][0]) == ("", True)
+
+
+def test_ceph_is_left_alone_too_when_the_assignment_is_lost(
+    tmp_path: Path, run: Any, reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceph = tmp_path / "engine" / "ceph"
+    ceph.mkdir(parents=True)
+    (ceph / "osd~0").write_text("{}")
+    told: list[Assignment] = []
+    monkeypatch.setattr(EngineOfNode, "_ceph", lambda self: EmbeddedNode(ceph, "secret"))
+    monkeypatch.setattr(EngineOfNode, "ensure", lambda _, assignment, __: told.append(assignment) or [])
+    run(lambda: reports)
+    assert (told, "is lost" in reports[0]["problems"][0]) == ([], True)
+
+
+def test_it_says_what_the_engine_could_not_do(
+    tmp_path: Path, run: Any, reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> list[str]:
+        raise NodeEngineError("the disk\nis gone")
+
+    monkeypatch.setattr(EngineOfNode, "ensure", refuse)
+    document = {"generation": "g1", "assignment": dataclasses.asdict(ASSIGNED)}
+    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    run(lambda: reports)
+    assert list(reports[0]["problems"]) == ["the disk is gone"]
 
 
 def test_it_goes_on_once_something_is_assigned(

@@ -16,7 +16,7 @@ from enum import StrEnum
 import pytest
 
 from artesian.engines.node_port import NodeEngine
-from artesian.engines.port import Engine, EngineUnreachable, NotYet
+from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotYet
 from artesian.model.assignment import Assignment
 from artesian.model.changes import (
     AddClient,
@@ -27,6 +27,7 @@ from artesian.model.changes import (
     AddServer,
     CreateEngine,
     EngineChange,
+    RemoveDevice,
 )
 from artesian.model.disk import PoolName
 from artesian.model.engine import EngineSeen, ManagerPlace, SeenVolume
@@ -73,7 +74,6 @@ class Handle(ABC):
     `patience_s` is how long anything may take on them, `answer_s` how long one call.
     """
 
-    kind: str
     capabilities: frozenset[Capability]
     patience_s = 40.0
     answer_s = 15.0
@@ -81,6 +81,10 @@ class Handle(ABC):
     @abstractmethod
     def address(self, node: str) -> str:
         """A node's address."""
+
+    @abstractmethod
+    def new_identity(self) -> EngineIdentity:
+        """What an engine that is made now would be."""
 
     @abstractmethod
     def connect(self, identity: EngineIdentity) -> Engine:
@@ -149,7 +153,7 @@ class Deployment:
         self.state = FrameworkState()
         self.off: set[str] = set()
         self.disks: dict[str, RawDisk] = {}
-        self._new = EngineIdentity(handle.kind, secrets.token_hex(8), "conformance")
+        self._new = handle.new_identity()
         self._engine: Engine | None = None
         self._engine_of: EngineIdentity | None = None
         self._assigned: dict[str, Assignment] = {}
@@ -225,6 +229,33 @@ class Deployment:
 
     def _complete(self, change: EngineChange) -> None:
         self.state = complete(self.state, [Step(change, "the suite wants it")])
+        if isinstance(change, CreateEngine):
+            self.state = replace(self.state, engine_seen_once=True)
+
+    def until_refused(self, change: EngineChange) -> str:
+        """Take a change further until it is refused; the words of that. Nodes may have to look at something,
+        and so are told of it."""
+        if isinstance(change, AddDevice) and change.identity not in self.state.claims:
+            self.intend(change)
+            try:
+                return self._until_refused(change)
+            finally:
+                self._complete(RemoveDevice(change.node, change.identity, change.pool))
+                self.assign()
+        return self._until_refused(change)
+
+    def _until_refused(self, change: EngineChange) -> str:
+        deadline = time.monotonic() + self.handle.patience_s
+        while True:
+            try:
+                self.attempt(change)
+            except ChangeRefused as error:
+                return str(error)
+            except NotYet as error:
+                assert time.monotonic() < deadline, f"{change}: {error}"
+                time.sleep(_LOOK_S)
+            else:
+                raise AssertionError(f"{change} was not refused")
 
     def until_done(self, change: EngineChange) -> None:
         """Take a change further until it is done; a refusal comes through."""

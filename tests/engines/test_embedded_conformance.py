@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -34,7 +35,6 @@ SECRET = "secret-of-the-conformance-suite"
 class EmbeddedHandle(Handle):
     """Everything of the nodes is below one folder whose path is short, as sockets are made in it."""
 
-    kind = "embedded"
     capabilities = frozenset({Capability.FAULT_SETS, Capability.THICK, Capability.MAINTENANCE})
 
     def __init__(self) -> None:
@@ -47,6 +47,9 @@ class EmbeddedHandle(Handle):
 
     def address(self, node: str) -> str:
         return next(one.address for one in self._machines.nodes() if one.name == node)
+
+    def new_identity(self) -> EngineIdentity:
+        return EngineIdentity("embedded", secrets.token_hex(8), "conformance")
 
     def connect(self, identity: EngineIdentity) -> Engine:
         return EmbeddedEngine(identity, SECRET.encode(), "a password", self._certificate)
@@ -78,7 +81,7 @@ class EmbeddedHandle(Handle):
         """Of what was ever written: holes take no time, but are told apart from zeros."""
         digest = hashlib.sha256()
         with Path(disk.path).open("rb") as file:
-            for start, end in _written_parts(file.fileno()):
+            for start, end in written_parts(file.fileno()):
                 file.seek(start)
                 digest.update(f"{start} ".encode() + file.read(end - start))
         return digest.hexdigest()
@@ -90,7 +93,7 @@ class EmbeddedHandle(Handle):
         shutil.rmtree(self.folder)
 
 
-def _written_parts(descriptor: int) -> Iterator[tuple[int, int]]:
+def written_parts(descriptor: int) -> Iterator[tuple[int, int]]:
     """Where a sparse file has bytes."""
     end = 0
     while True:

@@ -113,6 +113,7 @@ def test_default_rules_hold_unless_they_are_refused() -> None:
         "grow-volume",
         "replace-manager",
         "remove-node",
+        "clocks-differ",
         "take-over-volumes",
         "empty-drained-node",
     ]

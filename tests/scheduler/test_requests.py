@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from artesian.model.disk import PoolName
 from artesian.model.drill import DrillState
-from artesian.model.engine import EngineSeen, SeenPool
+from artesian.model.engine import CephSettings, EngineSeen, SeenPool
 from artesian.model.errors import ArtesianError, Conflict, NotPossible, NotThere, SpecError
 from artesian.model.observation import Observation
 from artesian.model.plan import Consent
 from artesian.model.spec import Spec
-from artesian.model.state import FrameworkState, Stopping
+from artesian.model.state import EngineIdentity, FrameworkState, Stopping
 from artesian.model.wishes import VolumeWish
+from artesian.planner.assigning import assignment_of, generation_of
 from artesian.planner.planning import Decision, decide
 from artesian.scheduler import requests
 from artesian.scheduler.memory import Memory
@@ -67,6 +69,13 @@ def changed(request: Request) -> set[str]:
     return set(changed_documents(STATE, request(STATE)))
 
 
+CEPH_STATE = replace(
+    STATE,
+    spec_text="engine: ceph",
+    engine=EngineIdentity("ceph", str(UUID(int=7)), "artesian", ceph=CephSettings()),
+)
+
+
 def bare_decision() -> Decision:
     return decide(Spec(), Observation(nodes=(a_node("n1", "sdb"), a_node("n2", "sdb"))), FrameworkState())
 
@@ -79,6 +88,7 @@ def bare_decision() -> Decision:
     [
         (lambda s: requests.approve(s, bare_decision(), "old", "me"), Conflict, "the plan is not old any"),
         (lambda s: requests.set_spec(s, "pols: []"), SpecError, "line 1: pols is not known; is pools meant"),
+        (lambda s: requests.set_spec(s, "engine: ceph"), Conflict, "no Ceph takes its place: leave `engine:"),
         (lambda s: requests.set_spec(s, "pools: [{}"), SpecError, "not YAML"),
         (lambda s: remove_node(s, SEEN, "n9"), NotThere, "there is no node n9 in use"),
         (lambda s: remove_node(s, replace(SEEN, nodes=()), "n1"), NotPossible, "managers need"),
@@ -145,6 +155,34 @@ def test_a_refusal_says_why_and_changes_nothing(
 
 
 # --- plans, specs, everything
+
+
+@pytest.mark.parametrize("text", ["", "engine: embedded", "global_pool: a/b"])
+def test_a_ceph_that_was_made_stays_whatever_the_spec_says(text: str) -> None:
+    for state in (CEPH_STATE, replace(CEPH_STATE, engine_seen_once=False)):
+        with pytest.raises(
+            Conflict, match="is Ceph, and no other takes its place: write `engine: ceph` into"
+        ):
+            requests.set_spec(state, text)
+
+
+def test_the_kind_of_an_engine_may_change_until_it_is_made() -> None:
+    bare = requests.set_spec(FrameworkState(), "engine: ceph")
+    assert bare.engine is None
+    assert requests.set_spec(bare, "engine: embedded").spec_text == "engine: embedded"
+
+
+def test_what_is_set_of_ceph_may_change_and_nodes_are_told() -> None:
+    before = assignment_of(CEPH_STATE, "n1", "10.0.0.1")
+    state = requests.set_spec(CEPH_STATE, "engine: {kind: ceph, osd_memory: 4GiB, heal_after: 5m}")
+    after = assignment_of(state, "n1", "10.0.0.1")
+    assert after == replace(before, ceph=CephSettings(4 * GIB, 300))
+    assert generation_of(after) != generation_of(before)
+
+
+def test_what_else_is_said_in_a_spec_changes_no_engine() -> None:
+    assert requests.set_spec(CEPH_STATE, "engine: ceph\nnew_disks: take").engine == CEPH_STATE.engine
+    assert requests.set_spec(STATE, "new_disks: take").engine == STATE.engine
 
 
 def test_exactly_what_needs_consent_is_approved() -> None:
@@ -226,6 +264,16 @@ def test_a_new_volume_is_wished_as_it_was_asked_for() -> None:
 def test_a_volume_may_be_wished_before_the_engine_answers() -> None:
     wish = VolumeWish("fresh", PoolName("later", "later"), GIB)
     assert create_volume(STATE, Observation(), wish).volumes["fresh"] == wish
+
+
+def test_ceph_makes_no_thick_volumes() -> None:
+    thick, thin = VolumeWish("fresh", POOL, GIB, thick=True), VolumeWish("fresh", POOL, GIB)
+    still_to_be_made = FrameworkState(spec_text="engine: ceph")
+    for state in (CEPH_STATE, still_to_be_made):
+        with pytest.raises(NotPossible, match="there are no thick volumes, only thin ones"):
+            create_volume(state, SEEN, thick)
+        assert create_volume(state, SEEN, thin).volumes["fresh"] == thin
+    assert create_volume(STATE, SEEN, thick).volumes["fresh"].thick
 
 
 def test_a_volume_grows() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen, SeenDevice, SeenManager, SeenPool, SeenServer
+from artesian.model.engine import EngineSeen, SeenDevice, SeenManager, SeenPool, SeenServer, SeenWarning
 from artesian.model.node import Node, NodeState
 from artesian.model.observation import Observation
 from artesian.model.topology import ManagerRole
@@ -51,6 +51,16 @@ BLIND = replace(WELL, engine=None, engine_problem="it does not answer")
 def test_a_scheduler_that_has_just_begun_tells_nothing() -> None:
     for one in (WELL, SILENT, LOST, DEGRADED, AWAY, BLIND):
         assert told(one) == []
+
+
+def test_what_the_engine_warns_of_is_told_when_it_begins_and_when_it_is_over() -> None:
+    warning = SeenWarning("MON_CLOCK_SKEW", "clock skew detected on mon.b")
+    warned = replace(WELL, engine=replace(ENGINE, warnings=(warning,)))
+    assert told(WELL, warned, BLIND, warned, WELL) == [
+        "warning MON_CLOCK_SKEW: the engine warns: clock skew detected on mon.b",
+        "over MON_CLOCK_SKEW: the engine warns of MON_CLOCK_SKEW no more",
+    ]
+    assert told(warned, warned) == []
 
 
 def test_what_stays_as_it_is_is_told_once() -> None:

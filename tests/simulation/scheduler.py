@@ -76,7 +76,7 @@ class SimulatedConnection(EngineConnection):
         self._connect_simulated = connect
         self._new_id = new_id
 
-    def new_identity(self, _named: ExistingEngine | None) -> EngineIdentity:
+    def new_identity(self, _spec: Spec) -> EngineIdentity:
         return EngineIdentity("simulated", self._new_id(), "simulated")
 
     def _connect(self, identity: EngineIdentity | None, _named: ExistingEngine | None) -> Engine | None:

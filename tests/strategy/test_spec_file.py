@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artesian.model.disk import Media, PoolName
-from artesian.model.engine import ExistingEngine
+from artesian.model.engine import CephSettings, ExistingEngine
 from artesian.model.errors import SpecError
 from artesian.model.spec import DiskSelector, ManagersSpec, NodeSelector, PoolSpec, Spec, Survives, Taking
 from artesian.strategy.spec_file import read_spec
@@ -59,6 +59,28 @@ def test_an_engine_that_is_there_already() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["engine: embedded", "engine: {kind: embedded}", "managers: {count: 3}"])
+def test_an_engine_of_our_own_is_made_unless_more_is_said(text: str) -> None:
+    spec = read_spec(text)
+    assert spec.engine is None and spec.ceph is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ceph"),
+    [
+        ("engine: ceph", CephSettings()),
+        ("engine: {kind: ceph}", CephSettings()),
+        ("engine: {kind: ceph, osd_memory: 512MiB}", CephSettings(osd_memory_bytes=GIB // 2)),
+        ("engine: {heal_after: 10s, kind: ceph}", CephSettings(heal_after_s=10)),
+        ("engine: {kind: ceph, osd_memory: 4GiB, heal_after: 1h}", CephSettings(4 * GIB, 3600)),
+        ("engine: ceph\nmanagers: {count: 5}", CephSettings()),
+    ],
+)
+def test_ceph_is_made_when_it_is_asked_for(text: str, ceph: CephSettings) -> None:
+    spec = read_spec(text)
+    assert spec.engine is None and spec.ceph == ceph
+
+
 def test_whom_to_tell() -> None:
     spec = read_spec("notify: [{webhook: 'https://a/b'}, {email: ops@a}, {command: page --urgent}]")
     assert [(one.kind.value, one.target) for one in spec.notify] == [
@@ -98,6 +120,27 @@ def test_nothing_said_is_the_global_pool() -> None:
         ("engine: {gateway: 10.0.0.7}", "a gateway is a URL such as"),
         ("engine: {managers: ['https://a:1']}", "a manager is an address such as"),
         ("engine: {secret_file: secret}", "the whole path is needed"),
+        (
+            "global_pool: a\nengine: cehp",
+            "line 2: engine: 'cehp' is no engine that can be made; is ceph meant?",
+        ),
+        (
+            "engine: {kind: powerflex}",
+            "line 1: engine.kind: 'powerflex' is no engine that can be made; known",
+        ),
+        ("engine: [ceph]", "line 1: engine: here comes one of embedded, ceph, or keys and values"),
+        ("engine:", "line 1: engine: a word or a text is expected here"),
+        ("engine:\n  kind: ceph\n  osd_memory: 511MiB", "line 3: engine.osd_memory: an OSD needs 512 MiB"),
+        ("engine: {kind: ceph, osd_memory: much}", "engine.osd_memory: 'much' is not a size"),
+        ("engine: {kind: ceph, heal_after: 9s}", "engine.heal_after: 10s is the least"),
+        ("engine: {kind: ceph, heal_after: soon}", "engine.heal_after: "),
+        ("engine: {kind: ceph, gateway: https://a}", "engine: gateway is not known"),
+        ("engine: {kind: ceph, kind: ceph}", "engine: kind is there twice"),
+        (
+            "engine: {kind: embedded, osd_memory: 1GiB}",
+            "engine: osd_memory is not known; known here are kind",
+        ),
+        ("engine:\n  osd_memory: 1GiB", "line 2: engine: osd_memory is of a Ceph cluster, so kind: ceph is"),
         ("notify: [{webhook: pager}]", "line 1: notify: a webhook is a URL"),
         ("notify: [{email: ops}]", "an e-mail goes to an address"),
         ("notify: [{email: a@b, command: c}]", "each is one webhook, command or email"),

@@ -34,6 +34,8 @@ def status_lines(status: Document) -> list[str]:
     """What is to be said of `status` in words: the verdict first."""
     lines = [f"pause: {one['sentence']}" for one in status["pauses"]]
     lines += [f"note: {note}" for note in status["notes"]]
+    warnings = (status.get("engine") or {}).get("warnings", ())
+    lines += [f"the engine warns: {one['text']} [{one['code']}]" for one in warnings]
     return [status["verdict"], *lines, *_what_goes_on(status)]
 
 

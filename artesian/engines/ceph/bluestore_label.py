@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 
 LABEL_BYTES = 4096
+TOKEN = "artesian_token"  # noted in it by us
 _HEAD = re.compile(rb"bluestore block device\n([0-9a-f-]{36})\n")
 _VERSIONS = struct.Struct("<BBI")
 _SIZE_AND_TIME = struct.Struct("<QII")
@@ -18,7 +19,7 @@ _CLEARED_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """`fsid` and `osd` are empty as long as the OSD is being made.
+    """`fsid` and `osd` are empty as long as the OSD is being made, and so is the `token` of its acceptance.
 
     Of one that is not understood it is not known whether it is complete.
     """
@@ -26,6 +27,7 @@ class Label:
     uuid: str
     fsid: str = ""
     osd: str = ""
+    token: str = ""
     is_complete: bool = False
     is_understood: bool = True
 
@@ -47,7 +49,11 @@ def parse(block: bytes) -> Label | None:
     except (struct.error, UnicodeDecodeError, ValueError):
         return Label(owner, is_understood=False)
     return Label(
-        owner, meta.get("ceph_fsid", ""), meta.get("whoami", ""), is_complete=meta.get("ready") == "ready"
+        owner,
+        meta.get("ceph_fsid", ""),
+        meta.get("whoami", ""),
+        meta.get(TOKEN, ""),
+        is_complete=meta.get("ready") == "ready",
     )
 
 

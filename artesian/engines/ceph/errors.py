@@ -1,4 +1,4 @@
-"""What can go wrong with Ceph on a node."""
+"""What can go wrong with Ceph, beyond what every engine's port names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class MonitorsSilent(CephNodeError):
 
 
 class CommandFailed(CephNodeError):
-    """The monitors say no; `number` is their errno."""
+    """The cluster says no to a command; `number` is its errno, `said` its words."""
 
-    def __init__(self, what: str, number: int) -> None:
-        super().__init__(what)
+    def __init__(self, prefix: str, number: int, said: str) -> None:
+        super().__init__(f"ceph {prefix}: {said or 'it fails'} (error {number})")
         self.number = number
+        self.said = said

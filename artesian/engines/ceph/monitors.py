@@ -79,7 +79,7 @@ class Monitors:
         if -number in _SILENT:
             raise MonitorsSilent(f"the monitors do not answer: {os.strerror(-number)}")
         if number != 0:
-            raise CommandFailed(f"{prefix}: {words or os.strerror(-number)}", -number)
+            raise CommandFailed(prefix, -number, words or os.strerror(-number))
         return bytes(answer)
 
     def ask(self, prefix: str, payload: bytes = b"", **arguments: object) -> Any:
@@ -88,7 +88,7 @@ class Monitors:
             found, _ = _JSON.raw_decode(self.command(prefix, payload, **arguments).decode().lstrip())
             return found
         except ValueError as error:
-            raise CommandFailed(f"{prefix}: the answer is no JSON: {error}", errno.EPROTO) from None
+            raise CommandFailed(prefix, errno.EPROTO, f"the answer is no JSON: {error}") from None
 
     def get(self, key: str) -> dict[str, Any] | None:
         """An object of the key-value store; None if there is none."""

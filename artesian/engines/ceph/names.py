@@ -9,9 +9,10 @@ key-value store; each value is a JSON object:
     artesian/servers/SERVER           {"node", "address", "domain", "fault_set"}
     artesian/disks/UUID               {"refused"} or {"size_bytes"} or {"failed"}: its node says this of it
     artesian/devices/UUID             {"osd", "name", "server", "domain", "pool", "path", "size_bytes",
-                                       "leaving", "wiped"}: it was accepted, and may be made an OSD
+                                       "token", "leaving"}: it was accepted, and may be made an OSD
     artesian/clients/GUID             {"node"}: its node's client runs, or has run
     artesian/volumes/VOLUME           {"name", "domain", "pool", "size_bytes"}
+    artesian/limits/VOLUME            {"iops", "bandwidth_bytes_per_s"}
     artesian/mapped/GUID/VOLUME       {"token", "size_bytes"}: this client is to offer it
 """
 
@@ -26,7 +27,7 @@ from artesian.model.names import digest
 from artesian.model.topology import ManagerRole
 
 KIND = "ceph"
-ADMIN = "client.admin"
+ADMIN = "client.artesian"  # as whom the framework does everything, also in a cluster of others
 MONITOR_PORT = 3300
 ROOT = "artesian/"
 _NAMESPACE = uuid.UUID("c3f2b6de-5a1f-4a6e-9d2c-0c8a6d3f7e11")

@@ -16,7 +16,7 @@ from artesian.engines.ceph.launching import Launcher, Place, known, make_folders
 from artesian.engines.ceph.names import ADMIN, KIND, fsid
 from artesian.engines.ceph.planned import clearing, installing, planned
 from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
-from artesian.engines.node_port import Part
+from artesian.engines.node_port import NodeEngineError, Part
 from artesian.host import processes
 from artesian.host.files import write_durably
 from artesian.host.processes import ProcessIdentity
@@ -53,7 +53,7 @@ class CephNode:
     def ensure(self, assignment: Assignment, held_down: Collection[str] = ()) -> list[str]:
         """Start what is missing, end what is not wanted; names of what was changed.
 
-        Raises CephNodeError for what an assignment of the past, or of another store, must not do: take
+        Raises NodeEngineError for what an assignment of the past, or of another store, must not do: take
         another secret than the engine's, or end a monitor that is a member of the quorum; and as long as the
         node lacks packages. The rest is done.
         """
@@ -78,7 +78,7 @@ class CephNode:
             ]
             self._go_on_clearing()
         if objections:
-            raise CephNodeError("; ".join(objections))
+            raise NodeEngineError("; ".join(objections))
         return changed
 
     def _take_secret(self, assignment: Assignment, objections: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from artesian.engines.ceph import disk_fitness, names
-from artesian.engines.ceph.bluestore_label import clear, read_label
+from artesian.engines.ceph.bluestore_label import TOKEN, Label, clear, read_label
 from artesian.engines.ceph.disk_fitness import Fitness
 from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.keys import cephx_key, keyring
@@ -88,28 +88,27 @@ class Waiting:
         """The OSD's number and its disk, or what is waited for. Raises CephNodeError."""
         uuid = self._config.uuid
         known = self._monitors.get(names.key("devices", uuid))
-        if known is None or known.get("wiped"):
-            return self._not_accepted(known is not None)
+        if known is None:
+            return self._not_accepted()
         fitness, disk = self._look()
-        osd = int(known["osd"])
-        label = fitness.label
-        if not fitness.wrong and label is not None and label.is_complete and label.osd != str(osd):
-            fitness = Fitness(fitness.size_bytes, label, f"{disk} is OSD {label.osd} of before, not {osd}")
+        osd, token = int(known["osd"]), str(known.get("token", ""))
         if fitness.wrong or disk is None:
             self._publish(fitness)
             return fitness.wrong
-        if label is None or not label.is_complete:
-            self._format(osd, disk)
-        else:
+        if _is_of(fitness.label, token):
             self._make_folder(osd, disk)
+        elif known.get("leaving"):
+            return "the disk is being removed, and nothing is on it"
+        else:
+            self._format(osd, token, disk)
         self._publish(fitness)
         return osd, disk
 
-    def _not_accepted(self, leaves: bool) -> str:
+    def _not_accepted(self) -> str:
         fitness, disk = self._look()
         label = fitness.label
         # A disk that was removed is of no use with what is on it, and the cluster misses nothing of it.
-        if not leaves and disk is not None and label is not None and label.uuid == self._config.uuid:
+        if disk is not None and label is not None and label.uuid == self._config.uuid:
             if self._is_osd():
                 return "an OSD of the cluster, which was not accepted"
             clear(disk, self._config.uuid)
@@ -146,12 +145,13 @@ class Waiting:
 
     # --- the disk
 
-    def _format(self, osd: int, disk: str) -> None:
+    def _format(self, osd: int, token: str, disk: str) -> None:
         """Make the disk an OSD. Whatever has come onto it since is left alone. Raises CephNodeError."""
         config = self._config
         fitness = disk_fitness.look(disk, config.uuid)
-        if not fitness.wrong and fitness.label is not None and not fitness.label.is_complete:
-            clear(disk, config.uuid)  # it was not made to the end, so it has never run
+        if not fitness.wrong and fitness.label is not None and not _is_of(fitness.label, token):
+            # It was not made to the end, so it has never run; or it was removed since, and is accepted again.
+            clear(disk, config.uuid)
             fitness = disk_fitness.look(disk, config.uuid)
         self._looked_at = None
         if fitness.wrong or fitness.label is not None:
@@ -163,8 +163,9 @@ class Waiting:
         self._write_files(osd, disk)
         words = daemon("osd", config.conf, str(osd), "--mkfs", "--no-mon-config", "--osd-uuid", config.uuid)
         run(*words, "--osd-data", str(config.data))
+        run("ceph-bluestore-tool", "set-label-key", "--dev", disk, "-k", TOKEN, "-v", token)
         label = read_label(disk)
-        if label is None or not label.is_complete or label.osd != str(osd):
+        if not _is_of(label, token):
             raise CephNodeError(f"{disk} was formatted, but does not say so")
 
     def _make_folder(self, osd: int, disk: str) -> None:
@@ -190,6 +191,11 @@ class Waiting:
         block = config.data / "block"
         block.unlink(missing_ok=True)
         block.symlink_to(disk)
+
+
+def _is_of(label: Label | None, token: str) -> bool:
+    """Whether a disk that carries our label was made to the end since it was accepted."""
+    return label is not None and label.is_complete and label.token == token
 
 
 def _deaths(folder: Path, name: str) -> Path:

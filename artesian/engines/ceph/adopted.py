@@ -1,0 +1,157 @@
+"""A Ceph cluster that was there before: reached as its owner says. What is not ours in it stays as it is.
+
+Until it is adopted it is only looked at. Adopting it makes one key, as which the framework does everything
+else; domains, pools and disks of ours are beside those that were there.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+from pathlib import Path
+
+from artesian.engines.ceph import names
+from artesian.engines.ceph.adapter import CephEngine
+from artesian.engines.ceph.errors import CommandFailed
+from artesian.engines.ceph.images import image_names
+from artesian.engines.ceph.keys import cephx_key, keyring
+from artesian.engines.ceph.reading import managers_of
+from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.port import ChangeRefused, EngineUnreachable
+from artesian.model.changes import AddManager, AdoptEngine, CreateEngine, EngineChange, RemoveManager
+from artesian.model.disk import PoolName
+from artesian.model.engine import EngineSeen, ExistingEngine, SeenPool, SeenServer, SeenVolume
+from artesian.model.state import EngineIdentity
+
+_ALL = ["mon", "allow *", "osd", "allow *", "mgr", "allow *"]
+_OWNER = names.key("owner")
+_RELEASES = {14: "nautilus", 15: "octopus", 16: "pacific", 17: "quincy", 18: "reef", 19: "squid"}
+_LEAST_RELEASE = 15
+
+
+class AdoptedCeph:
+    """`identity` is that of the cluster once it was adopted; None before. `secret` is the framework's own."""
+
+    def __init__(self, existing: ExistingEngine, identity: EngineIdentity | None, secret: str) -> None:
+        self._existing = existing
+        self._identity = identity
+        self._secret = secret
+        self._engine: CephEngine | None = None
+        if identity is not None and identity.system_id:
+            self._engine = CephEngine(identity, secret)
+        self._theirs: CephSession | None = None
+
+    def observe(self) -> EngineSeen:
+        """Raises EngineUnreachable, also if another cluster answers than the one that is meant."""
+        if self._engine is not None:
+            with contextlib.suppress(EngineUnreachable):
+                return self._engine.observe()
+        found = self._look()
+        if self._engine is not None:
+            if found.system_id == names.fsid(str(self._identity and self._identity.system_id)):
+                return self._engine.observe()  # our key may just not have been made yet
+            raise EngineUnreachable(
+                f"cluster {found.system_id} answers, and another one is the one that was adopted"
+            )
+        return found
+
+    def carry_out(self, change: EngineChange) -> None:
+        """Raises NotYet, ChangeRefused or EngineUnreachable."""
+        if isinstance(change, AdoptEngine):
+            self._adopt(change)
+        elif isinstance(change, CreateEngine | AddManager | RemoveManager):
+            raise ChangeRefused("the managers of an engine that was there before are not changed")
+        elif self._engine is None:
+            raise ChangeRefused("the engine has not been adopted, so nothing is changed in it")
+        else:
+            self._engine.carry_out(change)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        for one in (self._engine, self._theirs):
+            if one is not None:
+                one.close()
+        self._theirs = None
+
+    def _session(self) -> CephSession:
+        """As the owner lets us in. Raises EngineUnreachable."""
+        if self._theirs is None:
+            entity = f"client.{self._existing.user}"
+            key = read_keyring(self._existing.password_file, entity)
+            self._theirs = CephSession(self._existing.managers, entity, key)
+        return self._theirs
+
+    def _look(self) -> EngineSeen:
+        """The cluster as it was before us. Raises EngineUnreachable."""
+        session = self._session()
+        try:
+            quorum, tree = session.command("quorum_status"), session.command("osd tree")
+            pools = session.command("osd dump")["pools"]
+        except CommandFailed as error:
+            raise EngineUnreachable(f"the cluster cannot be looked at: {error}") from None
+        fsid = quorum["monmap"]["fsid"]
+        if self._existing.system_id and fsid != self._existing.system_id:
+            raise EngineUnreachable(
+                f"cluster {fsid} answers at {', '.join(self._existing.managers)}, and the spec names "
+                f"{self._existing.system_id}"
+            )
+        theirs = [one for one in pools if "rbd" in one["application_metadata"]]
+        return EngineSeen(
+            system_id=fsid,
+            managers=tuple(managers_of(quorum)),
+            pools=tuple(SeenPool(str(one["pool"]), _name(one)) for one in theirs),
+            servers=tuple(
+                SeenServer(str(one["id"]), one["name"], "", None, connected=True)
+                for one in tree["nodes"]
+                if one["type"] == "host"
+            ),
+            volumes=tuple(
+                SeenVolume(f"{one['pool']}-{image}", image, _name(one), 0)
+                for one in theirs
+                for image in image_names(session, one["pool_name"])
+            ),
+        )
+
+    def _adopt(self, change: AdoptEngine) -> None:
+        """Make our key. Nothing that is there is changed."""
+        seen, session = self._look(), self._session()
+        if seen.system_id != change.system_id:
+            raise ChangeRefused(f"cluster {seen.system_id} answers, not {change.system_id}")
+        try:
+            least = int(session.command("quorum_status")["monmap"]["min_mon_release"])
+            if least < _LEAST_RELEASE:
+                release = _RELEASES.get(least, str(least))
+                raise ChangeRefused(
+                    f"the cluster is of release {release}, and {_RELEASES[_LEAST_RELEASE]} is the least"
+                )
+            root = self._identity.client_root if self._identity is not None else ""
+            owner = session.take(_OWNER)
+            if owner is not None and owner.get("client_root") != root:
+                raise ChangeRefused("another cluster of Artesian's uses this Ceph already")
+            text = keyring(self._secret, names.ADMIN, cephx_key(self._secret, names.ADMIN))
+            session.command("auth add", text.encode(), entity=names.ADMIN, caps=_ALL)
+            session.put(_OWNER, {"client_root": root})
+        except CommandFailed as error:
+            raise ChangeRefused(
+                f"the cluster does not let client.{self._existing.user} make a key for us: {error}"
+            ) from None
+
+
+def read_keyring(path: str, entity: str) -> str:
+    """An entity's key. Raises EngineUnreachable, as nothing can be asked without it."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        parser.read_string(Path(path).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise EngineUnreachable(f"{path} cannot be read: {reason}") from None
+    except configparser.Error:
+        raise EngineUnreachable(f"{path} is no keyring of Ceph's") from None
+    if not parser.has_option(entity, "key"):
+        known = ", ".join(parser.sections()) or "nobody"
+        raise EngineUnreachable(f"{path} has no key of {entity}; it has those of {known}")
+    return parser.get(entity, "key").strip()
+
+
+def _name(pool: Json) -> PoolName:
+    return PoolName("", pool["pool_name"])

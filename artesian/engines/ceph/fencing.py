@@ -1,0 +1,77 @@
+"""Keeping whoever has lost the right to a volume from writing to it.
+
+An exclusive lock alone does not: it is given up whenever another client asks for it, so that of two clients
+both write. So the key of the volume's one client is taken away first: nobody new can come with it. Those who
+came before are found in three places and put on the cluster's blocklist: at the monitors, to which every
+client is connected; at the image, which every one watches that has it open; and in the image's lock, where
+a client stays that has vanished in the midst of its work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from artesian.engines.ceph import names
+from artesian.engines.ceph.errors import CommandFailed
+from artesian.engines.ceph.gathering import sessions
+from artesian.engines.ceph.session import CephSession
+from artesian.engines.port import NotYet
+
+# What a client was allowed by a key that is gone ends by itself: tickets are renewed every hour.
+_EXPIRES_S = 24 * 3600.0
+
+log = structlog.get_logger()
+
+
+def take_key(session: CephSession, volume_id: str) -> None:
+    """From now on no client can begin to use a volume."""
+    session.command("auth rm", entity=names.volume_entity(volume_id))
+
+
+def fence(session: CephSession, volume_id: str, image: Any) -> list[str]:
+    """Cut off whoever has a volume open; their addresses. `image` is open read-only.
+
+    Raises NotYet as long as somebody may still write, EngineUnreachable.
+    """
+    users = _users(session, volume_id, image)
+    blocked = _blocked(session)
+    cut_off = sorted(users - blocked)
+    for address in cut_off:
+        log.warning("a client of a volume is cut off", volume=volume_id, address=address)
+        try:
+            session.command("osd blocklist", blocklistop="add", addr=address, expire=_EXPIRES_S)
+        except CommandFailed as error:
+            raise NotYet(f"{address} cannot be cut off from the volume yet: {error}") from None
+    if cut_off:
+        session.rados().wait_for_latest_osdmap()
+        left = _users(session, volume_id, image) - _blocked(session)
+        if left:
+            raise NotYet(f"{', '.join(sorted(left))} may still write to the volume")
+    return cut_off
+
+
+def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
+    """Addresses with port and nonce of all that may write, but for our own."""
+    entity = names.volume_entity(volume_id)
+    found = {
+        f"{address['addr']}/{address['nonce']}"
+        for one in sessions(session, session.command("quorum_status"))
+        if one["entity_name"] == entity
+        for address in one["addrs"]["addrvec"]
+    }
+    found |= {one["addr"] for one in image.watchers_list()}
+    locked = image.list_lockers()  # a dictionary, or an empty list
+    found |= {address for _, _, address in (locked["lockers"] if locked else ())}
+    return {_plain(one) for one in found} - {_plain(session.address())}
+
+
+def _blocked(session: CephSession) -> set[str]:
+    listed = session.command("osd dump")["blocklist"]
+    return {_plain(one) for one in listed}
+
+
+def _plain(address: str) -> str:
+    """Without the protocol: the same client may be spoken of as "v2:10.0.0.1:0/7"."""
+    return address.strip("[]").removeprefix("v1:").removeprefix("v2:")

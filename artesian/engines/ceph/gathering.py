@@ -1,0 +1,96 @@
+"""Everything that is asked of a cluster for one look at it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from artesian.engines.ceph import names
+from artesian.engines.ceph.errors import CommandFailed
+from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.port import EngineUnreachable
+
+Documents = dict[tuple[str, ...], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the manager daemon measures. `fresh`: it answers now; else these are the last that it gave."""
+
+    fresh: bool = False
+    osds: list[Json] = field(default_factory=list)
+    latencies: list[Json] = field(default_factory=list)
+    pool_rates: list[Json] = field(default_factory=list)
+    placement_groups: list[Json] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One moment, in Ceph's own words. `sessions`: entities that are connected to a monitor."""
+
+    quorum: Json
+    osd_map: Json
+    health: Json
+    pools: list[Json]
+    keys: list[Json]
+    documents: Documents
+    sessions: frozenset[str]
+    figures: Figures
+
+
+class Gatherer:
+    """Remembers the last figures, for the moments in which one manager daemon follows another."""
+
+    def __init__(self, session: CephSession) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._figures = Figures()
+
+    def gather(self) -> Answers:
+        """Raises EngineUnreachable."""
+        ask = self._session.command
+        try:
+            quorum = ask("quorum_status")
+            return Answers(
+                quorum=quorum,
+                osd_map=ask("osd dump"),
+                health=ask("health", detail="detail"),
+                pools=ask("df")["pools"],
+                keys=ask("auth ls")["auth_dump"],
+                documents=self._session.documents(names.ROOT),
+                sessions=frozenset(one["entity_name"] for one in sessions(self._session, quorum)),
+                figures=self._measured(),
+            )
+        except CommandFailed as error:
+            raise EngineUnreachable(f"the cluster cannot be observed: {error}") from None
+
+    def _measured(self) -> Figures:
+        ask = self._session.command
+        try:
+            if not ask("mgr stat").get("available"):
+                raise EngineUnreachable("no manager daemon is active")
+            figures = Figures(
+                True,
+                ask("osd df")["nodes"],
+                ask("osd perf")["osdstats"]["osd_perf_infos"],
+                ask("osd pool stats"),
+                ask("pg dump", dumpcontents=["pgs"])["pg_stats"],
+            )
+        except (EngineUnreachable, CommandFailed):
+            known = self._figures
+            return Figures(False, known.osds, known.latencies, known.pool_rates, known.placement_groups)
+        with self._lock:
+            self._figures = figures
+        return figures
+
+
+def sessions(session: CephSession, quorum: Json) -> list[Json]:
+    """Everybody who is connected to a monitor. One that is dying may not answer; who was there comes back."""
+    found: list[Any] = []
+    for name in quorum["quorum_names"]:
+        try:
+            found += session.command("sessions", monitor=name)
+        except (EngineUnreachable, CommandFailed):
+            continue
+    return found

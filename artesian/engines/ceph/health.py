@@ -1,0 +1,65 @@
+"""Whether a pool has all its copies, by the states of its placement groups. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from artesian.engines.ceph.gathering import Figures
+from artesian.engines.ceph.session import Json
+
+_CLEAN = "active+clean"
+_LOST = frozenset({"down", "incomplete", "unknown", "stale"})
+_TOO_FEW = frozenset({"degraded", "undersized", "recovery_unfound", "backfill_unfound"})
+_COPYING = frozenset({"recovering", "recovery_wait", "backfilling", "backfill_wait", "backfill_toofull"})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Bytes of data, one copy counted: with too few copies, with none that answers, still to be copied."""
+
+    degraded_bytes: int = 0
+    failed_bytes: int = 0
+    moving_bytes: int = 0
+
+
+def state_of(pool_id: int, figures: Figures, osds: Mapping[int, Json], of_pool: Iterable[int]) -> State:
+    """A pool's state. `osds` are all by number, `of_pool` the pool's.
+
+    What the manager daemon knows is a moment old: what it said of a placement group before one of its disks
+    came or went counts for nothing. At least one byte is told of whatever has any object.
+    """
+    degraded = failed = moving = objects = 0
+    for group in figures.placement_groups:
+        if not group["pgid"].startswith(f"{pool_id}."):
+            continue
+        sums, states = group["stat_sum"], frozenset(group["state"].split("+"))
+        if not sums["num_objects"]:
+            continue
+        objects += sums["num_objects"]
+        missing = _share(sums, "num_objects_degraded")
+        if states & _LOST:
+            failed += max(1, sums["num_bytes"])
+        elif "active" not in states or states & _TOO_FEW or _is_outdated(group, osds):
+            degraded += max(1, missing)
+        if states & _COPYING:
+            moving += max(1, missing + _share(sums, "num_objects_misplaced"))
+    is_missed = any(osds.get(one, {}).get("in") and not osds[one].get("up") for one in of_pool)
+    if objects and (is_missed or not figures.fresh):
+        degraded = max(degraded, 1)
+    return State(degraded, failed, moving)
+
+
+def _share(sums: Json, name: str) -> int:
+    copies = sums["num_object_copies"]
+    return int(sums["num_bytes"] * sums[name] / copies) if copies else 0
+
+
+def _is_outdated(group: Json, osds: Mapping[int, Json]) -> bool:
+    reported = int(group["reported_epoch"])
+    changes = [
+        max(osds[one]["up_from"], osds[one]["down_at"])
+        for one in {*group["up"], *group["acting"]}
+        if one in osds
+    ]
+    return any(reported < epoch for epoch in changes)

@@ -1,0 +1,322 @@
+"""Volumes as RBD images: made, grown, renamed and deleted, and given to one client at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from artesian.engines.ceph import fencing, names
+from artesian.engines.ceph.arranging import need_pool
+from artesian.engines.ceph.bindings import load_rados, load_rbd
+from artesian.engines.ceph.errors import CommandFailed
+from artesian.engines.ceph.keys import keyring, volume_key
+from artesian.engines.ceph.reading import SOMEBODY, Reading
+from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
+from artesian.model.changes import CreateVolume, GrowVolume, RenameVolume, SetLimits
+from artesian.model.disk import PoolName
+from artesian.model.engine import NO_LIMITS, SeenLimits
+
+MARK = "artesian"  # of our images, among their metadata: whose engine's they are
+_IOPS, _BANDWIDTH = "conf_rbd_qos_iops_limit", "conf_rbd_qos_bps_limit"
+_MIB = 1 << 20
+_REMOVED_AT_ONCE = 2
+
+log = structlog.get_logger()
+
+
+class Images:
+    """`system_id` and `secret` are the engine's."""
+
+    def __init__(self, session: CephSession, system_id: str, secret: str) -> None:
+        self._session = session
+        self._system_id = system_id
+        self._secret = secret
+        self._lock = threading.Lock()
+        self._removing: dict[str, Future[None]] = {}
+        self._threads = ThreadPoolExecutor(_REMOVED_AT_ONCE, thread_name_prefix="removing")
+
+    def close(self) -> None:
+        """Begin nothing more; what is being removed goes on when it is asked for again."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # --- there, and of a size
+
+    def create(self, reading: Reading, change: CreateVolume) -> None:
+        """Raises NotYet, ChangeRefused."""
+        found = reading.volume_named(change.volume)
+        if found is not None:
+            if (found[1]["domain"], found[1]["pool"]) != (change.pool.domain, change.pool.pool):
+                raise ChangeRefused(f"volume {change.volume} is there already, but in another pool")
+            return
+        need_pool(reading, change.pool)
+        if change.thick:
+            raise ChangeRefused("volumes of Ceph are thin: their room is taken when they are written to")
+        pool = reading.ceph_pool(change.pool)
+        if pool is None:
+            raise NotYet(f"pool {change.pool} has no disk yet")
+        size_bytes = _whole(change.size_bytes)
+        with _answered(f"volume {change.volume}"), self._pool(pool["pool_name"]) as place:
+            rbd = load_rbd()
+            with contextlib.suppress(rbd.ImageExists):
+                features = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK
+                features |= (
+                    rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF | rbd.RBD_FEATURE_DEEP_FLATTEN
+                )
+                rbd.RBD().create(place, change.volume, size_bytes, old_format=False, features=features)
+                with rbd.Image(place, change.volume) as image:
+                    image.metadata_set(MARK, self._system_id)
+            with rbd.Image(place, change.volume, read_only=True) as image:
+                self._check_ours(image, change)
+                volume_id, size_bytes = f"{pool['pool']}-{image.id()}", image.size()
+        self._write_down(volume_id, change.volume, change.pool, size_bytes)
+
+    def _check_ours(self, image: Any, change: CreateVolume) -> None:
+        """One that was made before a crash has our mark, or has never been written to."""
+        marks = dict(image.metadata_list())
+        if marks.get(MARK, self._system_id) != self._system_id or (MARK not in marks and _has_data(image)):
+            raise ChangeRefused(f"pool {change.pool} has an image {change.volume} that is not ours")
+
+    def _write_down(self, volume_id: str, name: str, pool: PoolName, size_bytes: int) -> None:
+        document = {"name": name, "domain": pool.domain, "pool": pool.pool, "size_bytes": size_bytes}
+        self._session.put(names.key("volumes", volume_id), document)
+
+    def grow(self, reading: Reading, change: GrowVolume) -> None:
+        """Raises ChangeRefused, NotYet. Whoever offers the volume is told."""
+        volume_id, document = self._volume(reading, change.volume)
+        size_bytes = max(_whole(change.size_bytes), document["size_bytes"])
+        with self._image(reading, volume_id, document) as image:
+            if image.size() < size_bytes:
+                image.resize(size_bytes)
+        if document["size_bytes"] < size_bytes:
+            self._session.put(names.key("volumes", volume_id), {**document, "size_bytes": size_bytes})
+        for (guid, mapped), told in reading.documents("mapped").items():
+            if mapped == volume_id and told["size_bytes"] < size_bytes:
+                self._session.put(names.key("mapped", guid, volume_id), {**told, "size_bytes": size_bytes})
+
+    def rename(self, reading: Reading, change: RenameVolume) -> None:
+        """Clients know a volume by its id, so it may be in use. Raises ChangeRefused, NotYet."""
+        if reading.volume_named(change.old_name) is None and reading.volume_named(change.volume) is not None:
+            return
+        volume_id, document = self._volume(reading, change.old_name)
+        if reading.volume_named(change.volume) is not None:
+            raise ChangeRefused(f"there is a volume {change.volume} already")
+        rbd = load_rbd()
+        with _answered(f"volume {change.old_name}"), self._pool(self._pool_of(reading, document)) as place:
+            try:
+                rbd.RBD().rename(place, change.old_name, change.volume)
+            except rbd.ImageExists:
+                raise ChangeRefused(f"there is an image {change.volume} already") from None
+            except rbd.ImageNotFound:  # renamed before a crash
+                with rbd.Image(place, change.volume, read_only=True) as image:
+                    if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
+                        raise ChangeRefused(f"the image of volume {change.old_name} is gone") from None
+        self._session.put(names.key("volumes", volume_id), {**document, "name": change.volume})
+
+    def delete(self, reading: Reading, name: str) -> None:
+        """Large images take a while, in a thread of their own. Raises ChangeRefused, NotYet."""
+        found = reading.volume_named(name)
+        if found is None:
+            return
+        volume_id, document = found
+        if reading.holder_of(volume_id) is not None:
+            raise ChangeRefused(f"volume {name} is still mapped")
+        pool = self._pool_of(reading, document)
+        with self._lock:
+            work = self._removing.get(volume_id)
+            if work is None:
+                work = self._removing[volume_id] = self._threads.submit(
+                    self._remove, pool, volume_id, document
+                )
+        try:
+            work.result(timeout=1.0)
+        except TimeoutError:
+            raise NotYet(f"what is in volume {name} is being removed") from None
+        finally:
+            if work.done():
+                with self._lock:
+                    self._removing.pop(volume_id, None)
+        self._session.forget(names.key("limits", volume_id))
+        self._session.forget(names.key("volumes", volume_id))
+
+    def _remove(self, pool: str, volume_id: str, document: Json) -> None:
+        rbd = load_rbd()
+        with _answered(f"volume {document['name']}"), self._pool(pool) as place:
+            try:
+                with rbd.Image(place, document["name"], read_only=True) as image:
+                    if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
+                        return  # it is another one
+                    fencing.fence(self._session, volume_id, image)
+                rbd.RBD().remove(place, document["name"])
+            except rbd.ImageNotFound:
+                return
+            except (rbd.ImageBusy, rbd.ImageHasSnapshots) as error:
+                raise NotYet(f"volume {document['name']} cannot be removed yet: {error}") from None
+
+    # --- one client's to write
+
+    def map(self, reading: Reading, name: str, node: str) -> None:
+        """Give a volume to a node's client, if it is nobody's. Raises ChangeRefused, NotYet.
+
+        The key of the volume's one client decides: the monitors take the first, and no second one.
+        """
+        volume_id, document = self._volume(reading, name)
+        guid = reading.guid_of_node(node)
+        if guid is None:
+            raise NotYet(f"the client of {node} has not registered with the engine yet")
+        holder, told = reading.holder_of(volume_id), reading.documents("mapped")
+        if holder not in (None, guid):
+            raise ChangeRefused(f"volume {name} is mapped to {self._who(reading, holder)} already")
+        if holder == guid and (guid, volume_id) in told:
+            return
+        if holder is None:
+            with self._image(reading, volume_id, document, read_only=True) as image:
+                fencing.fence(self._session, volume_id, image)
+        mapped = {"token": secrets.token_hex(8), "size_bytes": document["size_bytes"]}
+        self._session.put(names.key("mapped", guid, volume_id), mapped)
+        pool = self._pool_of(reading, document)
+        if holder is None and not self._took_key(volume_id, guid, pool):
+            self._session.forget(names.key("mapped", guid, volume_id))
+            raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
+        now = self._session.take(names.key("volumes", volume_id))
+        if now is not None and now["size_bytes"] > mapped["size_bytes"]:  # it has grown meanwhile
+            self._session.put(
+                names.key("mapped", guid, volume_id), {**mapped, "size_bytes": now["size_bytes"]}
+            )
+        for other, mapped_id in told:
+            if mapped_id == volume_id and other != guid:
+                self._session.forget(names.key("mapped", other, volume_id))
+
+    def _took_key(self, volume_id: str, guid: str, pool: str) -> bool:
+        entity = names.volume_entity(volume_id)
+        caps = ["mon", "profile rbd", "osd", f"profile rbd pool={pool}", "mgr", f"profile rbd pool={pool}"]
+        text = keyring(self._secret, entity, volume_key(self._secret, volume_id, guid))
+        try:
+            self._session.command("auth add", text.encode(), entity=entity, caps=caps)
+        except CommandFailed as error:
+            if error.number in (errno.EINVAL, errno.EEXIST):
+                return False
+            raise
+        return True
+
+    def unmap(self, reading: Reading, name: str, node: str) -> None:
+        """End a node's right to a volume; who still has it open is cut off. Raises NotYet."""
+        found, guid = reading.volume_named(name), reading.guid_of_node(node)
+        if found is None or guid is None:
+            return
+        volume_id, document = found
+        if reading.holder_of(volume_id) in (guid, SOMEBODY):
+            with self._image(reading, volume_id, document, read_only=True) as image:
+                fencing.fence(self._session, volume_id, image)
+                fencing.take_key(self._session, volume_id)
+                fencing.fence(self._session, volume_id, image)  # those that came in between
+            self._put_limits(reading, volume_id, document, NO_LIMITS)
+        if (guid, volume_id) in reading.documents("mapped"):
+            self._session.forget(names.key("mapped", guid, volume_id))
+
+    def limit(self, reading: Reading, change: SetLimits) -> None:
+        """Raises ChangeRefused, NotYet."""
+        volume_id, document = self._volume(reading, change.volume)
+        guid = reading.guid_of_node(change.node)
+        if guid is None or reading.holder_of(volume_id) != guid:
+            raise NotYet(f"volume {change.volume} is not mapped to {change.node} yet")
+        limits = SeenLimits(change.iops, change.bandwidth_bytes_per_s)
+        self._put_limits(reading, volume_id, document, limits)
+
+    def _put_limits(self, reading: Reading, volume_id: str, document: Json, wanted: SeenLimits) -> None:
+        if reading.limits_of(volume_id) == wanted:
+            return
+        with self._image(reading, volume_id, document) as image:
+            for key, value in ((_IOPS, wanted.iops), (_BANDWIDTH, wanted.bandwidth_bytes_per_s)):
+                if value:
+                    image.metadata_set(key, str(value))
+                elif key in dict(image.metadata_list()):
+                    image.metadata_remove(key)
+        self._session.put(names.key("limits", volume_id), asdict(wanted))
+
+    # --- what all of them need
+
+    def _volume(self, reading: Reading, name: str) -> tuple[str, Json]:
+        found = reading.volume_named(name)
+        if found is None:
+            raise ChangeRefused(f"there is no volume named {name}")
+        return found
+
+    def _who(self, reading: Reading, guid: str | None) -> str:
+        clients = reading.documents("clients")
+        return str(clients[(guid,)]["node"]) if guid is not None and (guid,) in clients else "somebody"
+
+    def _pool_of(self, reading: Reading, document: Json) -> str:
+        pool = reading.ceph_pool(PoolName(document["domain"], document["pool"]))
+        if pool is None:
+            raise NotYet(
+                f"pool {document['domain']}/{document['pool']} of volume {document['name']} is not there"
+            )
+        return str(pool["pool_name"])
+
+    @contextlib.contextmanager
+    def _pool(self, name: str) -> Iterator[Any]:
+        with contextlib.closing(self._session.rados().open_ioctx(name)) as place:
+            yield place
+
+    @contextlib.contextmanager
+    def _image(
+        self, reading: Reading, volume_id: str, document: Json, *, read_only: bool = False
+    ) -> Iterator[Any]:
+        pool, image_id = self._pool_of(reading, document), volume_id.partition("-")[2]
+        with (
+            _answered(f"volume {document['name']}"),
+            self._pool(pool) as place,
+            load_rbd().Image(place, image_id=image_id, read_only=read_only) as image,
+        ):
+            yield image
+
+
+def has_images(session: CephSession, pool: str) -> bool:
+    """Whether there is any image in one of Ceph's pools, also one that waits to be removed."""
+    with _answered(f"pool {pool}"), contextlib.closing(session.rados().open_ioctx(pool)) as place:
+        rbd = load_rbd().RBD()
+        return bool(rbd.list(place) or list(rbd.trash_list(place)))
+
+
+def image_names(session: CephSession, pool: str) -> list[str]:
+    """All images in one of Ceph's pools."""
+    with _answered(f"pool {pool}"), contextlib.closing(session.rados().open_ioctx(pool)) as place:
+        return list(load_rbd().RBD().list(place))
+
+
+@contextlib.contextmanager
+def _answered(what: str) -> Iterator[None]:
+    """What librados and librbd raise, in the words of the port."""
+    rados, rbd = load_rados(), load_rbd()
+    try:
+        yield
+    except (rados.Error, rbd.Error) as error:
+        number = abs(getattr(error, "errno", None) or 0)
+        words = " ".join(str(error).split())
+        if number == errno.ETIMEDOUT or isinstance(error, rados.TimedOut):
+            raise EngineUnreachable(f"the disks of {what} do not answer in time") from None
+        if number in (errno.EBUSY, errno.EAGAIN):
+            raise NotYet(f"{what} is busy: {words}") from None
+        log.warning("ceph refuses", what=what, error=words)
+        raise ChangeRefused(f"{what}: {words}") from None
+
+
+def _has_data(image: Any) -> bool:
+    """Whether anything was ever written to an image."""
+    extents: list[int] = []
+    image.diff_iterate(0, image.size(), None, lambda *extent: extents.append(extent[1]), whole_object=True)
+    return bool(extents)
+
+
+def _whole(size_bytes: int) -> int:
+    """Whole MiB: of no use to anybody would be less."""
+    return -(-size_bytes // _MIB) * _MIB

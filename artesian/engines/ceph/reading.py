@@ -1,0 +1,262 @@
+"""A Ceph cluster in the framework's words. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from artesian.engines.ceph import health, names
+from artesian.engines.ceph.gathering import Answers
+from artesian.engines.ceph.keys import volume_key
+from artesian.engines.ceph.session import Json
+from artesian.model.disk import PoolName
+from artesian.model.engine import (
+    NO_LIMITS,
+    EngineSeen,
+    SeenClient,
+    SeenDevice,
+    SeenLimits,
+    SeenManager,
+    SeenPool,
+    SeenServer,
+    SeenVolume,
+    SeenWarning,
+)
+
+KIB = 1024
+_DETAILS = 3  # of a warning, that are told
+SOMEBODY = "SOMEBODY"  # has the right to a volume, and is no client that is known
+
+
+class Reading:
+    """One look. `secret` is the engine's: by it is seen which client the key of a volume was made for."""
+
+    def __init__(self, answers: Answers, system_id: str, secret: str) -> None:
+        self._answers = answers
+        self._system_id = system_id
+        self._secret = secret
+        self._by_kind: dict[str, dict[tuple[str, ...], Json]] = defaultdict(dict)
+        for (kind, *rest), document in answers.documents.items():
+            self._by_kind[kind][tuple(rest)] = document
+        self._osds = {one["osd"]: one for one in answers.osd_map["osds"]}
+        self._ceph_pools = {one["pool_name"]: one for one in answers.osd_map["pools"]}
+        self._sizes = {one["id"]: one for one in answers.figures.osds}
+
+    # --- what is registered
+
+    def documents(self, kind: str) -> Mapping[tuple[str, ...], Json]:
+        """By what comes after the kind in their keys."""
+        return self._by_kind[kind]
+
+    def devices_of(self, pool: PoolName) -> dict[str, Json]:
+        """A pool's devices by their UUIDs."""
+        return {
+            key[0]: one
+            for key, one in self.documents("devices").items()
+            if (one["domain"], one["pool"]) == (pool.domain, pool.pool)
+        }
+
+    def devices_on(self, server: str) -> list[Json]:
+        """A server's devices."""
+        return [one for one in self.documents("devices").values() if one["server"] == server]
+
+    def volumes_in(self, pool: PoolName) -> list[str]:
+        """The ids of a pool's volumes."""
+        return [
+            key[0]
+            for key, one in self.documents("volumes").items()
+            if (one["domain"], one["pool"]) == (pool.domain, pool.pool)
+        ]
+
+    def volume_named(self, name: str) -> tuple[str, Json] | None:
+        """A volume's id and document."""
+        return next(
+            ((key[0], one) for key, one in self.documents("volumes").items() if one["name"] == name), None
+        )
+
+    def guid_of_node(self, node: str) -> str | None:
+        """A node's client, once it has registered."""
+        return next((key[0] for key, one in self.documents("clients").items() if one["node"] == node), None)
+
+    def is_connected(self, guid: str) -> bool:
+        """Whether a client is connected to a monitor."""
+        return f"client.artesian.{guid}" in self._answers.sessions
+
+    def holder_of(self, volume_id: str) -> str | None:
+        """The guid of the client that may write to a volume."""
+        return self._holders().get(volume_id)
+
+    def limits_of(self, volume_id: str) -> SeenLimits:
+        """Of the client that may write to a volume."""
+        limits = self.documents("limits").get((volume_id,))
+        return SeenLimits(**limits) if limits is not None else NO_LIMITS
+
+    def _holders(self) -> dict[str, str]:
+        prefix = names.volume_entity("")
+        guids = [key[0] for key in self.documents("clients")]
+        told = {volume_id: guid for guid, volume_id in self.documents("mapped")}
+        found = {}
+        for one in self._answers.keys:
+            if one["entity"].startswith(prefix):
+                volume_id = one["entity"].removeprefix(prefix)
+                first = [told[volume_id]] if volume_id in told else []
+                found[volume_id] = next(
+                    (
+                        guid
+                        for guid in [*first, *guids]
+                        if volume_key(self._secret, volume_id, guid) == one["key"]
+                    ),
+                    SOMEBODY,
+                )
+        return found
+
+    def ceph_pool(self, pool: PoolName) -> Json | None:
+        """Ceph's own pool behind a storage pool, once there is one."""
+        return self._ceph_pools.get(names.ceph_pool(pool))
+
+    def is_up(self, osd: int) -> bool:
+        """Whether an OSD serves."""
+        return bool(self._osds.get(osd, {}).get("up"))
+
+    def is_in(self, osd: int) -> bool:
+        """Whether data is placed on an OSD."""
+        return bool(self._osds.get(osd, {}).get("in"))
+
+    # --- all of it
+
+    def seen(self) -> EngineSeen:
+        """In the words that all engines share."""
+        return EngineSeen(
+            system_id=self._system_id,
+            managers=tuple(self.managers()),
+            domains=tuple(key[0] for key in sorted(self.documents("domains"))),
+            fault_sets=tuple((domain, name) for domain, name in sorted(self.documents("fault_sets"))),
+            pools=tuple(self._pools()),
+            servers=tuple(self._servers()),
+            devices=tuple(self._devices()),
+            clients=tuple(
+                SeenClient(id=guid, guid=guid, name=one["node"], connected=self.is_connected(guid))
+                for (guid,), one in sorted(self.documents("clients").items())
+            ),
+            volumes=tuple(self._volumes()),
+            warnings=tuple(self._warnings()),
+        )
+
+    def _warnings(self) -> Iterator[SeenWarning]:
+        """What Ceph's own checks find, but for those that somebody has muted."""
+        for code, one in sorted(self._answers.health["checks"].items()):
+            if not one.get("muted"):
+                details = "; ".join(detail["message"].strip() for detail in one["detail"][:_DETAILS])
+                text = f"{one['summary']['message']}{f' ({details})' if details else ''}"
+                yield SeenWarning(code, text, serious=one["severity"] == "HEALTH_ERR")
+
+    def managers(self) -> Iterator[SeenManager]:
+        """The monitors."""
+        return managers_of(self._answers.quorum)
+
+    def _servers(self) -> Iterator[SeenServer]:
+        away = self._answers.osd_map.get("crush_node_flags", {})
+        for (name,), one in sorted(self.documents("servers").items()):
+            devices = self.devices_on(name)
+            yield SeenServer(
+                id=name,
+                name=name,
+                domain=one["domain"],
+                fault_set=one["fault_set"],
+                connected=not devices or any(self.is_up(device["osd"]) for device in devices),
+                in_maintenance="noout" in away.get(names.host_bucket(name), ()),
+            )
+
+    def _devices(self) -> Iterator[SeenDevice]:
+        latencies = {one["id"]: one["perf_stats"] for one in self._answers.figures.latencies}
+        for (uuid,), one in sorted(self.documents("devices").items()):
+            osd = one["osd"]
+            figures: Json = self._sizes.get(osd, {})
+            # It is all one figure: reads are answered after the same queue.
+            latency = latencies.get(osd, {}).get("commit_latency_ns")
+            yield SeenDevice(
+                id=uuid,
+                name=one["name"],
+                server=one["server"],
+                path=one["path"],
+                pool=PoolName(one["domain"], one["pool"]),
+                size_bytes=KIB * figures.get("kb", 0) or one["size_bytes"],
+                failed=self._has_failed(uuid, one),
+                leaving=bool(one.get("leaving")),
+                write_latency_s=latency / 1e9 if latency is not None and self.is_up(osd) else None,
+                used_bytes=KIB * figures["kb_used"] if "kb_used" in figures else None,
+                room_bytes=KIB * figures["kb_avail"] if "kb_avail" in figures else None,
+            )
+
+    def _has_failed(self, uuid: str, device: Json) -> bool:
+        """Whether its node says so, or it has stayed away for so long that its data was given to others,
+        although its server is there."""
+        if self.is_up(device["osd"]):
+            return False
+        if self.documents("disks").get((uuid,), {}).get("failed"):
+            return True
+        others = [one for one in self.devices_on(device["server"]) if one["osd"] != device["osd"]]
+        out = not self.is_in(device["osd"]) and not device.get("leaving")
+        return out and any(self.is_up(one["osd"]) for one in others)
+
+    def _pools(self) -> Iterator[SeenPool]:
+        rates = {one["pool_name"]: one.get("client_io_rate", {}) for one in self._answers.figures.pool_rates}
+        rooms = {one["name"]: one["stats"] for one in self._answers.pools}
+        for (domain, name), one in sorted(self.documents("pools").items()):
+            pool, ceph_name = PoolName(domain, name), names.ceph_pool(PoolName(domain, name))
+            there = self._ceph_pools.get(ceph_name)
+            osds = [device["osd"] for device in self.devices_of(pool).values()]
+            size_bytes = sum(KIB * self._sizes.get(osd, {}).get("kb", 0) for osd in osds if self.is_in(osd))
+            rate, room = rates.get(ceph_name, {}), rooms.get(ceph_name, {})
+            state = health.State()
+            if there is not None:
+                state = health.state_of(there["pool"], self._answers.figures, self._osds, osds)
+            yield SeenPool(
+                id=f"{domain}/{name}",
+                name=pool,
+                size_bytes=size_bytes,
+                used_bytes=int(room.get("bytes_used", 0)),
+                free_bytes=_free(size_bytes, int(room.get("max_avail", 0)), one["spare_percentage"]),
+                spare_percentage=one["spare_percentage"],
+                degraded_bytes=state.degraded_bytes,
+                failed_bytes=state.failed_bytes,
+                moving_bytes=state.moving_bytes,
+                iops=_rate(rate) if self._answers.figures.fresh and there is not None else None,
+            )
+
+    def _volumes(self) -> Iterator[SeenVolume]:
+        holders = self._holders()
+        for (volume_id,), one in sorted(self.documents("volumes").items()):
+            holder = holders.get(volume_id)
+            limits = self.limits_of(volume_id)
+            yield SeenVolume(
+                id=volume_id,
+                name=one["name"],
+                pool=PoolName(one["domain"], one["pool"]),
+                size_bytes=one["size_bytes"],
+                mapped_to=(holder,) if holder is not None else (),
+                limits=((holder, limits),) if holder is not None and limits != NO_LIMITS else (),
+            )
+
+
+def managers_of(quorum: Json) -> Iterator[SeenManager]:
+    """The monitors, of what one of them says of their quorum."""
+    for one in quorum["monmap"]["mons"]:
+        name = one["name"]
+        yield SeenManager(
+            name=name,
+            address=one["public_addrs"]["addrvec"][0]["addr"],
+            role=names.monitor_role(name),
+            healthy=name in quorum["quorum_names"],
+            leads=name == quorum["quorum_leader_name"],
+        )
+
+
+def _free(size_bytes: int, room_bytes: int, spare_percentage: int) -> int:
+    """Ceph says what fits until its fullest disk is full; a share of the whole, of one copy, stays free."""
+    return max(0, room_bytes - size_bytes * spare_percentage // 200)
+
+
+def _rate(rate: Mapping[str, Any]) -> float:
+    return float(rate.get("read_op_per_sec", 0) + rate.get("write_op_per_sec", 0))

@@ -1,0 +1,163 @@
+"""A connection to a Ceph cluster as its administrator: commands with JSON, never text that is parsed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from artesian.engines.ceph import names
+from artesian.engines.ceph.bindings import load_rados
+from artesian.engines.ceph.errors import BindingsMissing, CommandFailed
+from artesian.engines.port import EngineUnreachable
+
+Json = dict[str, Any]
+_MOUNT_TIMEOUT_S = 3
+_COMMAND_TIMEOUT_S = 4
+_AWAY = frozenset({errno.ETIMEDOUT, errno.ENOTCONN, errno.ESHUTDOWN})
+# What a manager daemon answers; a monitor says no more than EINVAL to it.
+_OF_MANAGER_DAEMONS = frozenset(
+    {
+        "osd purge", "osd safe-to-destroy", "osd ok-to-stop", "osd df", "osd perf", "osd pool stats",
+        "pg dump",
+    }
+)  # fmt: skip
+
+
+class CephSession:
+    """Connects when it is first asked for something. Safe to use from several threads.
+
+    `monitors` are addresses with or without their port. Whatever takes too long is EngineUnreachable.
+    """
+
+    def __init__(self, monitors: Sequence[str], entity: str, key: str) -> None:
+        self._monitors = [one if ":" in one else f"{one}:{names.MONITOR_PORT}" for one in monitors]
+        self._entity = entity
+        self._key = key
+        self._lock = threading.Lock()
+        self._rados: Any = None
+
+    def rados(self) -> Any:
+        """The connection itself, for what works on objects. Raises EngineUnreachable."""
+        with self._lock:
+            if self._rados is None:
+                self._rados = self._connected()
+            return self._rados
+
+    def _connected(self) -> Any:
+        try:
+            rados = load_rados()
+        except BindingsMissing as error:
+            raise EngineUnreachable(str(error)) from None
+        settings = {
+            "mon_host": ",".join(f"[v2:{one}/0]" for one in self._monitors),
+            "key": self._key,
+            "client_mount_timeout": str(_MOUNT_TIMEOUT_S),
+            "rados_mon_op_timeout": str(_COMMAND_TIMEOUT_S),
+            "rados_osd_op_timeout": str(_COMMAND_TIMEOUT_S),
+            "mon_client_hunt_parallel": "3",
+            "mon_client_hunt_interval": "1",
+            "mon_client_ping_interval": "1",
+            "mon_client_ping_timeout": "3",
+            "ms_initial_backoff": "0.05",
+            "ms_max_backoff": "1",
+            "ms_async_op_threads": "1",
+            "rbd_cache": "false",
+            "admin_socket": "",
+            "log_file": "/dev/null",
+        }
+        if not self._monitors:
+            raise EngineUnreachable("no monitor is known")
+        made = rados.Rados(name=self._entity, conf=settings, conffile=None)
+        try:
+            made.connect(timeout=_MOUNT_TIMEOUT_S)
+        except rados.PermissionDeniedError:
+            made.shutdown()
+            raise KeyRefused(f"the monitors {self._listed()} do not take the key of {self._entity}") from None
+        except rados.Error as error:
+            made.shutdown()
+            number = getattr(error, "errno", None)
+            if number in (errno.EACCES, errno.EPERM, -errno.EACCES, -errno.EPERM):
+                raise KeyRefused(
+                    f"the monitors {self._listed()} do not take the key of {self._entity}"
+                ) from None
+            raise EngineUnreachable(
+                f"no quorum of the monitors {self._listed()} answers: {_words(error)}"
+            ) from None
+        return made
+
+    def _listed(self) -> str:
+        return ", ".join(self._monitors)
+
+    def command(self, prefix: str, body: bytes = b"", *, monitor: str | None = None, **values: Any) -> Any:
+        """Its answer as JSON, or its text where there is none. `monitor`: that very one is asked.
+
+        Raises CommandFailed, EngineUnreachable.
+        """
+        connection = self.rados()
+        text = json.dumps({"prefix": prefix, "format": "json", **values})
+        if prefix in _OF_MANAGER_DAEMONS:
+            number, answer, said = connection.mgr_command(text, body)
+        elif monitor is not None:
+            number, answer, said = connection.mon_command(text, body, target=monitor)
+        else:
+            number, answer, said = connection.mon_command(text, body)
+        if -number in _AWAY:
+            raise EngineUnreachable(
+                f"the cluster does not answer to 'ceph {prefix}' in {_COMMAND_TIMEOUT_S} s"
+            )
+        if number:
+            raise CommandFailed(prefix, -number, said)
+        try:
+            return json.loads(answer) if answer.strip() else said
+        except ValueError:
+            return answer.decode(errors="replace")
+
+    # --- the monitors' key-value store
+
+    def put(self, key: str, value: Json) -> None:
+        """Store a document; nobody else's is lost as each has a key of its own."""
+        self.command("config-key set", key=key, val=json.dumps(value, sort_keys=True))
+
+    def take(self, key: str) -> Json | None:
+        """A document; None if there is none."""
+        try:
+            found = self.command("config-key get", key=key)
+        except CommandFailed as error:
+            if error.number == errno.ENOENT:
+                return None
+            raise
+        return found if isinstance(found, dict) else {}
+
+    def forget(self, key: str) -> None:
+        """Remove a document, if it is there."""
+        self.command("config-key rm", key=key)
+
+    def documents(self, key: str) -> dict[tuple[str, ...], Json]:
+        """All below a key, by the parts of their keys."""
+        found = self.command("config-key dump", key=key)
+        return {
+            names.parts(one): json.loads(text)
+            for one, text in (found if isinstance(found, dict) else {}).items()
+        }
+
+    def address(self) -> str:
+        """Ours, as others see it: address, port and nonce."""
+        return str(self.rados().get_addrs())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._rados is not None:
+                self._rados.shutdown()
+            self._rados = None
+
+
+class KeyRefused(EngineUnreachable):
+    """The cluster is there, and does not know us."""
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())
