@@ -199,6 +199,7 @@ _OSD = {
     "osd_max_pg_log_entries": "1000",
     "osd_pg_log_dups_tracked": "100",
     "osd_heartbeat_interval": "1",
+    "osd_mon_shutdown_timeout": "1",  # to say good-bye to monitors, which may have ended before
     "osd_mon_report_interval": "1",
     "osd_recovery_sleep": "0",
     "osd_recovery_sleep_hdd": "0",
