@@ -15,7 +15,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-from artesian.engines.ceph.errors import BindingsMissing
+from artesian.engines.ceph.errors import BindingsMissing, BindingsUnfit
 
 _MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 FOLDERS = (
@@ -47,7 +47,7 @@ def find(name: str, folders: Iterable[Path] = FOLDERS) -> Path:
                 return path
         others += sorted(folder.glob(f"{name}.*.so"))
     if others:
-        raise BindingsMissing(
+        raise BindingsUnfit(
             f"{others[0]} is not for Python {_MINOR}, which runs this: run Artesian with the Python that the "
             "distribution's packages are for"
         )

@@ -13,6 +13,10 @@ class BindingsMissing(CephNodeError):
     """Ceph's own Python modules are not there, or are for another Python."""
 
 
+class BindingsUnfit(BindingsMissing):
+    """Ceph's own Python modules are for another Python: no package helps."""
+
+
 class MonitorsSilent(CephNodeError):
     """The monitors do not answer: nothing is known of the cluster now."""
 

@@ -1,0 +1,157 @@
+"""A node's client: it offers the volumes that are mapped to it, each by a process of its own.
+
+As long as monitors do not answer, everything stays as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from artesian.engines.ceph import names
+from artesian.engines.ceph.errors import CephNodeError
+from artesian.engines.ceph.keys import cephx_key
+from artesian.engines.ceph.launching import Launcher, Place, known
+from artesian.engines.ceph.monitors import Monitors
+from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
+from artesian.engines.ceph.waiting import Pauses
+
+_LOOK_S = 0.25
+_END_S = 2.0
+_FIRST_S, _LONGEST_S = 0.2, 2.0
+_LIVES_S = 10.0
+CAPS = {
+    "mon": 'profile rbd, allow command "config-key dump", allow command "config-key set"',
+    "mgr": "profile rbd",
+}
+
+
+def prepare(path: Path) -> None:
+    """Until it is ended."""
+    Client(path).run()
+
+
+def entity(guid: str) -> str:
+    """As whom a client is known."""
+    return f"client.artesian.{guid}"
+
+
+@dataclass(slots=True)
+class _Tries:
+    """When a volume's process was started last, and how long it is left alone if it ends soon."""
+
+    at_s: float
+    pause_s: float = _FIRST_S
+
+
+class Client:
+    """One node's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._config = read_config(path)
+        self._monitors: Monitors | None = None
+        self._launcher = Launcher()
+        self._tries: dict[str, _Tries] = {}
+
+    def run(self) -> None:
+        """For ever."""
+        pauses = Pauses()
+        while True:
+            try:
+                self._offer(self._mapped())
+            except (CephNodeError, OSError) as error:
+                self._let_go()
+                pauses.wait(str(error))
+                continue
+            pauses = Pauses()
+            self._launcher.reap()
+            time.sleep(_LOOK_S)
+
+    def _mapped(self) -> dict[str, ProcessConfig]:
+        """What is to be offered, by the names of the processes. Raises CephNodeError."""
+        if self._monitors is None:
+            self._config = read_config(self._path)
+            self._monitors = self._connect(self._config)
+        found = self._monitors.dump(names.key("mapped", self._config.guid, ""))
+        configs = (self._volume(names.parts(key)[-1], value) for key, value in found.items())
+        return {config.name: config for config in configs}
+
+    def _connect(self, config: ProcessConfig) -> Monitors:
+        """Says who runs here by being connected: the connection stays."""
+        who = entity(config.guid)
+        key = cephx_key(config.secret, who)
+        with Monitors.as_admin(config.fsid, config.monitors, config.secret) as admin:
+            admin.ensure_entity(who, key, CAPS)
+            admin.set(names.key("clients", config.guid), {"node": config.node, "address": config.address})
+        monitors = Monitors(config.fsid, config.monitors, who, key)
+        _ = monitors.rados
+        return monitors
+
+    def _let_go(self) -> None:
+        if self._monitors is not None:
+            self._monitors.close()
+            self._monitors = None
+
+    def _volume(self, volume_id: str, value: dict[str, object]) -> ProcessConfig:
+        return replace(
+            self._config,
+            role=Role.VOLUME,
+            name=f"volume-{volume_id}",
+            volume_id=volume_id,
+            token=str(value.get("token", "")),
+            size_bytes=int(str(value.get("size_bytes", 0))),
+        )
+
+    # --- processes
+
+    def _offer(self, wanted: dict[str, ProcessConfig]) -> None:
+        """Raises OSError, and TimeoutError for a process that does not even die."""
+        places = {place.name: place for place in known(self._config.home) if place.role is Role.VOLUME}
+        outdated = [
+            place for name, place in places.items() if not _is_current(_known_config(place), wanted.get(name))
+        ]
+        self._launcher.stop(outdated, _END_S)
+        for place in outdated:
+            forget(self._config.home, place.name.removeprefix("volume-"))
+            self._tries.pop(place.name, None)
+        now_s = time.monotonic()
+        for name, config in wanted.items():
+            place = Place(self._config.home, Role.VOLUME, name)
+            if place.running is None and self._may_try(name, now_s):
+                if not place.config.exists():
+                    place.write(config)
+                self._launcher.start(place)
+
+    def _may_try(self, name: str, now_s: float) -> bool:
+        tries = self._tries.get(name)
+        if tries is None:
+            self._tries[name] = _Tries(now_s)
+            return True
+        if now_s - tries.at_s > _LIVES_S:
+            tries.pause_s = _FIRST_S
+        if now_s - tries.at_s < tries.pause_s:
+            return False
+        self._tries[name] = _Tries(now_s, min(tries.pause_s * 2, _LONGEST_S))
+        return True
+
+
+def forget(folder: Path, volume_id: str) -> None:
+    """What is left of a volume that is not offered any more."""
+    (folder / "run" / f"{volume_id}.sock").unlink(missing_ok=True)
+    (folder / "keys" / f"{names.volume_entity(volume_id)}.keyring").unlink(missing_ok=True)
+
+
+def _known_config(place: Place) -> ProcessConfig | None:
+    try:
+        return read_config(place.config)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_current(known: ProcessConfig | None, wanted: ProcessConfig | None) -> bool:
+    """Whether a process offers what is to be offered. An export keeps its size for life."""
+    if known is None or wanted is None:
+        return False
+    return (known.token, known.guid) == (wanted.token, wanted.guid) and known.size_bytes >= wanted.size_bytes
