@@ -121,7 +121,8 @@ def _write_new_monmap(config: ProcessConfig, path: Path) -> None:
 def first_keyring(secret: str, mgrs: Iterable[str]) -> str:
     """Whom a new cluster knows from the start."""
     text = _entry(secret, "mon.", {"mon": _ALL})
-    text += _entry(secret, names.ADMIN, dict.fromkeys(("mon", "osd", "mgr", "mds"), _ALL))
+    for entity in (names.ADMIN, names.OWNER):
+        text += _entry(secret, entity, dict.fromkeys(("mon", "osd", "mgr", "mds"), _ALL))
     for name in mgrs:
         text += _entry(secret, f"mgr.{name}", MGR_CAPS)
     return text

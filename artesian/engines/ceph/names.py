@@ -28,6 +28,7 @@ from artesian.model.topology import ManagerRole
 
 KIND = "ceph"
 ADMIN = "client.artesian"  # as whom the framework does everything, also in a cluster of others
+OWNER = "client.admin"  # as whom people do, with the tools of Ceph
 MONITOR_PORT = 3300
 ROOT = "artesian/"
 _NAMESPACE = uuid.UUID("c3f2b6de-5a1f-4a6e-9d2c-0c8a6d3f7e11")
