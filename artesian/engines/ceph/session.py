@@ -11,6 +11,7 @@ from typing import Any
 from artesian.engines.ceph import names
 from artesian.engines.ceph.bindings import load_rados
 from artesian.engines.ceph.errors import BindingsMissing, CommandFailed
+from artesian.engines.ceph.patience import GivenUp, Patient
 from artesian.engines.port import EngineUnreachable
 
 Json = dict[str, Any]
@@ -38,15 +39,24 @@ class CephSession:
         self._key = key
         self._lock = threading.Lock()
         self._rados: Any = None
+        self._patient = Patient()
+        self._patient_rados: Any = None  # that never gives up
 
     def rados(self) -> Any:
         """The connection itself, for what works on objects. Raises EngineUnreachable."""
         with self._lock:
             if self._rados is None:
-                self._rados = self._connected()
+                self._rados = self._connected({"rados_mon_op_timeout": str(_COMMAND_TIMEOUT_S)})
             return self._rados
 
-    def _connected(self) -> Any:
+    def _for_manager_daemons(self) -> Any:
+        self.rados()  # who is not reached at all is known sooner by this one
+        with self._lock:
+            if self._patient_rados is None:
+                self._patient_rados = self._connected({})
+            return self._patient_rados
+
+    def _connected(self, more: dict[str, str]) -> Any:
         try:
             rados = load_rados()
         except BindingsMissing as error:
@@ -55,7 +65,6 @@ class CephSession:
             "mon_host": ",".join(f"[v2:{one}/0]" for one in self._monitors),
             "key": self._key,
             "client_mount_timeout": str(_MOUNT_TIMEOUT_S),
-            "rados_mon_op_timeout": str(_COMMAND_TIMEOUT_S),
             "rados_osd_op_timeout": str(_COMMAND_TIMEOUT_S),
             # What waits for a disk asks soon whether the disk is still there.
             "objecter_timeout": "1",
@@ -70,6 +79,9 @@ class CephSession:
             "rbd_cache": "false",
             "admin_socket": "",
             "log_file": "/dev/null",
+            "log_to_stderr": "false",
+            "err_to_stderr": "false",
+            **more,
         }
         if not self._monitors:
             raise EngineUnreachable("no monitor is known")
@@ -99,14 +111,13 @@ class CephSession:
 
         Raises CommandFailed, EngineUnreachable.
         """
-        connection = self.rados()
         text = json.dumps({"prefix": prefix, "format": "json", **values})
         if prefix in _OF_MANAGER_DAEMONS:
-            number, answer, said = connection.mgr_command(text, body)
+            number, answer, said = self._ask_manager_daemon(text, body)
         elif monitor is not None:
-            number, answer, said = connection.mon_command(text, body, target=monitor)
+            number, answer, said = self.rados().mon_command(text, body, target=monitor)
         else:
-            number, answer, said = connection.mon_command(text, body)
+            number, answer, said = self.rados().mon_command(text, body)
         if -number in _AWAY:
             raise EngineUnreachable(
                 f"the cluster does not answer to 'ceph {prefix}' in {_COMMAND_TIMEOUT_S} s"
@@ -117,6 +128,16 @@ class CephSession:
             return json.loads(answer) if answer.strip() else said
         except ValueError:
             return answer.decode(errors="replace")
+
+    def _ask_manager_daemon(self, text: str, body: bytes) -> tuple[int, bytes, str]:
+        connection = self._for_manager_daemons()
+        try:
+            found: tuple[int, bytes, str] = self._patient.ask(
+                lambda: connection.mgr_command(text, body), _COMMAND_TIMEOUT_S
+            )
+        except GivenUp:
+            return -errno.ETIMEDOUT, b"", ""
+        return found
 
     # --- the monitors' key-value store
 
@@ -155,7 +176,9 @@ class CephSession:
         with self._lock:
             if self._rados is not None:
                 self._rados.shutdown()
-            self._rados = None
+            if self._patient_rados is not None and not self._patient.is_owed_answers:
+                self._patient_rados.shutdown()
+            self._rados = self._patient_rados = None
 
 
 class KeyRefused(EngineUnreachable):
