@@ -1,8 +1,8 @@
 """Questions that may be given up on, while whoever was asked may still answer them.
 
-librados writes the answer of a manager daemon to where it was wanted, also after it has given up waiting, when
-that place is something else's. So it is never told to give up: it waits in a thread of its own, for as long as
-it takes, and it is we who do not wait for the thread.
+librados writes the answer of a manager daemon to where it was wanted, also after it has given up waiting,
+when that place is something else's. So it is never told to give up: it waits in a thread of its own, for as
+long as it takes, and it is we who do not wait for the thread.
 """
 
 from __future__ import annotations
