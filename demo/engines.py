@@ -43,7 +43,7 @@ EMBEDDED = EngineKind(
     "has lost everything when its server starts again",
     _lose_everything,
 )
-CEPH = EngineKind("ceph", 1, 3 << 30, "mon", "osd", 15.0, "is not there any more", _vanish)
+CEPH = EngineKind("ceph", 1, 2 << 30, "mon", "osd", 15.0, "is not there any more", _vanish)
 
 
 def choose_engine() -> EngineKind:
