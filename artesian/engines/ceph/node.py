@@ -220,6 +220,7 @@ class CephNode:
             if place.role is Role.OSD and (identity := place.running) is not None:
                 config = read_config(place.config)
                 if osd_process.was_taken_out(config):
+                    osd_process.forget_disk(config)  # once: what is started next waits for the disk
                     processes.send(identity, signal.SIGKILL)
 
 
