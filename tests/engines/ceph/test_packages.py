@@ -41,8 +41,9 @@ def test_who_runs_nothing_lacks_nothing(bin_folder: Path) -> None:
 @pytest.mark.usefixtures("bindings")
 def test_what_is_lacking_depends_on_what_is_to_run(bin_folder: Path) -> None:
     program(bin_folder, "ceph-mon")
-    assert packages.missing([Role.MON]) == ["monmaptool"]
+    assert packages.missing([Role.MON]) == ["monmaptool", "setpriv"]
     program(bin_folder, "monmaptool")
+    program(bin_folder, "setpriv")
     assert packages.missing([Role.MON]) == []
     assert "ceph-mgr" in packages.missing([Role.MON, Role.MGR])
 
