@@ -25,7 +25,6 @@ from artesian.model.engine import CephSettings
 from artesian.model.names import secret_digest
 from artesian.model.observation import SeenProcess
 
-_END_S = 20.0
 _ANSWER_S = 3.0
 _INSTALL_AGAIN_S = 300.0
 _BY_THE_WAY = (Role.CLEARING, Role.PACKAGES)  # what ends by itself is not told of
@@ -149,7 +148,7 @@ class CephNode:
 
     def _end(self, places: list[Place]) -> list[str]:
         """The names of those that are told of."""
-        ended = self._launcher.stop(places, _END_S)
+        ended = self._launcher.stop(places)
         told = {place.name for place in places if place.role not in _BY_THE_WAY}
         for place in places:
             if place.role is Role.VOLUME:

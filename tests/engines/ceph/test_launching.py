@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     make_folders(tmp_path)
     (tmp_path / "secret").write_text("secret")
     yield tmp_path
-    Launcher().stop(known(tmp_path), 5.0)
+    Launcher().stop(known(tmp_path))
 
 
 def is_launched(place: Place) -> bool:
@@ -82,7 +82,7 @@ def test_those_that_are_ended_are_named_and_forgotten(folder: Path) -> None:
     for place in places[:2]:
         Launcher().start(place)
         eventually(lambda place=place: is_launched(place))
-    assert sorted(Launcher().stop(known(folder), 5.0)) == ["a", "b"]
+    assert sorted(Launcher().stop(known(folder))) == ["a", "b"]
     assert known(folder) == []
     assert not any(place.running for place in places)
 

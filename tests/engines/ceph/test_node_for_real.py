@@ -334,3 +334,15 @@ def test_volumes_do_not_need_monitors(machines: Machines, volume: str) -> None:
         machines.ensure()
         machines.settle()
         assert machines.exporter(volume, "n4") == process
+
+
+def test_a_node_ends_while_storage_is_away(machines: Machines, volume: str) -> None:
+    with opened(machines, volume, "n4") as blocks:
+        blocks.write_durably(0, BLOCK)
+        for node in MONITORED:
+            machines.kill(node)
+        blocks.begin_write(0, BLOCK)
+        ended = machines.node("n4").stop()
+        assert set(ended) == {"client", f"volume-{volume}"}
+    machines.ensure()
+    machines.settle()
