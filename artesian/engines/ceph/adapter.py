@@ -60,7 +60,7 @@ class CephEngine:
 
     def observe(self) -> EngineSeen:
         """Everything, at one moment. Raises EngineUnreachable."""
-        return self._read().seen()
+        return self._read(measured=True).seen()
 
     def carry_out(self, change: EngineChange) -> None:
         """Raises NotYet, ChangeRefused or EngineUnreachable."""
@@ -79,10 +79,10 @@ class CephEngine:
         self._images.close()
         self._session.close()
 
-    def _read(self) -> Reading:
+    def _read(self, *, measured: bool = False) -> Reading:
         """Raises EngineUnreachable, also if another cluster answers than ours."""
         try:
-            answers = self._gatherer.gather()
+            answers = self._gatherer.gather(measured=measured)
             fsid = answers.quorum["monmap"]["fsid"]
             if fsid != names.fsid(self._system_id):
                 raise EngineUnreachable(f"cluster {fsid} answers, and that is another one")

@@ -47,8 +47,9 @@ class Gatherer:
         self._lock = threading.Lock()
         self._figures = Figures()
 
-    def gather(self) -> Answers:
-        """Raises EngineUnreachable."""
+    def gather(self, *, measured: bool) -> Answers:
+        """With figures or without: these are the manager daemon's, and may be long in coming. Raises
+        EngineUnreachable."""
         ask = self._session.command
         try:
             quorum = ask("quorum_status")
@@ -60,7 +61,7 @@ class Gatherer:
                 keys=ask("auth ls")["auth_dump"],
                 documents=self._session.documents(names.ROOT),
                 sessions=frozenset(one["entity_name"] for one in sessions(self._session, quorum)),
-                figures=self._measured(),
+                figures=self._measured() if measured else Figures(),
             )
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be observed: {error}") from None
