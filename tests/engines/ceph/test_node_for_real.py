@@ -24,6 +24,7 @@ from tests.engines.blocks import Blocks, open_blocks
 from tests.engines.ceph.installed import why_no_ceph
 from tests.engines.ceph.labels import label_block
 from tests.engines.ceph.machines import MONITORED, NODES, PATIENCE_S, Machines, moved
+from tests.patience import eventually
 
 pytestmark = [
     pytest.mark.slow,
@@ -267,7 +268,9 @@ def test_a_volume_is_offered_where_it_is_mapped(machines: Machines, volume: str)
 def test_what_offers_it_outlives_the_client(machines: Machines, volume: str) -> None:
     with opened(machines, volume, "n4") as blocks:
         process = machines.exporter(volume, "n4")
-        os.kill(machines.node("n4").running(Part.ALL)["client"].process_id, signal.SIGKILL)
+        client = machines.node("n4").running(Part.ALL)["client"]
+        os.kill(client.process_id, signal.SIGKILL)
+        eventually(lambda: not client.is_alive)
         assert machines.node("n4").ensure(machines.assignment("n4")) == ["client"]
         blocks.write_durably(0, BLOCK)
         machines.map(volume, "n4", 2 * GIB)  # which the new client answers
