@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-
 _SLOW = ("takes_minutes", "slow")
 
 

@@ -87,11 +87,11 @@ class AdoptedCeph:
         """The cluster as it was before us. Raises EngineUnreachable."""
         session = self._session()
         try:
-            quorum, tree = session.command("quorum_status"), session.command("osd tree")
+            monitors, tree = session.command("mon dump"), session.command("osd tree")
             pools = session.command("osd dump")["pools"]
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be looked at: {error}") from None
-        fsid = quorum["monmap"]["fsid"]
+        fsid = monitors["fsid"]
         if self._existing.system_id and fsid != self._existing.system_id:
             raise EngineUnreachable(
                 f"cluster {fsid} answers at {', '.join(self._existing.managers)}, and the spec names "
@@ -100,7 +100,7 @@ class AdoptedCeph:
         theirs = [one for one in pools if "rbd" in one["application_metadata"]]
         return EngineSeen(
             system_id=fsid,
-            managers=tuple(managers_of(quorum)),
+            managers=tuple(managers_of(monitors)),
             pools=tuple(SeenPool(str(one["pool"]), _name(one)) for one in theirs),
             servers=tuple(
                 SeenServer(str(one["id"]), one["name"], "", None, connected=True)
@@ -128,7 +128,7 @@ class AdoptedCeph:
         if seen.system_id != change.system_id:
             raise ChangeRefused(f"cluster {seen.system_id} answers, not {change.system_id}")
         try:
-            least = int(session.command("quorum_status")["monmap"]["min_mon_release"])
+            least = int(session.command("mon dump")["min_mon_release"])
             if least < _LEAST_RELEASE:
                 release = _RELEASES.get(least, str(least))
                 raise ChangeRefused(
