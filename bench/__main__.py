@@ -15,7 +15,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import data_path, drills, events, footprint, framework, mesos, mounted_path, planning, remedies
+from bench import (
+    ceph,
+    data_path,
+    drills,
+    events,
+    footprint,
+    framework,
+    mesos,
+    mounted_path,
+    planning,
+    remedies,
+)
 from bench.figures import Figure
 
 SUITES: dict[str, Callable[[bool], list[Figure]]] = {
@@ -28,6 +39,7 @@ SUITES: dict[str, Callable[[bool], list[Figure]]] = {
     "drills": drills.measure,
     "remedies": remedies.measure,
     "mesos": mesos.measure,
+    "ceph": ceph.measure,
 }
 
 

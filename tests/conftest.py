@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+_SLOW = ("takes_minutes", "slow")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of slow tests come first: whoever is left with one at the end has everybody wait."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files of slow tests come first, and of them those that take minutes: whoever is left with one at the
+    end has everybody wait."""
+    marked = {name: {item.path for item in items if item.get_closest_marker(name)} for name in _SLOW}
+    items.sort(key=lambda item: [item.path not in marked[name] for name in _SLOW])
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,22 @@ class ManagerPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class CephSettings:
+    """What of Ceph is set by its owner. `osd_memory_bytes`: what one OSD may take; those of less than 2 GiB
+    keep a small cache. `heal_after_s`: how long a disk may be away before its data is copied elsewhere."""
+
+    osd_memory_bytes: int = 1 << 30
+    heal_after_s: int = 120
+
+
+@dataclass(frozen=True, slots=True)
 class ExistingEngine:
     """An engine that somebody else has made, and how to reach it.
 
     `gateways` are URLs, `managers` control addresses, by which servers and clients find the engine. What is
     secret is in files, by their absolute paths; without a certificate the public authorities are trusted.
-    One of kind "ceph" has no gateways and no secret of ours; its password is a keyring. `system_id`: that
-    which it has to have; empty: any.
+    `system_id`: that which it has to have; empty: any. A Ceph has no gateways and no secret of ours; its
+    password is a keyring.
     """
 
     gateways: tuple[str, ...]
@@ -33,17 +42,8 @@ class ExistingEngine:
     password_file: str
     secret_file: str
     certificate: str | None = None
-    kind: str = "powerflex"
     system_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CephSettings:
-    """What of Ceph is set by its owner. `osd_memory_bytes`: what one OSD may take; those of less than 2 GiB
-    keep a small cache. `heal_after_s`: how long a disk may be away before its data is copied elsewhere."""
-
-    osd_memory_bytes: int = 1 << 30
-    heal_after_s: int = 120
+    ceph: CephSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class EngineConnection:
 
     def secret(self, identity: EngineIdentity | None) -> str:
         """What servers and clients prove themselves with. Raises EngineUnreachable if it cannot be read."""
-        if identity is not None and identity.adopted is not None:
+        if identity is not None and identity.adopted is not None and identity.ceph is None:
             return read_secret_file(identity.adopted.secret_file)
         return self._secrets.engine_secret
 
@@ -53,7 +53,12 @@ class EngineConnection:
         secret = self._secrets.engine_secret
         if spec.ceph is not None:
             return EngineIdentity(
-                "ceph", str(uuid.uuid4()), "artesian", secret_digest=secret_digest(secret), ceph=spec.ceph
+                "ceph",
+                str(uuid.uuid4()),
+                "artesian",
+                client_root=secrets.token_hex(8) if spec.engine is not None else "",
+                secret_digest=secret_digest(secret),
+                ceph=spec.ceph,
             )
         if spec.engine is not None:
             with contextlib.suppress(EngineUnreachable):  # then it is not adopted either
@@ -75,11 +80,20 @@ class EngineConnection:
             write_durably(path, text, 0o644)
 
     def _connect(self, identity: EngineIdentity | None, named: ExistingEngine | None) -> Engine | None:
+        known = self._secrets
+        if (
+            named is not None
+            and named.ceph is not None
+            and (identity is None or identity.adopted is not None)
+        ):
+            # Schedulers of other engines do without Ceph's libraries.
+            from artesian.engines.ceph.adopted import AdoptedCeph
+
+            return AdoptedCeph(named, identity, known.engine_secret)
         if identity is None:
             return AdoptedEngine(named, None) if named is not None else None
         if identity.adopted is not None:
             return AdoptedEngine(identity.adopted, identity.system_id, identity.client_root)
-        known = self._secrets
         if identity.kind == "ceph":
             # Schedulers of other engines do without Ceph's libraries.
             from artesian.engines.ceph.adapter import CephEngine

@@ -70,6 +70,11 @@ def _engine_by(spec: Spec, state: FrameworkState) -> EngineIdentity | None:
             f"engine {engine.system_id} of these nodes is Ceph, and no other takes its place: "
             "write `engine: ceph` into the spec, or take the cluster down with --destroy first"
         )
+    if existing is not None and state.engine_seen_once and (existing.ceph is None) != (engine.ceph is None):
+        raise Conflict(
+            f"engine {engine.system_id} has been adopted, and the spec names one of another kind: "
+            "leave its `engine` section as it is, or take the cluster down with --destroy first"
+        )
     if existing is not None and not state.engine_seen_once:
         return None  # it has never been used; the plan begins anew
     return replace(engine, adopted=existing, ceph=spec.ceph)

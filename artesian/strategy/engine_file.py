@@ -4,12 +4,20 @@ engine: embedded                     # one is made, of Artesian's own kind; this
 engine: ceph                         # a Ceph cluster is made
 engine: {kind: ceph, osd_memory: 1GiB, heal_after: 2m}
 
-A mapping without a kind names an engine that is there already.
+A mapping without a kind names an engine that is there already; so does one of a Ceph's monitors:
+
+engine:
+  kind: ceph
+  monitors: [10.0.0.7, 10.0.0.8, 10.0.0.9]
+  user: admin                        # this is what nothing said means
+  keyring_file: /etc/ceph/ceph.client.admin.keyring
+  fsid: 6a1f0c0e-…                   # left out: whichever answers; the plan shows it
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 
 import yaml
@@ -49,12 +57,34 @@ def _embedded(place: Place, node: yaml.Node) -> None:
     mapping(place, node, {"kind": text})
 
 
-def _ceph(place: Place, node: yaml.Node) -> CephSettings:
+def _ceph(place: Place, node: yaml.Node) -> CephSettings | ExistingEngine:
     found = mapping(place, node, _CEPH)
     usual = CephSettings()
-    return CephSettings(
+    settings = CephSettings(
         found.get("osd_memory", usual.osd_memory_bytes), found.get("heal_after", usual.heal_after_s)
     )
+    if not found.keys() & _CEPH_THAT_IS_THERE:
+        return settings
+    for needed in ("monitors", "keyring_file"):
+        if needed not in found:
+            raise place.wrong(node, f"{needed} is missing: without it a Ceph that is there is not reached")
+    return ExistingEngine(
+        (),
+        found["monitors"],
+        found.get("user", "admin"),
+        found["keyring_file"],
+        "",
+        system_id=found.get("fsid", ""),
+        ceph=settings,
+    )
+
+
+def _fsid(place: Place, node: yaml.Node) -> str:
+    written = text(place, node)
+    try:
+        return str(uuid.UUID(written))
+    except ValueError:
+        raise place.wrong(node, f"{written!r} is no fsid: ceph fsid shows it") from None
 
 
 def _osd_memory(place: Place, node: yaml.Node) -> int:
@@ -110,7 +140,11 @@ def _path(place: Place, node: yaml.Node) -> str:
     return written
 
 
-_CEPH: dict[str, Reader] = {"kind": text, "osd_memory": _osd_memory, "heal_after": _heal_after}
+_CEPH: dict[str, Reader] = {
+    "kind": text, "osd_memory": _osd_memory, "heal_after": _heal_after, "monitors": _addresses, "user": text,
+    "keyring_file": _path, "fsid": _fsid,
+}  # fmt: skip
+_CEPH_THAT_IS_THERE = frozenset({"monitors", "user", "keyring_file", "fsid"})
 _EXISTING: dict[str, Reader] = {
     "gateway": _gateways, "managers": _addresses, "user": text, "password_file": _path,
     "secret_file": _path, "certificate": _path,

@@ -37,7 +37,7 @@ import shlex
 import yaml
 
 from artesian.model.disk import Media, PoolName
-from artesian.model.engine import CephSettings, ExistingEngine
+from artesian.model.engine import ExistingEngine
 from artesian.model.errors import SpecError
 from artesian.model.rule import Budget, Notification, NotificationKind
 from artesian.model.spec import (
@@ -100,7 +100,7 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         new_disks=values.get("new_disks", Taking.ASK),
         new_nodes=values.get("new_nodes", Taking.ASK),
         engine=meant if isinstance(meant, ExistingEngine) else None,
-        ceph=meant if isinstance(meant, CephSettings) else None,
+        ceph=meant.ceph if isinstance(meant, ExistingEngine) else meant,
         rules=tuple(one.rule for one in written),
         default_rules=values.get("default_rules", True),
         providers=values.get("providers", ()),

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import pytest
 
-from artesian.engines.node_port import NodeEngine
+from artesian.engines.node_port import NodeEngine, NodeEngineError
 from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotYet
 from artesian.model.assignment import Assignment
 from artesian.model.changes import (
@@ -56,6 +56,7 @@ class Capability(StrEnum):
     FAULT_SETS = "fault sets"
     THICK = "thick volumes"
     MAINTENANCE = "maintenance"
+    STEADY_CONNECTIONS = "connections that outlive a volume's growth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,8 +333,21 @@ class Deployment:
         wanted = {node: assignment_of(self.state, node, self.handle.address(node)) for node in NODES}
         behind = [node for node in NODES if node not in self.off and self._assigned.get(node) != wanted[node]]
         with ThreadPoolExecutor(len(NODES)) as pool:
-            list(pool.map(lambda node: self.handle.node_engine(node).ensure(wanted[node]), behind))
+            list(pool.map(lambda node: self._ensure(wanted[node]), behind))
         self._assigned |= {node: wanted[node] for node in behind}
+
+    def _ensure(self, assignment: Assignment) -> None:
+        """As an agent does: what cannot be done now is tried again."""
+        deadline = time.monotonic() + self.handle.patience_s
+        node = self.handle.node_engine(assignment.node)
+        while True:
+            try:
+                node.ensure(assignment)
+                return
+            except NodeEngineError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_S)
 
     def switch_off(self, *nodes: str) -> None:
         """Take the power of nodes away."""
@@ -355,10 +369,17 @@ class Deployment:
         self.switch_on(*NODES)
         self.settle()
 
-    def open(self, node: str, volume: str) -> Blocks:
-        """A volume where it is mapped to, as soon as it is offered there."""
+    def open(self, node: str, volume: str, size_bytes: int = 0) -> Blocks:
+        """A volume where it is mapped to, as soon as it is offered there, and is at least so large."""
         address = self.handle.node_engine(node).volume_address(self.volume(volume).id)
-        return open_blocks(address, self.handle.patience_s)
+        deadline = time.monotonic() + self.handle.patience_s
+        while True:
+            blocks = open_blocks(address, self.handle.patience_s)
+            if blocks.size_bytes >= size_bytes:
+                return blocks
+            blocks.close()
+            assert time.monotonic() < deadline, f"{volume} does not become larger on {node}"
+            time.sleep(_LOOK_S)
 
     # --- the end
 

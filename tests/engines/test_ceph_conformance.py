@@ -28,6 +28,7 @@ from tests.engines.test_embedded_conformance import written_parts
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.takes_minutes,
     pytest.mark.skipif(bool(why_no_ceph()), reason=why_no_ceph() or "Ceph is installed"),
 ]
 

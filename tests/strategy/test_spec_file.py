@@ -159,3 +159,39 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
         read_spec(text)
     except SpecError as error:
         assert str(error).startswith("spec")
+
+
+CEPH_THAT_IS_THERE = """
+engine:
+  kind: ceph
+  monitors: [10.0.0.7, "10.0.0.8:3300"]
+  keyring_file: /etc/ceph/ceph.client.admin.keyring
+"""
+
+
+def test_a_ceph_that_is_there_is_named_by_its_monitors() -> None:
+    spec = read_spec(CEPH_THAT_IS_THERE)
+    assert spec.engine == ExistingEngine(
+        (),
+        ("10.0.0.7", "10.0.0.8:3300"),
+        "admin",
+        "/etc/ceph/ceph.client.admin.keyring",
+        "",
+        ceph=CephSettings(),
+    )
+    assert spec.ceph == CephSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("engine: {kind: ceph, monitors: [10.0.0.7]}", "keyring_file is missing"),
+        ("engine: {kind: ceph, keyring_file: /k}", "monitors is missing"),
+        ("engine: {kind: ceph, monitors: [10.0.0.7], keyring_file: k}", "whole path"),
+        ("engine: {kind: ceph, monitors: [10.0.0.7], keyring_file: /k, fsid: 12}", "no fsid"),
+        (f"{CEPH_THAT_IS_THERE}managers: {{count: 3}}", "stay where they are"),
+    ],
+)
+def test_what_is_said_of_a_ceph_that_is_there_is_checked(text: str, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        read_spec(text)

@@ -60,7 +60,7 @@ class CephEngine:
 
     def observe(self) -> EngineSeen:
         """Everything, at one moment. Raises EngineUnreachable."""
-        return self._read().seen()
+        return self._read(measured=True).seen()
 
     def carry_out(self, change: EngineChange) -> None:
         """Raises NotYet, ChangeRefused or EngineUnreachable."""
@@ -79,11 +79,11 @@ class CephEngine:
         self._images.close()
         self._session.close()
 
-    def _read(self) -> Reading:
+    def _read(self, *, measured: bool = False) -> Reading:
         """Raises EngineUnreachable, also if another cluster answers than ours."""
         try:
-            answers = self._gatherer.gather()
-            fsid = answers.quorum["monmap"]["fsid"]
+            answers = self._gatherer.gather(measured=measured)
+            fsid = answers.monitors["fsid"]
             if fsid != names.fsid(self._system_id):
                 raise EngineUnreachable(f"cluster {fsid} answers, and that is another one")
             return Reading(answers, self._system_id, self._secret)
@@ -93,7 +93,7 @@ class CephEngine:
     def _create(self) -> None:
         """The monitors make one cluster of themselves; ours it is if it has the right id."""
         try:
-            fsid = self._session.command("quorum_status")["monmap"]["fsid"]
+            fsid = self._session.command("mon dump")["fsid"]
         except KeyRefused as error:
             raise ChangeRefused(f"the monitors hold another cluster: {error}") from None
         except EngineUnreachable as error:

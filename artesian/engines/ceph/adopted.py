@@ -7,7 +7,6 @@ else; domains, pools and disks of ours are beside those that were there.
 from __future__ import annotations
 
 import configparser
-import contextlib
 from pathlib import Path
 
 from artesian.engines.ceph import names
@@ -16,11 +15,12 @@ from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import image_names
 from artesian.engines.ceph.keys import cephx_key, keyring
 from artesian.engines.ceph.reading import managers_of
-from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.ceph.session import CephSession, Json, KeyRefused
 from artesian.engines.port import ChangeRefused, EngineUnreachable
 from artesian.model.changes import AddManager, AdoptEngine, CreateEngine, EngineChange, RemoveManager
 from artesian.model.disk import PoolName
 from artesian.model.engine import EngineSeen, ExistingEngine, SeenPool, SeenServer, SeenVolume
+from artesian.model.names import secret_digest
 from artesian.model.state import EngineIdentity
 
 _ALL = ["mon", "allow *", "osd", "allow *", "mgr", "allow *"]
@@ -43,17 +43,19 @@ class AdoptedCeph:
 
     def observe(self) -> EngineSeen:
         """Raises EngineUnreachable, also if another cluster answers than the one that is meant."""
-        if self._engine is not None:
-            with contextlib.suppress(EngineUnreachable):
-                return self._engine.observe()
-        found = self._look()
-        if self._engine is not None:
-            if found.system_id == names.fsid(str(self._identity and self._identity.system_id)):
-                return self._engine.observe()  # our key may just not have been made yet
-            raise EngineUnreachable(
-                f"cluster {found.system_id} answers, and another one is the one that was adopted"
-            )
-        return found
+        if self._engine is None or self._identity is None:
+            return self._look()
+        try:
+            return self._engine.observe()
+        except KeyRefused:
+            found, system_id = self._look(), self._identity.system_id
+            if found.system_id != system_id:
+                raise EngineUnreachable(
+                    f"cluster {found.system_id} answers, and {system_id} is the one that was adopted"
+                ) from None
+            if self._owner() is not None:
+                raise  # somebody has taken our key away
+            return found  # adopting it was begun, and came no further
 
     def carry_out(self, change: EngineChange) -> None:
         """Raises NotYet, ChangeRefused or EngineUnreachable."""
@@ -85,11 +87,11 @@ class AdoptedCeph:
         """The cluster as it was before us. Raises EngineUnreachable."""
         session = self._session()
         try:
-            quorum, tree = session.command("quorum_status"), session.command("osd tree")
+            monitors, tree = session.command("mon dump"), session.command("osd tree")
             pools = session.command("osd dump")["pools"]
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be looked at: {error}") from None
-        fsid = quorum["monmap"]["fsid"]
+        fsid = monitors["fsid"]
         if self._existing.system_id and fsid != self._existing.system_id:
             raise EngineUnreachable(
                 f"cluster {fsid} answers at {', '.join(self._existing.managers)}, and the spec names "
@@ -98,7 +100,7 @@ class AdoptedCeph:
         theirs = [one for one in pools if "rbd" in one["application_metadata"]]
         return EngineSeen(
             system_id=fsid,
-            managers=tuple(managers_of(quorum)),
+            managers=tuple(managers_of(monitors)),
             pools=tuple(SeenPool(str(one["pool"]), _name(one)) for one in theirs),
             servers=tuple(
                 SeenServer(str(one["id"]), one["name"], "", None, connected=True)
@@ -112,25 +114,32 @@ class AdoptedCeph:
             ),
         )
 
+    def _owner(self) -> str | None:
+        """Who has adopted it. Raises EngineUnreachable."""
+        try:
+            found = self._session().take(_OWNER)
+        except CommandFailed as error:
+            raise EngineUnreachable(f"who has adopted the cluster is not known: {error}") from None
+        return str(found.get("secret_digest")) if found is not None else None
+
     def _adopt(self, change: AdoptEngine) -> None:
         """Make our key. Nothing that is there is changed."""
         seen, session = self._look(), self._session()
         if seen.system_id != change.system_id:
             raise ChangeRefused(f"cluster {seen.system_id} answers, not {change.system_id}")
         try:
-            least = int(session.command("quorum_status")["monmap"]["min_mon_release"])
+            least = int(session.command("mon dump")["min_mon_release"])
             if least < _LEAST_RELEASE:
                 release = _RELEASES.get(least, str(least))
                 raise ChangeRefused(
                     f"the cluster is of release {release}, and {_RELEASES[_LEAST_RELEASE]} is the least"
                 )
-            root = self._identity.client_root if self._identity is not None else ""
-            owner = session.take(_OWNER)
-            if owner is not None and owner.get("client_root") != root:
+            us = secret_digest(self._secret)
+            if self._owner() not in (None, us):
                 raise ChangeRefused("another cluster of Artesian's uses this Ceph already")
             text = keyring(self._secret, names.ADMIN, cephx_key(self._secret, names.ADMIN))
             session.command("auth add", text.encode(), entity=names.ADMIN, caps=_ALL)
-            session.put(_OWNER, {"client_root": root})
+            session.put(_OWNER, {"secret_digest": us})
         except CommandFailed as error:
             raise ChangeRefused(
                 f"the cluster does not let client.{self._existing.user} make a key for us: {error}"

@@ -18,7 +18,6 @@ from artesian.engines.ceph.process_config import ProcessConfig, Role, read_confi
 from artesian.engines.ceph.waiting import Pauses
 
 _LOOK_S = 0.25
-_END_S = 2.0
 _FIRST_S, _LONGEST_S = 0.2, 2.0
 _LIVES_S = 10.0
 CAPS = {
@@ -112,7 +111,7 @@ class Client:
         outdated = [
             place for name, place in places.items() if not _is_current(_known_config(place), wanted.get(name))
         ]
-        self._launcher.stop(outdated, _END_S)
+        self._launcher.stop(outdated)
         for place in outdated:
             forget(self._config.home, place.name.removeprefix("volume-"))
             self._tries.pop(place.name, None)

@@ -57,7 +57,7 @@ def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
     entity = names.volume_entity(volume_id)
     found = {
         f"{address['addr']}/{address['nonce']}"
-        for one in sessions(session, session.command("quorum_status"))
+        for one in sessions(session, session.command("mon dump"))
         if one["entity_name"] == entity
         for address in one["addrs"]["addrvec"]
     }

@@ -29,7 +29,7 @@ class Figures:
 class Answers:
     """One moment, in Ceph's own words. `sessions`: entities that are connected to a monitor."""
 
-    quorum: Json
+    monitors: Json
     osd_map: Json
     health: Json
     pools: list[Json]
@@ -47,20 +47,21 @@ class Gatherer:
         self._lock = threading.Lock()
         self._figures = Figures()
 
-    def gather(self) -> Answers:
-        """Raises EngineUnreachable."""
+    def gather(self, *, measured: bool) -> Answers:
+        """With figures or without: these are the manager daemon's, and may be long in coming. Raises
+        EngineUnreachable."""
         ask = self._session.command
         try:
-            quorum = ask("quorum_status")
+            monitors = ask("mon dump")  # unlike quorum_status it waits for what was just changed
             return Answers(
-                quorum=quorum,
+                monitors=monitors,
                 osd_map=ask("osd dump"),
                 health=ask("health", detail="detail"),
                 pools=ask("df")["pools"],
                 keys=ask("auth ls")["auth_dump"],
                 documents=self._session.documents(names.ROOT),
-                sessions=frozenset(one["entity_name"] for one in sessions(self._session, quorum)),
-                figures=self._measured(),
+                sessions=frozenset(one["entity_name"] for one in sessions(self._session, monitors)),
+                figures=self._measured() if measured else Figures(),
             )
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be observed: {error}") from None
@@ -85,10 +86,10 @@ class Gatherer:
         return figures
 
 
-def sessions(session: CephSession, quorum: Json) -> list[Json]:
+def sessions(session: CephSession, monitors: Json) -> list[Json]:
     """Everybody who is connected to a monitor. One that is dying may not answer; who was there comes back."""
     found: list[Any] = []
-    for name in quorum["quorum_names"]:
+    for name in (one["name"] for one in monitors["mons"] if one["rank"] in monitors["quorum"]):
         try:
             found += session.command("sessions", monitor=name)
         except (EngineUnreachable, CommandFailed):

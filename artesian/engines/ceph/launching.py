@@ -22,6 +22,8 @@ from artesian.host.processes import ProcessIdentity
 from artesian.host.single import Single
 
 _MAX_LOG_BYTES = 16 << 20
+# What offers a volume does not end as long as its storage is away.
+_END_S, _LONGEST_END_S = {Role.VOLUME: 2.0}, 20.0
 _UNDER_WAY_S = 0.3  # within which a process says who it is
 
 
@@ -112,14 +114,14 @@ class Launcher:
         self._children.append(process)
         return True
 
-    def stop(self, places: Iterable[Place], timeout_s: float) -> list[str]:
+    def stop(self, places: Iterable[Place]) -> list[str]:
         """End processes, in the order of their roles; the names of those that ran. Raises TimeoutError."""
         ended: list[str] = []
         places = list(places)
         for role in Role:
             of_role = [place for place in places if place.role is role]
             alive = [(place.name, identity) for place in of_role if (identity := place.running) is not None]
-            processes.stop([identity for _, identity in alive], timeout_s)
+            processes.stop([identity for _, identity in alive], _END_S.get(role, _LONGEST_END_S))
             ended += [name for name, _ in alive]
             for place in of_role:
                 place.forget()

@@ -13,7 +13,7 @@ from artesian.engines.ceph.conf import CONF_FILE, KEYS, addresses_of, node_conf
 from artesian.engines.ceph.errors import BindingsUnfit, CephNodeError
 from artesian.engines.ceph.keys import keyring
 from artesian.engines.ceph.launching import Launcher, Place, known, make_folders
-from artesian.engines.ceph.names import ADMIN, KIND, fsid
+from artesian.engines.ceph.names import KIND, OWNER, fsid
 from artesian.engines.ceph.planned import clearing, installing, planned
 from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
 from artesian.engines.node_port import NodeEngineError, Part
@@ -25,7 +25,6 @@ from artesian.model.engine import CephSettings
 from artesian.model.names import secret_digest
 from artesian.model.observation import SeenProcess
 
-_END_S = 20.0
 _ANSWER_S = 3.0
 _INSTALL_AGAIN_S = 300.0
 _BY_THE_WAY = (Role.CLEARING, Role.PACKAGES)  # what ends by itself is not told of
@@ -135,9 +134,8 @@ class CephNode:
         """What daemons read, and whoever looks after them with Ceph's own tools."""
         settings = assignment.ceph or CephSettings()
         text = node_conf(self._folder, fsid(assignment.system_id), addresses_of(assignment), settings)
-        admin = f"{ADMIN}.keyring"
-        for path, content in ((CONF_FILE, text), (f"{KEYS}/{admin}", keyring(self._secret, ADMIN))):
-            _write(self._folder / path, content)
+        _write(self._folder / CONF_FILE, text)
+        _write(self._folder / KEYS / f"{OWNER}.keyring", keyring(self._secret, OWNER))
 
     def stop(self) -> list[str]:
         """End all processes: clients first, monitors last."""
@@ -150,7 +148,7 @@ class CephNode:
 
     def _end(self, places: list[Place]) -> list[str]:
         """The names of those that are told of."""
-        ended = self._launcher.stop(places, _END_S)
+        ended = self._launcher.stop(places)
         told = {place.name for place in places if place.role not in _BY_THE_WAY}
         for place in places:
             if place.role is Role.VOLUME:
@@ -221,6 +219,7 @@ class CephNode:
             if place.role is Role.OSD and (identity := place.running) is not None:
                 config = read_config(place.config)
                 if osd_process.was_taken_out(config):
+                    osd_process.forget_disk(config)  # once: what is started next waits for the disk
                     processes.send(identity, signal.SIGKILL)
 
 

@@ -32,6 +32,7 @@ _SMALL = {"TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": str(16 << 20)}
 def prepare(path: Path) -> Command:
     """Wait until the disk may be an OSD, and make it one; what it is to become."""
     config = read_config(path)
+    forget_disk(config)
     deaths = QuickDeaths(_deaths(config.home, config.name))
     deaths.wait()
     with Waiting(path, deaths.sentence) as waiting:
@@ -207,10 +208,19 @@ def forget_deaths(folder: Path, name: str) -> None:
     _deaths(folder, name).unlink(missing_ok=True)
 
 
+def _description(config: ProcessConfig) -> Path:
+    return config.home / "run" / f"{config.name}.disk"
+
+
+def forget_disk(config: ProcessConfig) -> None:
+    """Of an OSD that runs no more."""
+    _description(config).unlink(missing_ok=True)
+
+
 def was_taken_out(config: ProcessConfig) -> bool:
     """Whether the disk of an OSD that runs is a file, and has no name any more: the OSD would not notice."""
     try:
-        document = json.loads((config.home / "run" / f"{config.name}.disk").read_text())
+        document = json.loads(_description(config).read_text())
         if document["is_device"]:
             return False
         facts = [os.stat(path) for path in config.paths if os.path.exists(path)]
@@ -224,4 +234,4 @@ def _describe(config: ProcessConfig, disk: str) -> None:
     facts = os.stat(disk)
     is_device = stat.S_ISBLK(facts.st_mode)
     document = {"is_device": is_device, "device": facts.st_dev, "inode": facts.st_ino}
-    write_durably(config.home / "run" / f"{config.name}.disk", json.dumps(document) + "\n", 0o600)
+    write_durably(_description(config), json.dumps(document) + "\n", 0o600)

@@ -22,9 +22,9 @@ _BLOCK_DRIVERS = (
     "/usr/lib/qemu/block-rbd.so",
 )
 _TOOLS: Mapping[Role, tuple[str, ...]] = {
-    Role.MON: ("ceph-mon", "monmaptool"),
+    Role.MON: ("ceph-mon", "monmaptool", "setpriv"),
     Role.MGR: ("ceph-mgr",),
-    Role.OSD: ("ceph-osd", "blkid", "wipefs"),
+    Role.OSD: ("ceph-osd", "ceph-bluestore-tool", "blkid", "wipefs", "setpriv"),
     Role.CLIENT: ("qemu-storage-daemon",),
 }
 

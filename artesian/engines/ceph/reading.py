@@ -153,7 +153,7 @@ class Reading:
 
     def managers(self) -> Iterator[SeenManager]:
         """The monitors."""
-        return managers_of(self._answers.quorum)
+        return managers_of(self._answers.monitors)
 
     def _servers(self) -> Iterator[SeenServer]:
         away = self._answers.osd_map.get("crush_node_flags", {})
@@ -245,16 +245,15 @@ class Reading:
             )
 
 
-def managers_of(quorum: Json) -> Iterator[SeenManager]:
-    """The monitors, of what one of them says of their quorum."""
-    for one in quorum["monmap"]["mons"]:
-        name = one["name"]
+def managers_of(monitors: Json) -> Iterator[SeenManager]:
+    """The monitors, of the map that they have of themselves: the first of those in the quorum leads."""
+    for one in monitors["mons"]:
         yield SeenManager(
-            name=name,
+            name=one["name"],
             address=one["public_addrs"]["addrvec"][0]["addr"],
-            role=names.monitor_role(name),
-            healthy=name in quorum["quorum_names"],
-            leads=name == quorum["quorum_leader_name"],
+            role=names.monitor_role(one["name"]),
+            healthy=one["rank"] in monitors["quorum"],
+            leads=one["rank"] == min(monitors["quorum"], default=None),
         )
 
 

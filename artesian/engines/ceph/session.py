@@ -93,11 +93,6 @@ class CephSession:
             raise KeyRefused(f"the monitors {self._listed()} do not take the key of {self._entity}") from None
         except rados.Error as error:
             made.shutdown()
-            number = getattr(error, "errno", None)
-            if number in (errno.EACCES, errno.EPERM, -errno.EACCES, -errno.EPERM):
-                raise KeyRefused(
-                    f"the monitors {self._listed()} do not take the key of {self._entity}"
-                ) from None
             raise EngineUnreachable(
                 f"no quorum of the monitors {self._listed()} answers: {_words(error)}"
             ) from None

@@ -43,9 +43,11 @@ def daemon(kind: str, conf: Path, identity: str, *more: str) -> list[str]:
 
 
 def run(*words: str, timeout_s: float = 300.0) -> None:
-    """A tool that has to succeed; what it says is in our log. Raises CephNodeError."""
+    """A tool that has to succeed, and ends when we do: who follows us does the same from the start. What it
+    says is in our log. Raises CephNodeError."""
+    command = ("setpriv", "--pdeathsig", "KILL", *words)
     try:
-        result = subprocess.run(words, stdin=subprocess.DEVNULL, timeout=timeout_s, check=False)
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=timeout_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CephNodeError(f"{words[0]}: {error}") from None
     if result.returncode != 0:

@@ -73,15 +73,15 @@ class Cluster:
 
     def answers(self) -> Answers:
         mons = [
-            {"name": name, "public_addrs": {"addrvec": [{"addr": f"{address}:3300"}]}}
-            for name, address in self.monitors.items()
+            {"rank": rank, "name": name, "public_addrs": {"addrvec": [{"addr": f"{address}:3300"}]}}
+            for rank, (name, address) in enumerate(self.monitors.items())
         ]
         pool = {"pool": POOL_ID, "pool_name": names.ceph_pool(POOL)}
         return Answers(
-            quorum={
-                "quorum_names": self.quorum,
-                "quorum_leader_name": self.quorum[0],
-                "monmap": {"fsid": "f", "mons": mons},
+            monitors={
+                "fsid": "f",
+                "mons": mons,
+                "quorum": [one["rank"] for one in mons if one["name"] in self.quorum],
             },
             osd_map={
                 "osds": list(self.osds.values()),

@@ -1,0 +1,98 @@
+"""What Ceph's daemons and clients read."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+
+from artesian.engines.ceph.conf import (
+    addresses_of,
+    client_conf,
+    client_settings,
+    monitor_addresses,
+    node_conf,
+)
+from artesian.model.assignment import Assignment
+from artesian.model.engine import CephSettings, ManagerPlace
+from artesian.model.topology import ManagerRole
+
+FOLDER = Path("/somewhere/of/ours")
+FSID = "6c6a1f0e-0000-0000-0000-000000000000"
+PLACES = tuple(ManagerPlace(f"n{one}", f"10.0.0.{one}", ManagerRole.MANAGER) for one in (2, 1))
+MONITORS = ("[v2:10.0.0.1:3300/0]", "[v2:10.0.0.2:3300/0]")
+GIB = 1 << 30
+
+
+def read(text: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(text)
+    return parser
+
+
+def of_node(settings: CephSettings) -> ConfigParser:
+    return read(node_conf(FOLDER, FSID, MONITORS, settings))
+
+
+def test_monitors_are_named_in_the_same_order_by_everybody() -> None:
+    assert monitor_addresses(PLACES) == monitor_addresses(reversed(PLACES)) == MONITORS
+
+
+def test_those_of_somebody_else_are_named_as_he_writes_them() -> None:
+    assignment = Assignment("n", "10.0.0.9", managers=PLACES[1:], manager_addresses=("mon.example:6789",))
+    assert addresses_of(assignment) == (MONITORS[0], "mon.example:6789")
+
+
+def test_a_node_knows_its_cluster() -> None:
+    conf = of_node(CephSettings())
+    assert (conf["global"]["fsid"], conf["global"]["mon_host"]) == (FSID, ",".join(MONITORS))
+
+
+def test_everything_is_in_the_nodes_folder() -> None:
+    conf = of_node(CephSettings())
+    paths = [value for part in conf.values() for value in part.values() if value.startswith("/")]
+    assert paths and all(path.startswith(f"{FOLDER}/") for path in paths)
+
+
+def test_a_socket_has_a_short_name_however_long_the_folders_is() -> None:
+    conf = read(node_conf(Path("/" + "x" * 200), FSID, MONITORS, CephSettings()))
+    assert conf["global"]["admin_socket"] == "run/$name.asok"
+
+
+def test_a_silent_disk_is_missed_as_soon_by_monitors_as_by_other_disks() -> None:
+    conf = of_node(CephSettings())
+    assert conf["global"]["osd_heartbeat_grace"] == "6"
+    assert "osd_heartbeat_grace" not in {*conf["osd"], *conf["mon"]}
+
+
+def test_healing_begins_when_its_owner_says() -> None:
+    assert of_node(CephSettings(heal_after_s=77))["mon"]["mon_osd_down_out_interval"] == "77"
+
+
+def test_where_disks_are_in_the_map_is_not_for_them_to_say() -> None:
+    osd = of_node(CephSettings())["osd"]
+    assert (osd["osd_crush_update_on_start"], osd["osd_class_update_on_start"]) == ("false", "false")
+
+
+def test_a_small_osd_keeps_a_small_cache() -> None:
+    osd = of_node(CephSettings(osd_memory_bytes=GIB))["osd"]
+    assert (osd["bluestore_cache_autotune"], osd["bluestore_cache_size"]) == ("false", str(64 << 20))
+
+
+def test_a_large_osd_tunes_itself() -> None:
+    osd = of_node(CephSettings(osd_memory_bytes=4 * GIB))["osd"]
+    assert (osd["bluestore_cache_autotune"], osd["osd_memory_target"]) == ("true", str(4 * GIB))
+    assert "bluestore_cache_size" not in osd
+
+
+def test_a_missing_disk_is_not_made_up() -> None:
+    assert of_node(CephSettings())["osd"]["bluestore_block_create"] == "false"
+
+
+def test_volumes_wait_for_storage_and_questions_do_not() -> None:
+    conf = of_node(CephSettings())
+    assert not any("timeout" in key for part in ("global", "client") for key in conf[part] if "osd" in key)
+    assert client_settings(FSID, MONITORS, 2.5)["rados_mon_op_timeout"] == "2.5"
+
+
+def test_a_client_can_have_the_same_as_a_file() -> None:
+    assert dict(read(client_conf(FSID, MONITORS))["global"]) == client_settings(FSID, MONITORS)
