@@ -106,9 +106,9 @@ class CephCluster(Cluster):
         self._frozen = []
 
     def destroy(self) -> None:
+        super().destroy()  # first: a writer may wait for storage that stands still
         for writer in self._writers:
             writer.stop()
-        super().destroy()
 
 
 @contextlib.contextmanager
