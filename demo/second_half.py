@@ -47,7 +47,7 @@ rules:
     remedy: replace-device
     approval: automatic
 """
-_TIMEOUT_S = 300.0
+_TIMEOUT_S = 600.0
 
 
 class Filler:

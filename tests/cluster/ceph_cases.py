@@ -51,8 +51,6 @@ class CephCluster(Cluster):
                 "ceph",
                 "-c",
                 conf,
-                "-n",
-                "client.artesian",
                 "--connect-timeout",
                 "20",
                 "--format",
