@@ -18,8 +18,6 @@ from tests.cluster.cases import COMMAND_TIMEOUT_S, Cluster, unable_to_mount
 from tests.cluster.writing import Writer
 from tests.engines.ceph.installed import why_no_ceph
 
-DISK = "3GiB"
-
 
 def why_not() -> str:
     """What is missing for a Ceph whose volumes are mounted, in words; empty if nothing is."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.cases import Cluster
-from tests.cluster.ceph_cases import DISK, CephCluster, cut_off, unable_to_cut_off, why_not
+from tests.cluster.ceph_cases import CephCluster, cut_off, unable_to_cut_off, why_not
 from tests.cluster.writing import Writer
 
 pytestmark = [
@@ -31,15 +31,15 @@ new_disks: take
 new_nodes: take
 default_rules: no
 providers:
-  - {{name: files, kind: file, disk_size: {DISK}, lead_time: 1s}}
+  - {{name: files, kind: file, disk_size: 6GiB, lead_time: 1s}}
 budget: {{disks_total: 8}}
 rules:
   - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask}}
   - {{name: replace, scope: device, when: failed and ours, remedy: replace-device, approval: automatic}}
 """
-FILLING_BYTES = 880 * MIB  # with the second of the ratios too much for four disks, and not for six
+FILLING_BYTES = 800 * MIB  # with the second of the ratios too much for four disks, and not for six
 # As in every Ceph, and so that pools are full soon.
-RATIOS = {"nearfull": (0.85, 0.11), "backfillfull": (0.9, 0.13), "full": (0.95, 0.15)}
+RATIOS = {"nearfull": (0.85, 0.1), "backfillfull": (0.9, 0.105), "full": (0.95, 0.11)}
 
 
 class Story:
@@ -66,7 +66,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story() -> Iterator[Story]:
     with CephCluster() as made:
-        made.bring_up(4, DISK, SPEC)
+        made.bring_up(4, "3GiB", SPEC)
         yield Story(made)
 
 
