@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from artesian.agent.disks.tools import ToolAnswer, run_tool
 from artesian.embedded.device import superblock
 from artesian.embedded.device.disk import Disk as EngineDisk
+from artesian.host.tools import ToolAnswer, run_tool
 
 MIB = 1 << 20
 SYSTEM_ID = "00112233aabbccdd"
