@@ -137,7 +137,7 @@ def remove_client(session: CephSession, reading: Reading, change: RemoveClient) 
         raise ChangeRefused(f"volumes are still mapped to {change.node}")
     if reading.is_connected(guid):
         raise NotYet(f"the client of {change.node} is still connected")
-    session.command("auth rm", entity=f"client.artesian.{guid}")
+    session.command("auth rm", entity=names.client_entity(guid))
     session.remove(names.key("clients", guid))
 
 

@@ -31,11 +31,6 @@ def prepare(path: Path) -> None:
     Client(path).run()
 
 
-def entity(guid: str) -> str:
-    """As whom a client is known."""
-    return f"client.artesian.{guid}"
-
-
 @dataclass(slots=True)
 class _Tries:
     """When a volume's process was started last, and how long it is left alone if it ends soon."""
@@ -79,7 +74,7 @@ class Client:
 
     def _connect(self, config: ProcessConfig) -> Monitors:
         """Says who runs here by being connected: the connection stays."""
-        who = entity(config.guid)
+        who = names.client_entity(config.guid)
         key = cephx_key(config.secret, who)
         with Monitors.as_admin(config.fsid, config.monitors, config.secret) as admin:
             admin.ensure_entity(who, key, CAPS)

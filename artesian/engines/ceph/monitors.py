@@ -13,7 +13,7 @@ from artesian.engines.ceph import names
 from artesian.engines.ceph.bindings import load_rados
 from artesian.engines.ceph.conf import client_settings, plain_address
 from artesian.engines.ceph.errors import CommandFailed, MonitorsSilent, NotLetIn
-from artesian.engines.ceph.keys import cephx_key
+from artesian.engines.ceph.keys import cephx_key, keyring_entry
 from artesian.engines.ceph.patience import GivenUp, Patient
 
 Json = dict[str, Any]
@@ -204,11 +204,4 @@ class Monitors:
         except CommandFailed as error:
             if error.number != errno.ENOENT:
                 raise
-        lines = [f"[{entity}]", f"\tkey = {key}"]
-        lines += [f'\tcaps {kind} = "{escaped(text)}"' for kind, text in caps.items()]
-        self.command("auth import", "\n".join([*lines, ""]).encode())
-
-
-def escaped(text: str) -> str:
-    """As it is written between quotes in a keyring."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+        self.command("auth import", keyring_entry(entity, key, caps).encode())

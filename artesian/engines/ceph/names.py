@@ -63,6 +63,11 @@ def monitor_role(name: str) -> ManagerRole:
     return ManagerRole.TIEBREAKER if is_tiebreaker else ManagerRole.MANAGER
 
 
+def client_entity(guid: str) -> str:
+    """As whom a node's client is known."""
+    return f"{ADMIN}.{guid}"
+
+
 def volume_entity(volume_id: str) -> str:
     """As whom the one client that may write to a volume proves itself."""
     return f"client.artesian-volume.{volume_id}"

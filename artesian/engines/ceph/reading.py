@@ -81,7 +81,7 @@ class Reading:
 
     def is_connected(self, guid: str) -> bool:
         """Whether a client is connected to a monitor."""
-        return f"client.artesian.{guid}" in self._answers.sessions
+        return names.client_entity(guid) in self._answers.sessions
 
     def holder_of(self, volume_id: str) -> str | None:
         """The guid of the client that may write to a volume."""
