@@ -41,6 +41,7 @@ class CephHandle(Handle):
 
     capabilities = frozenset({Capability.FAULT_SETS, Capability.MAINTENANCE})
     patience_s = 90.0
+    figures_lag_s = 4.0
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))

@@ -181,13 +181,18 @@ class Reading:
                 server=one["server"],
                 path=one["path"],
                 pool=PoolName(one["domain"], one["pool"]),
-                size_bytes=KIB * figures.get("kb", 0) or one["size_bytes"],
+                size_bytes=self._size(one),
                 failed=self._has_failed(uuid, one),
                 leaving=bool(one.get("leaving")),
                 write_latency_s=latency / 1e9 if latency is not None and self.is_up(osd) else None,
                 used_bytes=KIB * figures["kb_used"] if "kb_used" in figures else None,
                 room_bytes=KIB * figures["kb_avail"] if "kb_avail" in figures else None,
             )
+
+    def _size(self, device: Json) -> int:
+        """As Ceph says; of one that has just come, as its node has said."""
+        figures: Json = self._sizes.get(device["osd"], {})
+        return KIB * int(figures.get("kb", 0)) or int(device["size_bytes"])
 
     def _has_failed(self, uuid: str, device: Json) -> bool:
         """Whether its node says so, or it has stayed away for so long that its data was given to others,
@@ -206,8 +211,9 @@ class Reading:
         for (domain, name), one in sorted(self.documents("pools").items()):
             pool, ceph_name = PoolName(domain, name), names.ceph_pool(PoolName(domain, name))
             there = self._ceph_pools.get(ceph_name)
-            osds = [device["osd"] for device in self.devices_of(pool).values()]
-            size_bytes = sum(KIB * self._sizes.get(osd, {}).get("kb", 0) for osd in osds if self.is_in(osd))
+            devices = self.devices_of(pool).values()
+            osds = [device["osd"] for device in devices]
+            size_bytes = sum(self._size(device) for device in devices if self.is_in(device["osd"]))
             rate, room = rates.get(ceph_name, {}), rooms.get(ceph_name, {})
             state = health.State()
             if there is not None:
