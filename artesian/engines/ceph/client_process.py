@@ -5,6 +5,7 @@ As long as monitors do not answer, everything stays as it is.
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.keys import cephx_key
 from artesian.engines.ceph.launching import Launcher, Place, known
 from artesian.engines.ceph.monitors import Monitors
-from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
+from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config, volume_socket
 from artesian.engines.ceph.waiting import Pauses
 
 _LOOK_S = 0.25
@@ -103,12 +104,14 @@ class Client:
     def _offer(self, wanted: dict[str, ProcessConfig]) -> None:
         """Raises OSError, and TimeoutError for a process that does not even die."""
         places = {place.name: place for place in known(self._config.home) if place.role is Role.VOLUME}
+        configs = {name: _known_config(place) for name, place in places.items()}
         outdated = [
-            place for name, place in places.items() if not _is_current(_known_config(place), wanted.get(name))
+            place for name, place in places.items() if not _is_current(configs[name], wanted.get(name))
         ]
         self._launcher.stop(outdated)
         for place in outdated:
-            forget(self._config.home, place.name.removeprefix("volume-"))
+            if not _is_same(configs[place.name], wanted.get(place.name)):
+                forget(self._config.home, place.name.removeprefix("volume-"))
             self._tries.pop(place.name, None)
         now_s = time.monotonic()
         for name, config in wanted.items():
@@ -132,8 +135,9 @@ class Client:
 
 
 def forget(folder: Path, volume_id: str) -> None:
-    """What is left of a volume that is not offered any more."""
-    (folder / "run" / f"{volume_id}.sock").unlink(missing_ok=True)
+    """What is left of a volume that is not offered any more. By its folder being gone those who still wait
+    for it know that it does not come back."""
+    shutil.rmtree((folder / volume_socket(volume_id)).parent, ignore_errors=True)
     (folder / "keys" / f"{names.volume_entity(volume_id)}.keyring").unlink(missing_ok=True)
 
 
@@ -146,6 +150,16 @@ def _known_config(place: Place) -> ProcessConfig | None:
 
 def _is_current(known: ProcessConfig | None, wanted: ProcessConfig | None) -> bool:
     """Whether a process offers what is to be offered. An export keeps its size for life."""
+    return (
+        known is not None
+        and wanted is not None
+        and _is_same(known, wanted)
+        and known.size_bytes >= wanted.size_bytes
+    )
+
+
+def _is_same(known: ProcessConfig | None, wanted: ProcessConfig | None) -> bool:
+    """Whether it is the same right to a volume, though the volume may have grown."""
     if known is None or wanted is None:
         return False
-    return (known.token, known.guid) == (wanted.token, wanted.guid) and known.size_bytes >= wanted.size_bytes
+    return (known.token, known.guid) == (wanted.token, wanted.guid)

@@ -92,9 +92,9 @@ def node_conf(folder: Path, fsid: str, monitors: Sequence[str], settings: CephSe
         (
             _section("global", _common(folder, fsid, monitors)),
             _section("client", _CLIENT | {"keyring": f"{folder}/{KEYS}/$name.keyring"}),
-            _section("mon", _MONITOR | _data(folder, "mon", "mon") | _healing(settings)),
-            _section("mgr", _MANAGER | _data(folder, "mgr", "mgr")),
-            _section("osd", _OSD | _memory(settings.osd_memory_bytes)),
+            _section("mon", _DAEMON | _MONITOR | _data(folder, "mon", "mon") | _healing(settings)),
+            _section("mgr", _DAEMON | _MANAGER | _data(folder, "mgr", "mgr")),
+            _section("osd", _DAEMON | _OSD | _memory(settings.osd_memory_bytes)),
         )
     )
 
@@ -157,6 +157,9 @@ _CLIENT = {
     # What is acknowledged is kept: volumes are not cached on their way.
     "rbd_cache": "false",
 }
+
+# A daemon has one address, also for those that it turns to itself.
+_DAEMON = {"ms_bind_before_connect": "true"}
 
 _MONITOR = {
     "mon_allow_pool_delete": "true",

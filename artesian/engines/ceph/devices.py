@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import secrets
+from collections.abc import Collection
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.arranging import FAULT_SET_TYPE, need_pool
@@ -49,7 +50,7 @@ class Devices:
             self._check(known, server, change)
         else:
             known = self._register(reading, change, server, uuid)
-        self._need_ceph_pool(reading, change.pool)
+        self._need_ceph_pool(reading, change.pool, {*reading.devices_of(change.pool), uuid})
         if not reading.is_up(known["osd"]):
             raise NotYet(f"disk {change.identity} is being prepared by node {change.node}")
         if not reading.is_in(known["osd"]):
@@ -95,8 +96,9 @@ class Devices:
 
     # --- Ceph's own pools
 
-    def _need_ceph_pool(self, reading: Reading, pool: PoolName) -> None:
-        """The pool behind a storage pool, and its rule: copies are in different fault sets if it has some."""
+    def _need_ceph_pool(self, reading: Reading, pool: PoolName, disks: Collection[str]) -> None:
+        """The pool behind a storage pool of so many disks, and its rule: copies are in different fault sets
+        if it has some."""
         servers = reading.documents("servers").values()
         in_sets = any(one["domain"] == pool.domain and one["fault_set"] is not None for one in servers)
         unit = FAULT_SET_TYPE if in_sets else "host"
@@ -111,7 +113,7 @@ class Devices:
             tell("osd pool set", pool=name, var="min_size", val=str(LEAST_COPIES))
         if there is None or "rbd" not in there["application_metadata"]:
             tell("osd pool application enable", pool=name, app="rbd", yes_i_really_mean_it=True)
-        groups = _placement_groups(len(reading.devices_of(pool)))
+        groups = _placement_groups(len(disks))
         if there is not None and there["pg_num_target"] < groups:
             tell("osd pool set", pool=name, var="pg_num", val=str(groups))
         if there is not None and self._rule_of(name) != rule:

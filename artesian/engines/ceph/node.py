@@ -15,7 +15,7 @@ from artesian.engines.ceph.keys import keyring
 from artesian.engines.ceph.launching import Launcher, Place, known, make_folders
 from artesian.engines.ceph.names import KIND, OWNER, fsid
 from artesian.engines.ceph.planned import clearing, installing, planned
-from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
+from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config, volume_socket
 from artesian.engines.node_port import NodeEngineError, Part
 from artesian.engines.node_secret import take_secret
 from artesian.host import processes
@@ -157,7 +157,7 @@ class CephNode:
 
     def volume_address(self, volume_id: str) -> str:
         """By id, so that a volume may be renamed while it is in use."""
-        return f"nbd+unix:///{volume_id}?socket={self._folder}/run/{volume_id}.sock"
+        return f"nbd+unix:///{volume_id}?socket={self._folder}/{volume_socket(volume_id)}"
 
     def certificate(self) -> str | None:
         """There is no gateway: monitors are asked themselves."""

@@ -186,13 +186,18 @@ class Reading:
                 leaving=bool(one.get("leaving")),
                 write_latency_s=latency / 1e9 if latency is not None and self.is_up(osd) else None,
                 used_bytes=KIB * figures["kb_used"] if "kb_used" in figures else None,
-                room_bytes=KIB * figures["kb_avail"] if "kb_avail" in figures else None,
+                room_bytes=self._room(figures) if "kb_used" in figures else None,
             )
 
     def _size(self, device: Json) -> int:
         """As Ceph says; of one that has just come, as its node has said."""
         figures: Json = self._sizes.get(device["osd"], {})
         return KIB * int(figures.get("kb", 0)) or int(device["size_bytes"])
+
+    def _room(self, figures: Json) -> int:
+        """Until a disk is as full as Ceph lets it become: then nobody can write to its pool any more."""
+        share = float(self._answers.osd_map["full_ratio"])
+        return max(0, int(KIB * (share * figures["kb"] - figures["kb_used"])))
 
     def _has_failed(self, uuid: str, device: Json) -> bool:
         """Whether its node says so, or it has stayed away for so long that its data was given to others,

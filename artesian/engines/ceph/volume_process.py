@@ -11,7 +11,7 @@ from artesian.engines.ceph.bindings import load_rados, load_rbd
 from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.keys import keyring, volume_key
 from artesian.engines.ceph.monitors import Monitors
-from artesian.engines.ceph.process_config import ProcessConfig, read_config
+from artesian.engines.ceph.process_config import ProcessConfig, read_config, volume_socket
 from artesian.engines.ceph.waiting import Command, Pauses
 from artesian.host.files import write_durably
 
@@ -41,6 +41,7 @@ def prepare(path: Path) -> Command | None:
     who = names.volume_entity(config.volume_id)
     key = volume_key(config.secret, config.volume_id, config.guid)
     write_durably(config.home / "keys" / f"{who}.keyring", keyring(config.secret, who, key), 0o600)
+    (config.home / volume_socket(config.volume_id)).parent.mkdir(mode=0o700, exist_ok=True)
     return Command(exporter(config, pool, image))
 
 
@@ -64,7 +65,7 @@ def exporter(config: ProcessConfig, pool: str, image: str) -> list[str]:
         "name": config.volume_id,
         "writable": True,
     }
-    server = {"addr": {"type": "unix", "path": f"run/{config.volume_id}.sock"}, "max-connections": 0}
+    server = {"addr": {"type": "unix", "path": volume_socket(config.volume_id)}, "max-connections": 0}
     return [
         *("qemu-storage-daemon", "--blockdev", json.dumps(blockdev)),
         *("--nbd-server", json.dumps(server), "--export", json.dumps(export)),

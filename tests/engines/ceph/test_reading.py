@@ -16,7 +16,7 @@ from artesian.model.engine import (
 )
 from artesian.model.names import server_name
 from artesian.model.topology import ManagerRole
-from tests.engines.ceph.answers import POOL, SECRET, Cluster
+from tests.engines.ceph.answers import FULL_RATIO, POOL, SECRET, Cluster
 
 
 def seen(cluster: Cluster) -> EngineSeen:
@@ -103,8 +103,11 @@ class TestServersAndDevices:
 
     def test_figures_are_those_of_the_disk(self) -> None:
         one = device(Cluster(), 1)
-        assert (one.size_bytes, one.used_bytes, one.room_bytes) == (1 << 30, 1 << 20, (1 << 30) - (1 << 20))
+        assert (one.size_bytes, one.used_bytes) == (1 << 30, 1 << 20)
         assert one.write_latency_s == pytest.approx(0.004)
+
+    def test_a_disk_has_no_room_beyond_the_share_at_which_nobody_can_write_any_more(self) -> None:
+        assert device(Cluster(), 1).room_bytes == FULL_RATIO * (1 << 30) - (1 << 20)
 
 
 class TestPools:
