@@ -93,7 +93,7 @@ class CephEngine:
     def _create(self) -> None:
         """The monitors make one cluster of themselves; ours it is if it has the right id."""
         try:
-            fsid = self._session.command("mon dump")["fsid"]
+            fsid = self._session.ask("mon dump")["fsid"]
         except KeyRefused as error:
             raise ChangeRefused(f"the monitors hold another cluster: {error}") from None
         except EngineUnreachable as error:

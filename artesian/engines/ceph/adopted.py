@@ -14,8 +14,9 @@ from artesian.engines.ceph.adapter import CephEngine
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import image_names
 from artesian.engines.ceph.keys import cephx_key, keyring
+from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import managers_of
-from artesian.engines.ceph.session import CephSession, Json, KeyRefused
+from artesian.engines.ceph.session import CephSession, KeyRefused
 from artesian.engines.port import ChangeRefused, EngineUnreachable
 from artesian.model.changes import AddManager, AdoptEngine, CreateEngine, EngineChange, RemoveManager
 from artesian.model.disk import PoolName
@@ -87,8 +88,8 @@ class AdoptedCeph:
         """The cluster as it was before us. Raises EngineUnreachable."""
         session = self._session()
         try:
-            monitors, tree = session.command("mon dump"), session.command("osd tree")
-            pools = session.command("osd dump")["pools"]
+            monitors, tree = session.ask("mon dump"), session.ask("osd tree")
+            pools = session.ask("osd dump")["pools"]
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be looked at: {error}") from None
         fsid = monitors["fsid"]
@@ -117,7 +118,7 @@ class AdoptedCeph:
     def _owner(self) -> str | None:
         """Who has adopted it. Raises EngineUnreachable."""
         try:
-            found = self._session().take(_OWNER)
+            found = self._session().get(_OWNER)
         except CommandFailed as error:
             raise EngineUnreachable(f"who has adopted the cluster is not known: {error}") from None
         return str(found.get("secret_digest")) if found is not None else None
@@ -128,7 +129,7 @@ class AdoptedCeph:
         if seen.system_id != change.system_id:
             raise ChangeRefused(f"cluster {seen.system_id} answers, not {change.system_id}")
         try:
-            least = int(session.command("mon dump")["min_mon_release"])
+            least = int(session.ask("mon dump")["min_mon_release"])
             if least < _LEAST_RELEASE:
                 release = _RELEASES.get(least, str(least))
                 raise ChangeRefused(
@@ -139,7 +140,7 @@ class AdoptedCeph:
                 raise ChangeRefused("another cluster of Artesian's uses this Ceph already")
             text = keyring(self._secret, names.ADMIN, cephx_key(self._secret, names.ADMIN))
             session.command("auth add", text.encode(), entity=names.ADMIN, caps=_ALL)
-            session.put(_OWNER, {"secret_digest": us})
+            session.set(_OWNER, {"secret_digest": us})
         except CommandFailed as error:
             raise ChangeRefused(
                 f"the cluster does not let client.{self._existing.user} make a key for us: {error}"

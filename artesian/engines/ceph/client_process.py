@@ -74,8 +74,8 @@ class Client:
         if self._monitors is None:
             self._config = read_config(self._path)
             self._monitors = self._connect(self._config)
-        found = self._monitors.dump(names.key("mapped", self._config.guid, ""))
-        configs = (self._volume(names.parts(key)[-1], value) for key, value in found.items())
+        found = self._monitors.documents(names.key("mapped", self._config.guid, ""))
+        configs = (self._volume(key[-1], value) for key, value in found.items())
         return {config.name: config for config in configs}
 
     def _connect(self, config: ProcessConfig) -> Monitors:

@@ -45,7 +45,7 @@ def fence(session: CephSession, volume_id: str, image: Any) -> list[str]:
         except CommandFailed as error:
             raise NotYet(f"{address} cannot be cut off from the volume yet: {error}") from None
     if cut_off:
-        session.rados().wait_for_latest_osdmap()
+        session.rados.wait_for_latest_osdmap()
         left = _users(session, volume_id, image) - _blocked(session)
         if left:
             raise NotYet(f"{', '.join(sorted(left))} may still write to the volume")
@@ -57,7 +57,7 @@ def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
     entity = names.volume_entity(volume_id)
     found = {
         f"{address['addr']}/{address['nonce']}"
-        for one in sessions(session, session.command("mon dump"))
+        for one in sessions(session, session.ask("mon dump"))
         if one["entity_name"] == entity
         for address in one["addrs"]["addrvec"]
     }
@@ -68,7 +68,7 @@ def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
 
 
 def _blocked(session: CephSession) -> set[str]:
-    listed = session.command("osd dump")["blocklist"]
+    listed = session.ask("osd dump")["blocklist"]
     return {_plain(one) for one in listed}
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from artesian.engines.ceph import keys, names
-from artesian.engines.ceph.conf import monitor_address
+from artesian.engines.ceph.conf import monitor_address, plain_address
 from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.monitors import Monitors, escaped
 from artesian.engines.ceph.process_config import ProcessConfig, read_config
@@ -79,7 +79,7 @@ def _was_let_go(config: ProcessConfig) -> bool:
 
 def _anybody_listens(monitors: Iterable[str]) -> bool:
     for one in monitors:
-        host, _, port = one.strip("[]").split("/")[0].removeprefix("v2:").rpartition(":")
+        host, _, port = plain_address(one).rpartition(":")
         try:
             socket.create_connection((host, int(port)), _LISTENS_S).close()
             return True

@@ -9,7 +9,7 @@ from typing import Any
 from artesian.engines.ceph import health, names
 from artesian.engines.ceph.gathering import Answers
 from artesian.engines.ceph.keys import volume_key
-from artesian.engines.ceph.session import Json
+from artesian.engines.ceph.monitors import Json
 from artesian.model.disk import PoolName
 from artesian.model.engine import (
     NO_LIMITS,

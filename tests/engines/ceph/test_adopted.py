@@ -56,17 +56,15 @@ class Theirs:
 
     def everything(self) -> dict[str, Any]:
         """Of what was there before us."""
-        entities = [
-            one for one in self.session.command("auth ls")["auth_dump"] if one["entity"] != names.ADMIN
-        ]
-        buckets = self.session.command("osd crush dump")
+        entities = [one for one in self.session.ask("auth ls")["auth_dump"] if one["entity"] != names.ADMIN]
+        buckets = self.session.ask("osd crush dump")
         return {
             "entities": entities,
             "rules": buckets["rules"],
             "default tree": [one for one in buckets["buckets"] if one["name"] == "default"],
-            "pools": self.session.command("osd dump")["pools"],
-            "config": self.session.command("config dump"),
-            "clients": self.session.command("osd dump")["require_min_compat_client"],
+            "pools": self.session.ask("osd dump")["pools"],
+            "config": self.session.ask("config dump"),
+            "clients": self.session.ask("osd dump")["require_min_compat_client"],
         }
 
 
