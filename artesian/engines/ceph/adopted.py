@@ -26,6 +26,10 @@ from artesian.model.state import EngineIdentity
 
 _ALL = ["mon", "allow *", "osd", "allow *", "mgr", "allow *"]
 _OWNER = names.key("owner")
+_TAKEN = (
+    "another Artesian uses this Ceph already; if that one is gone for good, take away what it has left: "
+    f"ceph auth rm {names.ADMIN}, and ceph config-key rm {_OWNER}"
+)
 _RELEASES = {14: "nautilus", 15: "octopus", 16: "pacific", 17: "quincy", 18: "reef", 19: "squid"}
 _LEAST_RELEASE = 15
 
@@ -45,7 +49,10 @@ class AdoptedCeph:
     def observe(self) -> EngineSeen:
         """Raises EngineUnreachable, also if another cluster answers than the one that is meant."""
         if self._engine is None or self._identity is None:
-            return self._look()
+            found = self._look()
+            if self._owner() not in (None, secret_digest(self._secret)):
+                raise EngineUnreachable(_TAKEN)
+            return found
         try:
             return self._engine.observe()
         except KeyRefused:
@@ -54,7 +61,10 @@ class AdoptedCeph:
                 raise EngineUnreachable(
                     f"cluster {found.system_id} answers, and {system_id} is the one that was adopted"
                 ) from None
-            if self._owner() is not None:
+            owner = self._owner()
+            if owner not in (None, secret_digest(self._secret)):
+                raise EngineUnreachable(_TAKEN) from None
+            if owner is not None:
                 raise  # somebody has taken our key away
             return found  # adopting it was begun, and came no further
 
@@ -137,7 +147,7 @@ class AdoptedCeph:
                 )
             us = secret_digest(self._secret)
             if self._owner() not in (None, us):
-                raise ChangeRefused("another cluster of Artesian's uses this Ceph already")
+                raise ChangeRefused(_TAKEN)
             text = keyring(self._secret, names.ADMIN, cephx_key(self._secret, names.ADMIN))
             session.command("auth add", text.encode(), entity=names.ADMIN, caps=_ALL)
             session.set(_OWNER, {"secret_digest": us})

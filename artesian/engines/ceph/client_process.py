@@ -21,10 +21,6 @@ from artesian.engines.ceph.waiting import Pauses
 _LOOK_S = 0.25
 _FIRST_S, _LONGEST_S = 0.2, 2.0
 _LIVES_S = 10.0
-CAPS = {
-    "mon": 'profile rbd, allow command "config-key dump", allow command "config-key set"',
-    "mgr": "profile rbd",
-}
 
 
 def prepare(path: Path) -> None:
@@ -78,7 +74,7 @@ class Client:
         who = names.client_entity(config.guid)
         key = cephx_key(config.secret, who)
         with Monitors.as_admin(config.fsid, config.monitors, config.secret) as admin:
-            admin.ensure_entity(who, key, CAPS)
+            admin.ensure_entity(who, key, _caps(config.guid))
             admin.set(names.key("clients", config.guid), {"node": config.node, "address": config.address})
         monitors = Monitors(config.fsid, config.monitors, who, key)
         _ = monitors.rados
@@ -132,6 +128,13 @@ class Client:
             return False
         self._tries[name] = _Tries(now_s, min(tries.pause_s * 2, _LONGEST_S))
         return True
+
+
+def _caps(guid: str) -> dict[str, str]:
+    """The store is everybody's, and may keep secrets of others: a client reads what is mapped to it."""
+    mapped = names.key("mapped", guid, "")
+    allowed = [f'allow command "config-key {verb}" with key prefix "{mapped}"' for verb in ("dump", "get")]
+    return {"mon": ", ".join(["profile rbd", *allowed]), "mgr": "profile rbd"}
 
 
 def forget(folder: Path, volume_id: str) -> None:

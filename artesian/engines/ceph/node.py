@@ -118,7 +118,8 @@ class CephNode:
         settings = assignment.ceph or CephSettings()
         text = node_conf(self._folder, fsid(assignment.system_id), addresses_of(assignment), settings)
         write_if_changed(self._folder / CONF_FILE, text, 0o600)
-        write_if_changed(self._folder / KEYS / f"{OWNER}.keyring", keyring(self._secret, OWNER), 0o600)
+        if not assignment.manager_addresses:  # of a cluster that is somebody else's he has the key
+            write_if_changed(self._folder / KEYS / f"{OWNER}.keyring", keyring(self._secret, OWNER), 0o600)
 
     def stop(self) -> list[str]:
         """End all processes: clients first, monitors last."""

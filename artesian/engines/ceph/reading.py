@@ -25,6 +25,7 @@ from artesian.model.engine import (
 )
 
 KIB = 1024
+_FLAGS = "OSD_FLAGS"
 _DETAILS = 3  # of a warning, that are told
 SOMEBODY = "SOMEBODY"  # has the right to a volume, and is no client that is known
 
@@ -146,7 +147,7 @@ class Reading:
     def _warnings(self) -> Iterator[SeenWarning]:
         """What Ceph's own checks find, but for those that somebody has muted."""
         for code, one in sorted(self._answers.health["checks"].items()):
-            if not one.get("muted"):
+            if not one.get("muted") and not (code == _FLAGS and self._is_maintenance_all()):
                 details = "; ".join(detail["message"].strip() for detail in one["detail"][:_DETAILS])
                 text = f"{one['summary']['message']}{f' ({details})' if details else ''}"
                 yield SeenWarning(code, text, serious=one["severity"] == "HEALTH_ERR")
@@ -154,6 +155,12 @@ class Reading:
     def managers(self) -> Iterator[SeenManager]:
         """The monitors."""
         return managers_of(self._answers.monitors)
+
+    def _is_maintenance_all(self) -> bool:
+        """Whether nothing is held up in the cluster but servers of ours in maintenance."""
+        ours = {names.host_bucket(name) for (name,) in self.documents("servers")}
+        osd_map = self._answers.osd_map
+        return osd_map.get("crush_node_flags", {}).keys() <= ours and not osd_map.get("device_class_flags")
 
     def _servers(self) -> Iterator[SeenServer]:
         away = self._answers.osd_map.get("crush_node_flags", {})

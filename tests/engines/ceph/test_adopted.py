@@ -168,6 +168,8 @@ class TestAfter:
         other = AdoptedCeph(theirs.existing(), None, "somebody else's secret")
         with pytest.raises(ChangeRefused, match="uses this Ceph already"):
             other.carry_out(AdoptEngine(theirs.fsid, theirs.existing()))
+        with pytest.raises(EngineUnreachable, match=r"uses this Ceph already.*ceph auth rm"):
+            other.observe()
 
     def test_a_key_of_ours_that_was_taken_away_is_missed(self, theirs: Theirs) -> None:
         """Nothing is made of what can be seen without it: all that is ours would look lost."""

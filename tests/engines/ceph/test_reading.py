@@ -203,6 +203,15 @@ class TestWarnings:
             SeenWarning("OSD_FULL", "1 full osd(s)", serious=True),
         )
 
+    def test_maintenance_of_ours_is_nothing_to_warn_of(self) -> None:
+        cluster = Cluster()
+        flags = {"severity": "HEALTH_WARN", "summary": {"message": "flags set"}, "detail": []}
+        cluster.checks = {"OSD_FLAGS": flags}
+        cluster.flags = {"sds.n2.main": ["noout"]}
+        assert seen(cluster).warnings == ()
+        cluster.flags |= {"their-host": ["noout"]}
+        assert [one.code for one in seen(cluster).warnings] == ["OSD_FLAGS"]
+
 
 class TestVolumes:
     def test_a_volume_is_the_clients_whose_key_the_monitors_have(self) -> None:
