@@ -37,9 +37,9 @@ rules:
   - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask}}
   - {{name: replace, scope: device, when: failed and ours, remedy: replace-device, approval: automatic}}
 """
-FILLING_BYTES = 1200 * MIB  # with the second of the ratios too much for four disks, and not for six
+FILLING_BYTES = 880 * MIB  # with the second of the ratios too much for four disks, and not for six
 # As in every Ceph, and so that pools are full soon.
-RATIOS = {"nearfull": (0.85, 0.16), "backfillfull": (0.9, 0.18), "full": (0.95, 0.2)}
+RATIOS = {"nearfull": (0.85, 0.11), "backfillfull": (0.9, 0.13), "full": (0.95, 0.15)}
 
 
 class Story:
@@ -86,6 +86,11 @@ def managers(cluster: Cluster) -> dict[str, bool]:
     return {one["node"]: one["healthy"] for one in cluster.get("/status")["managers"]}
 
 
+def pools_with(cluster: Cluster, what: str) -> list[str]:
+    """The pools of which a figure is not nothing; of an engine that does not answer none is known."""
+    return [one["name"] for one in cluster.get("/pools") if one[what]]
+
+
 def closed(cluster: Cluster, kind: str) -> dict[str, Any]:
     """The only remedy of a kind, once it is over: it has to have helped."""
     cluster.wait(kind, lambda: any(not one["open"] for one in cluster.remedies(kind)), 90.0)
@@ -128,8 +133,8 @@ def test_04_daemons_that_nobody_reaches_are_done_without_and_come_back(
     since_s = time.time()
     node = next(one for one in managers(cluster) if one != leader(cluster))
     with cut_off(cluster.node(node)["address"]):
-        cluster.wait("its manager is missed", lambda: not managers(cluster)[node])
-        cluster.wait("its disk is missed", lambda: cluster.pool()["degraded_bytes"])
+        cluster.wait("its manager is missed", lambda: managers(cluster)[node] is False)
+        cluster.wait("its disk is missed", lambda: pools_with(cluster, "degraded_bytes"))
         story.writer.goes_on()
     cluster.wait_healthy()
     story.writer.goes_on()
@@ -178,12 +183,12 @@ def small_ratios(cluster: CephCluster) -> Iterator[None]:
     yield
     for name, (usual, _) in reversed(RATIOS.items()):
         cluster.ceph("osd", f"set-{name}-ratio", str(usual))
+    cluster.wait_healthy()
 
 
 def test_08_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story: Story, cluster: CephCluster, small_ratios: None
 ) -> None:
-    before = cluster.pool()["capacity_bytes"]
     fills = (
         f"if=/dev/urandom of={story.path}/filling bs=1M count={FILLING_BYTES // MIB} oflag=direct conv=fsync"
     )
@@ -198,9 +203,7 @@ def test_08_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
         assert filler.returncode == 0
     finally:
         filler.kill()
-    closed(cluster, "expand-pool")
-    cluster.wait_healthy()
-    assert cluster.pool()["capacity_bytes"] > before
+    assert len(closed(cluster, "expand-pool")["parts"]) == cluster.pool()["devices"] - 4
     story.writer.goes_on()
 
 
@@ -210,7 +213,7 @@ def test_09_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, clus
     cluster.run("local", "off", "node-2")
     end = time.monotonic() + HEAL_AFTER_S + 3
     while time.monotonic() < end:
-        assert not cluster.pool()["moving_bytes"]
+        assert not pools_with(cluster, "moving_bytes")
         assert all(one["in"] for one in cluster.ceph("osd", "dump")["osds"])
     story.writer.goes_on()
     cluster.run("local", "on", "node-2")
