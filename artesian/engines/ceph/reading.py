@@ -229,7 +229,13 @@ class Reading:
             rate, room = rates.get(ceph_name, {}), rooms.get(ceph_name, {})
             state = health.State()
             if there is not None:
-                state = health.state_of(there["pool"], self._answers.figures, self._osds, osds)
+                state = health.state_of(
+                    there,
+                    self._answers.figures,
+                    self._osds,
+                    osds,
+                    has_volumes=bool(self.volumes_in(pool)),
+                )
             yield SeenPool(
                 id=f"{domain}/{name}",
                 name=pool,

@@ -155,6 +155,40 @@ class TestPools:
         cluster.add_group("unknown", num_objects=0, num_bytes=0)
         assert pool(cluster).is_settled
 
+    @pytest.mark.parametrize("state", ["unknown", "down", "incomplete", "stale+active+clean"])
+    def test_groups_that_nobody_answers_for_may_have_objects_where_there_are_volumes(
+        self, state: str
+    ) -> None:
+        cluster = Cluster()
+        cluster.add_group("active+clean")
+        cluster.add_group(state, num_objects=0, num_bytes=0, num_object_copies=0)
+        assert pool(cluster).is_settled
+        cluster.add_volume("3-a", "one")
+        assert pool(cluster).failed_bytes
+
+    def test_what_a_new_manager_daemon_was_not_told_yet_is_not_lost(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.add_group("unknown", num_objects=0, num_bytes=0, num_object_copies=0)
+        cluster.silent = {2}
+        assert not pool(cluster).is_whole
+        assert not pool(cluster).failed_bytes
+
+    def test_a_pool_of_which_not_all_is_known_is_not_whole(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.add_group("active+clean")
+        cluster.pg_num = 1
+        assert pool(cluster).is_settled
+        cluster.pg_num = 2
+        assert not pool(cluster).is_whole
+
+    def test_who_has_no_figures_at_all_knows_of_nothing_that_is_whole(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.fresh = False
+        assert not pool(cluster).is_whole
+
     def test_what_was_said_before_a_disk_came_back_counts_for_nothing(self) -> None:
         cluster = Cluster()
         cluster.add_group("active+clean", acting=(0, 1))
