@@ -9,8 +9,8 @@ from artesian.engines.ceph.gathering import Figures
 from artesian.engines.ceph.monitors import Json
 
 _CLEAN = "active+clean"
-_LOST = frozenset({"down", "incomplete", "unknown", "stale"})
-_TOO_FEW = frozenset({"degraded", "undersized", "recovery_unfound", "backfill_unfound"})
+_LOST = frozenset({"down", "incomplete", "unknown"})
+_TOO_FEW = frozenset({"degraded", "undersized", "recovery_unfound", "backfill_unfound", "stale"})
 _COPYING = frozenset({"recovering", "recovery_wait", "backfilling", "backfill_wait", "backfill_toofull"})
 
 
@@ -39,7 +39,7 @@ def state_of(
     groups = [one for one in figures.placement_groups if one["pgid"].startswith(f"{pool['pool']}.")]
     for group in groups:
         sums, states = group["stat_sum"], frozenset(group["state"].split("+"))
-        is_lost = bool(states & _LOST)
+        is_lost = bool(states & _LOST) or ("stale" in states and not _has_a_disk(group, osds))
         if not (sums["num_objects"] or (is_lost and has_volumes)):
             continue
         objects += sums["num_objects"]
@@ -61,6 +61,11 @@ def _has_been_told(figures: Figures, osds: Mapping[int, Json], of_pool: Iterable
     """Whether all disks that are there have said what they have: a new manager daemon knows nothing."""
     known = {one["id"] for one in figures.osds if one.get("kb")}
     return all(one in known for one in of_pool if osds.get(one, {}).get("up"))
+
+
+def _has_a_disk(group: Json, osds: Mapping[int, Json]) -> bool:
+    """Whether one of its disks is there. It has not said so yet if the one that spoke for them has just died."""
+    return any(osds.get(one, {}).get("up") for one in {*group["up"], *group["acting"]})
 
 
 def _share(sums: Json, name: str) -> int:

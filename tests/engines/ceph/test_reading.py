@@ -132,7 +132,7 @@ class TestPools:
             ("active+recovery_wait+degraded", 500, 0, 500),
             ("peering", 500, 0, 0),
             ("down", 0, 1000, 0),
-            ("stale+active+clean", 0, 1000, 0),
+            ("stale+active+clean", 500, 0, 0),
             ("unknown", 0, 1000, 0),
             ("active+recovery_unfound+degraded", 500, 0, 0),
         ],
@@ -149,6 +149,15 @@ class TestPools:
         cluster.add_group("active+remapped+backfilling", num_objects_misplaced=4)
         assert pool(cluster).is_whole
         assert pool(cluster).moving_bytes == 200
+
+    def test_a_group_nobody_speaks_for_is_lost_only_if_none_of_its_disks_is_there(self) -> None:
+        cluster = Cluster()
+        cluster.add_group("stale+active+clean", acting=(0, 1))
+        cluster.osds[0]["up"] = 0
+        assert pool(cluster).failed_bytes == 0
+        assert pool(cluster).degraded_bytes > 0
+        cluster.osds[1]["up"] = 0
+        assert pool(cluster).failed_bytes == 1000
 
     def test_groups_without_objects_miss_nothing(self) -> None:
         cluster = Cluster()
