@@ -40,7 +40,8 @@ def state_of(
     for group in groups:
         sums, states = group["stat_sum"], frozenset(group["state"].split("+"))
         is_lost = bool(states & _LOST) or ("stale" in states and not _has_a_disk(group, osds))
-        if not (sums["num_objects"] or (is_lost and has_volumes)):
+        is_silent = is_lost or "stale" in states
+        if not (sums["num_objects"] or (is_silent and has_volumes)):
             continue
         objects += sums["num_objects"]
         missing = _share(sums, "num_objects_degraded")
@@ -64,7 +65,7 @@ def _has_been_told(figures: Figures, osds: Mapping[int, Json], of_pool: Iterable
 
 
 def _has_a_disk(group: Json, osds: Mapping[int, Json]) -> bool:
-    """Whether one of its disks is there. It has not said so yet if the one that spoke for them has just died."""
+    """Whether one of its disks is there. It has not said so yet if the one that spoke has just died."""
     return any(osds.get(one, {}).get("up") for one in {*group["up"], *group["acting"]})
 
 

@@ -173,7 +173,8 @@ class TestPools:
         cluster.add_group(state, num_objects=0, num_bytes=0, num_object_copies=0)
         assert pool(cluster).is_settled
         cluster.add_volume("3-a", "one")
-        assert pool(cluster).failed_bytes
+        assert not pool(cluster).is_whole
+        assert bool(pool(cluster).failed_bytes) is (state != "stale+active+clean")
 
     def test_what_a_new_manager_daemon_was_not_told_yet_is_not_lost(self) -> None:
         cluster = Cluster()
