@@ -39,6 +39,7 @@ class CephSession:
         self._key = key
         self._lock = threading.Lock()
         self._rados: Any = None
+        self._cut_off: list[Any] = []  # connections that disks do not listen to; others may be using them
         self._patient = Patient()
         self._patient_rados: Any = None  # that never gives up
 
@@ -48,6 +49,14 @@ class CephSession:
             if self._rados is None:
                 self._rados = self._connected({"rados_mon_op_timeout": str(_COMMAND_TIMEOUT_S)})
             return self._rados
+
+    def begin_anew(self, connection: Any) -> None:
+        """With another connection than this one, which was put on the blocklist: by whoever took us for dead,
+        or leads in our place."""
+        with self._lock:
+            if connection is self._rados:
+                self._cut_off.append(connection)
+                self._rados = None
 
     def _for_manager_daemons(self) -> Any:
         self.rados()  # who is not reached at all is known sooner by this one
@@ -124,6 +133,16 @@ class CephSession:
         except ValueError:
             return answer.decode(errors="replace")
 
+    def follow_map(self) -> None:
+        """Until disks are asked with all that the monitors know by now. Raises EngineUnreachable."""
+        connection = self.rados()
+        try:
+            self._patient.ask(connection.wait_for_latest_osdmap, _COMMAND_TIMEOUT_S)
+        except GivenUp:
+            raise EngineUnreachable(f"the monitors give no map in {_COMMAND_TIMEOUT_S} s") from None
+        except load_rados().Error as error:
+            raise EngineUnreachable(f"the monitors give no map: {_words(error)}") from None
+
     def _ask_manager_daemon(self, text: str, body: bytes) -> tuple[int, bytes, str]:
         connection = self._for_manager_daemons()
         try:
@@ -155,12 +174,10 @@ class CephSession:
         self.command("config-key rm", key=key)
 
     def documents(self, key: str) -> dict[tuple[str, ...], Json]:
-        """All below a key, by the parts of their keys."""
+        """All below a key, by the parts of their keys; of what is not ours nothing. Raises ValueError."""
         found = self.command("config-key dump", key=key)
-        return {
-            names.parts(one): json.loads(text)
-            for one, text in (found if isinstance(found, dict) else {}).items()
-        }
+        texts = {names.parts(one): text for one, text in (found if isinstance(found, dict) else {}).items()}
+        return {key: json.loads(text) for key, text in texts.items() if key[0] in names.KINDS}
 
     def address(self) -> str:
         """Ours, as others see it: address, port and nonce."""
@@ -169,10 +186,11 @@ class CephSession:
     def close(self) -> None:
         """Let go of the connection."""
         with self._lock:
-            if self._rados is not None:
-                self._rados.shutdown()
-            if self._patient_rados is not None and not self._patient.is_owed_answers:
-                self._patient_rados.shutdown()
+            if not self._patient.is_owed_answers:  # else somebody still waits for one of them
+                for one in (self._rados, self._patient_rados, *self._cut_off):
+                    if one is not None:
+                        one.shutdown()
+            self._cut_off.clear()
             self._rados = self._patient_rados = None
 
 
