@@ -19,6 +19,7 @@ from artesian.host.files import locked
 from artesian.mesos.access import MesosAccess
 from artesian.mesos.operator import Operator
 from demo.cluster import Cluster
+from demo.engines import EngineKind
 
 _KIT = Path(__file__).parent.parent / "tests" / "mesos" / "kit"
 _MASTER_HOST = 250
@@ -42,8 +43,8 @@ class Machines(Protocol):
     def dev(self, node: str) -> Path:
         """The folder that stands for a node's /dev."""
 
-    def add(self, node: str, disks: int, size_bytes: int) -> None:
-        """Another bare machine."""
+    def add(self, node: str) -> None:
+        """Another bare machine, with disks as the engine wants them."""
 
     def off(self, node: str) -> None:
         """As if its power went, for certain."""
@@ -65,19 +66,20 @@ class LocalMachines:
     """Folders of the cluster's own folder; `artesian up` makes the first three."""
 
     new_disks = "ask"
-    provider = "{name: rack, kind: file, disk_size: 1GiB, lead_time: 1s}"
     describes = "folders of this machine"
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, engine: EngineKind) -> None:
         self._cluster = cluster
-        self.up: tuple[str, ...] = ("--nodes", "3", "--disks-per-node", "2", "--disk-size", "1GiB")
+        size = f"{engine.disk_bytes >> 20}MiB"
+        self._disks = str(engine.disks_per_node), "--disk-size", size
+        self.provider = f"{{name: rack, kind: file, disk_size: {size}, lead_time: 1s}}"
+        self.up: tuple[str, ...] = ("--engine", engine.name, "--nodes", "3", "--disks-per-node", *self._disks)
 
     def dev(self, node: str) -> Path:
         return self._cluster.folder / "nodes" / node / "dev"
 
-    def add(self, node: str, disks: int, size_bytes: int) -> None:
-        size = f"{size_bytes >> 20}MiB"
-        self._cluster.run("local", "add", node, "--disks", str(disks), "--disk-size", size)
+    def add(self, node: str) -> None:
+        self._cluster.run("local", "add", node, "--disks", *self._disks)
 
     def off(self, node: str) -> None:
         self._cluster.run("local", "off", node)
@@ -102,16 +104,17 @@ class MesosMachines:
     provider = "{name: shelf, kind: spare}"
     describes = "agents of a real Mesos"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: EngineKind) -> None:
         """Builds Mesos if that was not done. Raises OSError, subprocess.CalledProcessError."""
         self._folder = folder
+        self._engine = engine
         self._machines = LocalCluster(folder / "m")
         self._machines.create()
         self._network = self._machines.scheduler_address.rpartition(".")[0]
         self._master = f"{self._network}.{_MASTER_HOST}"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.up: tuple[str, ...] = (
-            "--substrate", "mesos", "--master", f"{self._master}:5050",
+            "--engine", engine.name, "--substrate", "mesos", "--master", f"{self._master}:5050",
             "--address", self._machines.scheduler_address,
         )  # fmt: skip
         _build()
@@ -119,13 +122,13 @@ class MesosMachines:
         self._operator = Operator(MesosAccess(f"{self._master}:5050"))
         _wait_for(f"http://{self._master}:5050/health")
         for number in (1, 2, 3):
-            self.add(f"node-{number}", 2, 1 << 30)
+            self.add(f"node-{number}")
 
     def dev(self, node: str) -> Path:
         return self._machines.dev(node)
 
-    def add(self, node: str, disks: int, size_bytes: int) -> None:
-        self._machines.add_node(node, [(None, size_bytes)] * disks)
+    def add(self, node: str) -> None:
+        self._machines.add_node(node, [(None, self._engine.disk_bytes)] * self._engine.disks_per_node)
         self._start_agent(node)
 
     def off(self, node: str) -> None:
@@ -145,7 +148,7 @@ class MesosMachines:
     def put_in_spares(self) -> None:
         for node in self._machines.nodes():
             for _ in range(2):
-                self._machines.add_disk(node.name, 1 << 30)
+                self._machines.add_disk(node.name, self._engine.disk_bytes)
 
     def agent_pid_files(self) -> list[Path]:
         return list((self._folder / "m").glob("nodes/*/agent/agent.pid"))
@@ -206,13 +209,13 @@ def _wait_for(url: str) -> None:
             time.sleep(0.1)
 
 
-def choose_machines(cluster: Cluster, folder: Path) -> Machines:
+def choose_machines(cluster: Cluster, folder: Path, engine: EngineKind) -> Machines:
     """As SUBSTRATE says: local (what it is if nothing is said) or mesos. Raises ValueError."""
     match os.environ.get("SUBSTRATE") or "local":
         case "local":
-            return LocalMachines(cluster)
+            return LocalMachines(cluster, engine)
         case "mesos":
-            return MesosMachines(folder)
+            return MesosMachines(folder, engine)
         case other:
             raise ValueError(f"SUBSTRATE is local or mesos, not {other!r}")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from demo.cluster import Cluster
 from demo.database import Database, Load
+from demo.engines import EngineKind
 from demo.machines import Machines
 from demo.telling import Story
 
@@ -25,6 +26,7 @@ MIB = 1 << 20
 FULL_AT = 0.95
 WANTED = 0.98
 SPEC = f"""
+engine: ENGINE
 new_disks: NEW
 new_nodes: ask
 default_rules: no
@@ -45,7 +47,7 @@ rules:
     remedy: replace-device
     approval: automatic
 """
-_TIMEOUT_S = 300.0
+_TIMEOUT_S = 600.0
 
 
 class Filler:
@@ -98,11 +100,14 @@ class Filler:
             self.error = error
 
 
-def fills_up(story: Story, cluster: Cluster, machines: Machines, load: Load, folder: Path) -> Filler:
+def fills_up(
+    story: Story, cluster: Cluster, machines: Machines, engine: EngineKind, load: Load, folder: Path
+) -> Filler:
     """The pool is filled, and grows by itself."""
     story.chapter("A volume is filled with data until its pool is full, while the database commits")
     spec = folder / "rules.yaml"
-    spec.write_text(SPEC.replace("PROVIDER", machines.provider).replace("NEW", machines.new_disks))
+    text = SPEC.replace("PROVIDER", machines.provider).replace("NEW", machines.new_disks)
+    spec.write_text(text.replace("ENGINE", engine.name))
     cluster.run("apply", "--spec", str(spec), "--yes")
     machines.put_in_spares()
     mountpoint = folder / "archive"
@@ -128,15 +133,15 @@ def fills_up(story: Story, cluster: Cluster, machines: Machines, load: Load, fol
     return filler
 
 
-def disk_dies(story: Story, cluster: Cluster, machines: Machines, load: Load, filler: Filler) -> None:
-    """A disk loses everything while all write, and is replaced."""
+def disk_dies(
+    story: Story, cluster: Cluster, machines: Machines, engine: EngineKind, load: Load, filler: Filler
+) -> None:
+    """A disk is lost with all that is on it while all write, and is replaced."""
     disk = machines.dev("node-2") / "sdb"
-    story.chapter(f"A disk of node-2 dies: {disk.name} has lost everything when its server starts again")
+    story.chapter(f"A disk of node-2 dies: {disk.name} {engine.dies}")
     before = {one["id"] for one in _remedies(cluster, "replace-device")}
-    size_bytes = disk.stat().st_size
-    os.truncate(disk, 0)
-    os.truncate(disk, size_bytes)
-    server = cluster.process_id("node-2", "sds")
+    engine.let_die(disk)
+    server = cluster.process_id("node-2", engine.server)
     if server is not None:
         os.kill(server, signal.SIGKILL)
     filler.goal_bytes += 64 * MIB

@@ -3,8 +3,8 @@
 A bare cluster of three nodes becomes storage after its plan was agreed to; a volume carries a real database;
 while rows are committed a fourth node joins, a node dies, a manager dies, the framework itself dies; then the
 database's own node dies and another takes the volume over. At the end every row whose commit was
-acknowledged must be there. `SUBSTRATE=mesos` tells it on a real Mesos. `DEMO_REPORT=FILE` writes what was
-checked as JSON; the exit status says whether all of it held.
+acknowledged must be there. `SUBSTRATE=mesos` tells it on a real Mesos, `ENGINE=ceph` with Ceph.
+`DEMO_REPORT=FILE` writes what was checked as JSON; the exit status says whether all of it held.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from rich.console import Console
 from demo import second_half
 from demo.cluster import NEEDS_APPROVAL, Cluster, CommandFailed
 from demo.database import Database, Load, Postgres, Sqlite, find_postgres
+from demo.engines import EngineKind, choose_engine
 from demo.machines import LocalMachines, Machines, choose_machines, kill
 from demo.telling import ROWS, Story
 
 VOLUME = "ledger"
-GIB = 1 << 30
 
 
 def choose_database(mountpoint: Path, folder: Path) -> Database:
@@ -40,10 +40,11 @@ def choose_database(mountpoint: Path, folder: Path) -> Database:
     return Sqlite(mountpoint)
 
 
-def bare_nodes(story: Story, cluster: Cluster, machines: Machines) -> Path:
+def bare_nodes(story: Story, cluster: Cluster, machines: Machines, engine: EngineKind) -> Path:
     """The plan is shown, and nothing is done before somebody agrees; the disk that must stay as it is."""
+    disks = {1: "a raw disk", 2: "two raw disks"}[engine.disks_per_node]
     story.chapter(
-        f"Three bare nodes, {machines.describes}, with two raw disks each, and a disk with somebody's files"
+        f"Three bare nodes, {machines.describes}, with {disks} each, and a disk with somebody's files"
     )
     try:
         cluster.run("up", *machines.up)
@@ -69,7 +70,7 @@ def _is_planned(cluster: Cluster, disk: Path) -> bool:
     return any(step["arguments"].get("path") == str(disk) for step in cluster.run("plan")["steps"])
 
 
-def deploy(story: Story, cluster: Cluster, mountpoint: Path) -> None:
+def deploy(story: Story, cluster: Cluster, engine: EngineKind, mountpoint: Path) -> None:
     """From the approval to a mounted volume."""
     story.chapter("The plan is approved")
     began = time.monotonic()
@@ -78,7 +79,8 @@ def deploy(story: Story, cluster: Cluster, mountpoint: Path) -> None:
     roles = [role for node in status["nodes"] for role in node["roles"]]
     story.check("every node is a server and a client, three have a manager, and there is one pool",
                 roles.count("client") == 3 and roles.count("server of default") == 3
-                and len(status["managers"]) == 3 and status["pools"][0]["devices"] == 6,
+                and len(status["managers"]) == 3
+                and status["pools"][0]["devices"] == 3 * engine.disks_per_node,
                 storage_after_s=round(time.monotonic() - began, 2))  # fmt: skip
     volume = cluster.run("volume", "create", VOLUME, "2GiB", "--node", "node-1", "--mount", str(mountpoint))
     story.check("a volume is mounted on node-1", os.path.ismount(mountpoint) and volume["ready"],
@@ -87,7 +89,7 @@ def deploy(story: Story, cluster: Cluster, mountpoint: Path) -> None:
 
 def fourth_node(story: Story, cluster: Cluster, machines: Machines, load: Load) -> None:
     story.chapter("A fourth node is put into the rack")
-    machines.add("node-4", 2, GIB)
+    machines.add("node-4")
     cluster.wait_until("node-4 is seen", _waits_for_node_4, 20.0)
     story.check("it is not touched before somebody agrees", not _node(cluster, "node-4")["roles"])
     began = time.monotonic()
@@ -118,15 +120,15 @@ def node_dies(story: Story, cluster: Cluster, machines: Machines, load: Load) ->
                 healed_after_s=round(healed_s, 2))  # fmt: skip
 
 
-def manager_dies(story: Story, cluster: Cluster, load: Load) -> None:
+def manager_dies(story: Story, cluster: Cluster, engine: EngineKind, load: Load) -> None:
     node = next(one["node"] for one in cluster.status()["managers"] if one["leads"])
     story.chapter(f"kill -9: the leading manager, on {node}")
-    process_id = cluster.process_id(node, "mdm")
+    process_id = cluster.process_id(node, engine.manager)
     began = time.monotonic()
     if process_id is not None:
         os.kill(process_id, signal.SIGKILL)
     story.survives(load, "the database did not notice", "manager_death")
-    cluster.wait_until("the manager is back", lambda status: cluster.process_id(node, "mdm")
+    cluster.wait_until("the manager is back", lambda status: cluster.process_id(node, engine.manager)
                        not in (None, process_id), 30.0)  # fmt: skip
     cluster.wait_healthy()
     story.check("its agent started it again, and all managers are in step", True,
@@ -186,16 +188,16 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def tell(story: Story, folder: Path) -> None:
+def tell(story: Story, engine: EngineKind, folder: Path) -> None:
     """Everything, in order."""
     cluster = Cluster(folder / "c")
-    machines = choose_machines(cluster, folder)
+    machines = choose_machines(cluster, folder, engine)
     mountpoint = folder / "mounted"
     database: Database | None = None
     try:
-        foreign = bare_nodes(story, cluster, machines)
+        foreign = bare_nodes(story, cluster, machines, engine)
         before = _digest(foreign)
-        deploy(story, cluster, mountpoint)
+        deploy(story, cluster, engine, mountpoint)
         database = choose_database(mountpoint, folder)
         story.chapter(f"{database.name} on the volume commits row after row")
         database.start()
@@ -204,13 +206,13 @@ def tell(story: Story, folder: Path) -> None:
         load.longest_wait_s = 0.0
         fourth_node(story, cluster, machines, load)
         node_dies(story, cluster, machines, load)
-        manager_dies(story, cluster, load)
+        manager_dies(story, cluster, engine, load)
         framework_dies(story, cluster, machines, load)
         take_over(story, cluster, machines, database, load, mountpoint, folder)
         story.chapter("The second half: the cluster mends itself")
         load = Load(database.writer(), max(load.acknowledged) + 1)
-        filler = second_half.fills_up(story, cluster, machines, load, folder)
-        second_half.disk_dies(story, cluster, machines, load, filler)
+        filler = second_half.fills_up(story, cluster, machines, engine, load, folder)
+        second_half.disk_dies(story, cluster, machines, engine, load, filler)
         second_half.everything_is_there(story, database, load, filler)
         database.stop()
         ending(story, cluster, foreign, before)
@@ -234,12 +236,13 @@ def _clear_away(cluster: Cluster, machines: Machines) -> None:
 def main() -> int:
     """Tell the story; 0 when everything held."""
     console = Console()
-    story = Story(console)
+    engine = choose_engine()
+    story = Story(console, engine.stall_limit_s)
     folder = Path(tempfile.mkdtemp(prefix="artesian-demo-"))
     folder.chmod(0o755)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        tell(story, folder)
+        tell(story, engine, folder)
     except (RuntimeError, TimeoutError, OSError, subprocess.CalledProcessError) as error:
         story.check(f"the story came to its end: {error}", False)
     finally:

@@ -8,15 +8,16 @@ from rich.console import Console
 
 from demo.database import Load
 
-STALL_LIMIT_S = 5.0
 ROWS = 150
 
 
 class Story:
     """Tells what happens, and remembers what was checked."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, stall_limit_s: float) -> None:
+        """`stall_limit_s`: how long no commit may wait, whatever dies."""
         self.console = console
+        self._stall_limit_s = stall_limit_s
         self.checks: list[dict[str, Any]] = []
 
     def chapter(self, text: str) -> None:
@@ -43,7 +44,7 @@ class Story:
         load.longest_wait_s = 0.0
         problem = f" ({load.error})" if load.error else ""
         figures = {f"{name}_longest_commit_s": stall_s}
-        self.check(f"{claim}{problem}", went_on and stall_s <= STALL_LIMIT_S, **figures)
+        self.check(f"{claim}{problem}", went_on and stall_s <= self._stall_limit_s, **figures)
 
     @property
     def holds(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from artesian.mesos.operator import Operator
 from artesian.mesos.scheduler import MesosAccess
 from tests.cluster import machine
 from tests.cluster.cases import GIB, Cluster
+from tests.cluster.writing import Writer
 from tests.mesos import real
 from tests.mesos.real import Daemon, until
 from tests.patience import PATIENCE
@@ -201,37 +201,3 @@ def share_programs(kept: Path, home: Path) -> None:
     kept.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (kept / "cache").exists():
         (kept / "cache").symlink_to(home / "programs")
-
-
-class Writer:
-    """A program on the machine that uses a volume, and notices whatever is wrong with it."""
-
-    def __init__(self, folder: Path, progress: Path) -> None:
-        self._progress = progress
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.writer", str(folder), str(progress)],
-            stdin=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[2],
-        )
-        self.goes_on()
-
-    def _lines(self) -> list[str]:
-        return self._progress.read_text().splitlines() if self._progress.exists() else []
-
-    def goes_on(self, timeout_s: float = 60.0) -> None:
-        """It has written and verified more than at the moment, and all was as written."""
-        before = len(self._lines())
-        until(lambda: len(self._lines()) > before + 10 or self._said(), "the writer goes on", timeout_s)
-        self.is_content()
-
-    def is_content(self) -> None:
-        assert not self._said()
-        assert self._process.poll() is None
-
-    def _said(self) -> str:
-        last = (self._lines() or [""])[-1]
-        return last if last.startswith("error") else ""
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()

@@ -1,37 +1,49 @@
 """Writes below a folder without end, each time to stable storage, and reads everything back: FOLDER PROGRESS.
 
-PROGRESS has one line for each round; its last line begins with "error" if something was not as written.
+PROGRESS has one line for each round, with its number and the time it was done; its last line begins with
+"error" if something was not as written. What is written in a round follows from its number.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import random
 import sys
 import time
 from pathlib import Path
 
-_FILES, _BYTES = 8, 64 << 10
+FILES, _BYTES = 8, 64 << 10
+
+
+def name_of(number: int) -> str:
+    """The file that is written in a round."""
+    return f"w{number % FILES}"
+
+
+def content_of(number: int) -> bytes:
+    """What is in it then."""
+    return random.Random(number).randbytes(_BYTES)
 
 
 def main(folder: Path, progress: Path) -> None:
-    written: dict[int, str] = {}
+    written: dict[str, str] = {}
     with progress.open("a", buffering=1) as told:
         try:
             for number in range(1 << 40):
-                slot = number % _FILES
-                if slot in written:
-                    found = hashlib.sha256((folder / f"w{slot}").read_bytes()).hexdigest()
-                    if found != written[slot]:
-                        told.write(f"error: file {slot} is not what was written in round {number}\n")
+                name = name_of(number)
+                if name in written:
+                    found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+                    if found != written[name]:
+                        told.write(f"error: {name} is not what was written in round {number - FILES}\n")
                         return
-                data = os.urandom(_BYTES)
-                descriptor = os.open(folder / f"w{slot}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                data = content_of(number)
+                descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 os.write(descriptor, data)
                 os.fsync(descriptor)
                 os.close(descriptor)
-                written[slot] = hashlib.sha256(data).hexdigest()
-                told.write(f"{number}\n")
+                written[name] = hashlib.sha256(data).hexdigest()
+                told.write(f"{number} {time.time():.3f}\n")
                 time.sleep(0.02)
         except OSError as error:
             told.write(f"error: {error}\n")

@@ -183,12 +183,12 @@ class TestCeph(EngineConformance):
         disk = system.disks["n1"]
         kept = names.key("devices", names.osd_uuid(system.identity.system_id, disk.identity))
         gone = names.key("devices", names.osd_uuid(system.identity.system_id, "it was taken out"))
-        document = session.take(kept)
+        document = session.get(kept)
         assert document is not None
-        session.put(gone, {**document, "leaving": True})
+        session.set(gone, {**document, "leaving": True})
         system.attempt(RemoveDevice("n1", "it was taken out", POOL))
-        assert session.take(gone) is None
-        assert session.take(kept) == document
+        assert session.get(gone) is None
+        assert session.get(kept) == document
         assert system.settle().pool(POOL)
 
     def test_of_disks_that_are_removed_at_once_enough_stay(self, system: Deployment, volume: str) -> None:
@@ -212,7 +212,7 @@ def watchers(session: CephSession, volume_id: str) -> list[object]:
     """Who has a volume open."""
     pool_id, _, image_id = volume_id.partition("-")
     with (
-        session.rados().open_ioctx2(int(pool_id)) as pool,
+        session.rados.open_ioctx2(int(pool_id)) as pool,
         load_rbd().Image(pool, image_id=image_id, read_only=True) as image,
     ):
         return list(image.watchers_list())

@@ -98,7 +98,7 @@ class CephEngine:
     def _create(self) -> None:
         """The monitors make one cluster of themselves; ours it is if it has the right id."""
         try:
-            fsid = self._session.command("mon dump")["fsid"]
+            fsid = self._session.ask("mon dump")["fsid"]
         except KeyRefused as error:
             raise ChangeRefused(f"the monitors hold another cluster: {error}") from None
         except EngineUnreachable as error:
@@ -169,13 +169,13 @@ class CephEngine:
                 return
         name = names.monitor_name(place)
         if (name,) not in reading.documents("invited"):
-            self._session.put(names.key("invited", name), {})
+            self._session.set(names.key("invited", name), {})
         raise NotYet(f"the new manager on {place.node} has not joined the others yet")
 
     def _remove_manager(self, reading: Reading, place: ManagerPlace) -> None:
         invited = names.monitor_name(place)
         if (invited,) in reading.documents("invited"):
-            self._session.forget(names.key("invited", invited))
+            self._session.remove(names.key("invited", invited))
         present = list(reading.managers())
         name = next((one.name for one in present if one.host == place.address), None)
         if name is None:

@@ -5,6 +5,7 @@ As long as monitors do not answer, everything stays as it is.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.keys import cephx_key
 from artesian.engines.ceph.launching import Launcher, Place, known
 from artesian.engines.ceph.monitors import Monitors
-from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config
+from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config, volume_socket
 from artesian.engines.ceph.volume_process import introduce, unnoticed
 from artesian.engines.ceph.waiting import Pauses
 
@@ -23,20 +24,11 @@ _LOOK_S, _LOOK_SOON_S = 0.25, 0.05
 _LOOK_FOR_CUT_OFF_S = 1.0
 _FIRST_S, _LONGEST_S = 0.2, 2.0
 _LIVES_S = 10.0
-CAPS = {
-    "mon": 'profile rbd, allow command "config-key dump", allow command "config-key set"',
-    "mgr": "profile rbd",
-}
 
 
 def prepare(path: Path) -> None:
     """Until it is ended."""
     Client(path).run()
-
-
-def entity(guid: str) -> str:
-    """As whom a client is known."""
-    return f"client.artesian.{guid}"
 
 
 @dataclass(slots=True)
@@ -81,16 +73,16 @@ class Client:
         if self._monitors is None:
             self._config = read_config(self._path)
             self._monitors = self._connect(self._config)
-        found = self._monitors.dump(names.key("mapped", self._config.guid, ""))
-        configs = (self._volume(names.parts(key)[-1], value) for key, value in found.items())
+        found = self._monitors.documents(names.key("mapped", self._config.guid, ""))
+        configs = (self._volume(key[-1], value) for key, value in found.items())
         return {config.name: config for config in configs}
 
     def _connect(self, config: ProcessConfig) -> Monitors:
         """Says who runs here by being connected: the connection stays."""
-        who = entity(config.guid)
+        who = names.client_entity(config.guid)
         key = cephx_key(config.secret, who)
         with Monitors.as_admin(config.fsid, config.monitors, config.secret) as admin:
-            admin.ensure_entity(who, key, CAPS)
+            admin.ensure_entity(who, key, _caps(config.guid))
             admin.set(names.key("clients", config.guid), {"node": config.node, "address": config.address})
         monitors = Monitors(config.fsid, config.monitors, who, key)
         _ = monitors.rados
@@ -116,12 +108,14 @@ class Client:
     def _offer(self, wanted: dict[str, ProcessConfig]) -> None:
         """Raises OSError, and TimeoutError for a process that does not even die."""
         places = {place.name: place for place in known(self._config.home) if place.role is Role.VOLUME}
+        configs = {name: _known_config(place) for name, place in places.items()}
         outdated = [
-            place for name, place in places.items() if not _is_current(_known_config(place), wanted.get(name))
+            place for name, place in places.items() if not _is_current(configs[name], wanted.get(name))
         ]
         self._launcher.stop(outdated)
         for place in outdated:
-            forget(self._config.home, place.name.removeprefix("volume-"))
+            if not _is_same(configs[place.name], wanted.get(place.name)):
+                forget(self._config.home, place.name.removeprefix("volume-"))
             self._tries.pop(place.name, None)
         now_s = time.monotonic()
         for name, config in wanted.items():
@@ -139,12 +133,12 @@ class Client:
         if monitors is None or now_s - self._looked_s < _LOOK_FOR_CUT_OFF_S:
             return
         cut_off = {str(one["addr"]) for one in monitors.ask("osd blocklist ls")}
-        opened = monitors.dump(names.key("opened", "")) if cut_off - self._cut_off else {}
-        for key, one in opened.items():
-            _, volume_id, guid = names.parts(key)
+        own = names.key("opened", self._config.guid, "")
+        opened = monitors.documents(own) if cut_off - self._cut_off else {}
+        for (_, _, volume_id), one in opened.items():
             place = Place(self._config.home, Role.VOLUME, f"volume-{volume_id}")
             running = place.running
-            if place.name not in wanted or guid != self._config.guid or running is None:
+            if place.name not in wanted or running is None:
                 continue
             if running.process_id == one["process_id"] and cut_off & set(one["addresses"]):
                 print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {place.name} was cut off", flush=True)
@@ -186,11 +180,21 @@ def _introduce(config: ProcessConfig, process_id: int) -> None:
         print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {config.name} is not offered yet: {error}", flush=True)
 
 
+def _caps(guid: str) -> dict[str, str]:
+    """The store is everybody's, and may keep secrets of others: a client reads what is mapped to it, and who
+    has opened it there."""
+    allowed = [
+        f'allow command "config-key {verb}" with key prefix "{names.key(kind, guid, "")}"'
+        for kind in ("mapped", "opened")
+        for verb in ("dump", "get")
+    ]
+    return {"mon": ", ".join(["profile rbd", *allowed]), "mgr": "profile rbd"}
+
+
 def forget(folder: Path, volume_id: str) -> None:
-    """What is left of a volume that is not offered any more."""
-    for path in folder.glob(unnoticed(volume_id, "*")):
-        path.unlink(missing_ok=True)
-    (folder / "run" / f"{volume_id}.sock").unlink(missing_ok=True)
+    """What is left of a volume that is not offered any more. By its folder being gone those who still wait
+    for it know that it does not come back."""
+    shutil.rmtree((folder / volume_socket(volume_id)).parent, ignore_errors=True)
     (folder / "keys" / f"{names.volume_entity(volume_id)}.keyring").unlink(missing_ok=True)
 
 
@@ -203,6 +207,16 @@ def _known_config(place: Place) -> ProcessConfig | None:
 
 def _is_current(known: ProcessConfig | None, wanted: ProcessConfig | None) -> bool:
     """Whether a process offers what is to be offered. An export keeps its size for life."""
+    return (
+        known is not None
+        and wanted is not None
+        and _is_same(known, wanted)
+        and known.size_bytes >= wanted.size_bytes
+    )
+
+
+def _is_same(known: ProcessConfig | None, wanted: ProcessConfig | None) -> bool:
+    """Whether it is the same right to a volume, though the volume may have grown."""
     if known is None or wanted is None:
         return False
-    return (known.token, known.guid) == (wanted.token, wanted.guid) and known.size_bytes >= wanted.size_bytes
+    return (known.token, known.guid) == (wanted.token, wanted.guid)

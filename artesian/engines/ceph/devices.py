@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import secrets
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,8 +17,9 @@ from artesian.engines.ceph.arranging import FAULT_SET_TYPE, need_pool
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import has_images
 from artesian.engines.ceph.keys import cephx_key
+from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import Reading
-from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import ChangeRefused, NotYet
 from artesian.model.changes import AddDevice, RemoveDevice, ReturnDevice
 from artesian.model.disk import PoolName
@@ -53,7 +55,7 @@ class Devices:
             self._check(known, server, change)
         else:
             known = self._register(reading, change, server, uuid)
-        self._need_ceph_pool(reading, change.pool)
+        self._need_ceph_pool(reading, change.pool, {*reading.devices_of(change.pool), uuid})
         if not reading.is_up(known["osd"]):
             raise NotYet(f"disk {change.identity} is being prepared by node {change.node}")
         if not reading.is_in(known["osd"]):
@@ -77,7 +79,7 @@ class Devices:
         if said.get("refused"):
             raise ChangeRefused(f"node {change.node} refuses disk {change.path}: {said['refused']}")
         key = json.dumps({"cephx_secret": cephx_key(self._secret, f"osd.{uuid}")}).encode()
-        osd = int(self._session.command("osd new", key, uuid=uuid)["osdid"])
+        osd = int(self._session.ask("osd new", key, uuid=uuid)["osdid"])
         weight = max(said["size_bytes"] / _TIB, 0.0001)
         place = [f"host={names.host_bucket(server)}", f"root={names.root_bucket(change.pool.domain)}"]
         self._session.command("osd crush add", id=osd, weight=weight, args=place)
@@ -94,34 +96,38 @@ class Devices:
             "path": change.engine_path or change.path,
             "size_bytes": said["size_bytes"],
         }
-        self._session.forget(names.key("removed", uuid))
-        self._session.put(names.key("devices", uuid), device)
+        self._session.remove(names.key("removed", uuid))
+        self._session.set(names.key("devices", uuid), device)
         return device
 
     # --- Ceph's own pools
 
-    def _need_ceph_pool(self, reading: Reading, pool: PoolName) -> None:
-        """The pool behind a storage pool, and its rule: copies are in different fault sets if it has some."""
+    def _need_ceph_pool(self, reading: Reading, pool: PoolName, disks: Collection[str]) -> None:
+        """The pool behind a storage pool of so many disks, and its rule: copies are in different fault sets
+        if it has some."""
         servers = reading.documents("servers").values()
         in_sets = any(one["domain"] == pool.domain and one["fault_set"] is not None for one in servers)
         unit = FAULT_SET_TYPE if in_sets else "host"
         rule, name = f"{names.rule_name(pool)}.{unit}", names.ceph_pool(pool)
         there = reading.ceph_pool(pool)
-        ask = self._session.command
+        tell = self._session.command
         if there is None:
             self._need_rule(rule, pool, unit)
             counts: Json = {"pg_num": _placement_groups(1), "size": COPIES}
-            ask("osd pool create", pool=name, pool_type="replicated", rule=rule, **counts)
+            tell("osd pool create", pool=name, pool_type="replicated", rule=rule, **counts)
         if there is None or there["min_size"] != LEAST_COPIES:
-            ask("osd pool set", pool=name, var="min_size", val=str(LEAST_COPIES))
+            tell("osd pool set", pool=name, var="min_size", val=str(LEAST_COPIES))
         if there is None or "rbd" not in there["application_metadata"]:
-            ask("osd pool application enable", pool=name, app="rbd", yes_i_really_mean_it=True)
-        groups = _placement_groups(len(reading.devices_of(pool)))
+            tell("osd pool application enable", pool=name, app="rbd", yes_i_really_mean_it=True)
+        groups = _placement_groups(len(disks))
         if there is not None and there["pg_num_target"] < groups:
-            ask("osd pool set", pool=name, var="pg_num", val=str(groups))
-        if there is not None and ask("osd pool get", pool=name, var="crush_rule")["crush_rule"] != rule:
+            tell("osd pool set", pool=name, var="pg_num", val=str(groups))
+        if there is not None and self._rule_of(name) != rule:
             self._need_rule(rule, pool, unit)
-            ask("osd pool set", pool=name, var="crush_rule", val=rule)
+            tell("osd pool set", pool=name, var="crush_rule", val=rule)
+
+    def _rule_of(self, name: str) -> str:
+        return str(self._session.ask("osd pool get", pool=name, var="crush_rule")["crush_rule"])
 
     def _need_rule(self, rule: str, pool: PoolName, unit: str) -> None:
         wanted: Json = {
@@ -176,7 +182,7 @@ class Devices:
                 )
             self._drop_ceph_pool(reading, pool)
         if not device.get("leaving"):
-            self._session.put(names.key("devices", uuid), {**device, "leaving": True})
+            self._session.set(names.key("devices", uuid), {**device, "leaving": True})
 
     def _is_last_place(self, reading: Reading, uuid: str, pool: PoolName) -> bool:
         """Whether what would be left of its pool has room for one copy only."""
@@ -191,12 +197,12 @@ class Devices:
         return len({one.get("fault_set") or one.get("node") for one in left}) < COPIES
 
     def _is_made(self, uuid: str, device: Json) -> bool:
-        known = self._session.command("osd dump")["osds"]
+        known = self._session.ask("osd dump")["osds"]
         return any((one["uuid"], one["osd"]) == (uuid, device["osd"]) for one in known)
 
     def _is_empty(self, osd: str) -> bool:
         try:
-            answer = self._session.command("osd safe-to-destroy", ids=[osd])
+            answer = self._session.ask("osd safe-to-destroy", ids=[osd])
         except CommandFailed as error:
             if error.number in (errno.EAGAIN, errno.EBUSY):
                 return False
@@ -206,7 +212,7 @@ class Devices:
     def _purge(self, uuid: str, osd: str, identity: str) -> None:
         """It ends by itself once it is not in the map any more. Only what is written down as removed is ever
         made empty: that nothing is known of a disk proves nothing."""
-        self._session.put(names.key("removed", uuid), {})
+        self._session.set(names.key("removed", uuid), {})
         self._session.command("osd down", ids=[osd])
         try:
             self._session.command("osd purge", id=int(osd), yes_i_really_mean_it=True)
@@ -218,8 +224,8 @@ class Devices:
         self._forget(uuid)
 
     def _forget(self, uuid: str) -> None:
-        self._session.forget(names.key("disks", uuid))
-        self._session.forget(names.key("devices", uuid))
+        self._session.remove(names.key("disks", uuid))
+        self._session.remove(names.key("devices", uuid))
 
     def give_back(self, reading: Reading, change: ReturnDevice) -> None:
         """A disk that had failed is used again. Its node starts it as soon as it is there."""
@@ -228,7 +234,7 @@ class Devices:
         if device is None:
             return
         if reading.documents("disks").get((uuid,), {}).get("failed"):
-            self._session.put(names.key("disks", uuid), {"size_bytes": device["size_bytes"]})
+            self._session.set(names.key("disks", uuid), {"size_bytes": device["size_bytes"]})
         if not reading.is_in(device["osd"]):
             self._session.command("osd in", ids=[str(device["osd"])])
         if not reading.is_up(device["osd"]):

@@ -74,8 +74,9 @@ def need_answer(session: CephSession, volume_id: str, image: Any, place: Any) ->
 
 def forget_users(session: CephSession, volume_id: str, guid: str = "") -> None:
     """Of a volume that they were cut off from: those of one client, or of all."""
-    for _, _, one in session.documents(names.key("opened", volume_id, guid)):
-        session.forget(names.key("opened", volume_id, one))
+    for _, client, one in session.documents(names.key("opened", guid)):
+        if one == volume_id and guid in ("", client):
+            session.remove(names.key("opened", client, one))
 
 
 def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
@@ -83,7 +84,7 @@ def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
     entity = names.volume_entity(volume_id)
     found = {
         f"{address['addr']}/{address['nonce']}"
-        for one in sessions(session, session.command("mon dump"))
+        for one in sessions(session, session.ask("mon dump"))
         if one["entity_name"] == entity
         for address in one["addrs"]["addrvec"]
     }
@@ -95,12 +96,12 @@ def _users(session: CephSession, volume_id: str, image: Any) -> set[str]:
 
 
 def _written_down(session: CephSession, volume_id: str) -> set[str]:
-    opened = session.documents(names.key("opened", volume_id, "")).values()
-    return {address for one in opened for address in one["addresses"]}
+    opened = session.documents(names.key("opened", ""))
+    return {address for key, one in opened.items() if key[2] == volume_id for address in one["addresses"]}
 
 
 def _blocked(session: CephSession) -> set[str]:
-    listed = session.command("osd dump")["blocklist"]
+    listed = session.ask("osd dump")["blocklist"]
     return {_plain(one) for one in listed}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from artesian.engines.ceph.gathering import Figures
-from artesian.engines.ceph.session import Json
+from artesian.engines.ceph.monitors import Json
 
 _CLEAN = "active+clean"
 _LOST = frozenset({"down", "incomplete", "unknown", "stale"})

@@ -17,8 +17,9 @@ from artesian.engines.ceph.bindings import load_rados, load_rbd
 from artesian.engines.ceph.errands import Errands
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.keys import keyring, volume_key
+from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import SOMEBODY, Reading
-from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.model.changes import CreateVolume, GrowVolume, RenameVolume, SetLimits
 from artesian.model.disk import PoolName
@@ -91,7 +92,7 @@ class Images:
 
     def _write_down(self, volume_id: str, name: str, pool: PoolName, size_bytes: int) -> None:
         document = {"name": name, "domain": pool.domain, "pool": pool.pool, "size_bytes": size_bytes}
-        self._session.put(names.key("volumes", volume_id), document)
+        self._session.set(names.key("volumes", volume_id), document)
 
     def grow(self, reading: Reading, change: GrowVolume) -> None:
         """Raises ChangeRefused, NotYet. Whoever offers the volume is told."""
@@ -101,10 +102,10 @@ class Images:
             if image.size() < size_bytes:
                 image.resize(size_bytes)
         if document["size_bytes"] < size_bytes:
-            self._session.put(names.key("volumes", volume_id), {**document, "size_bytes": size_bytes})
+            self._session.set(names.key("volumes", volume_id), {**document, "size_bytes": size_bytes})
         for (guid, mapped), told in reading.documents("mapped").items():
             if mapped == volume_id and told["size_bytes"] < size_bytes:
-                self._session.put(names.key("mapped", guid, volume_id), {**told, "size_bytes": size_bytes})
+                self._session.set(names.key("mapped", guid, volume_id), {**told, "size_bytes": size_bytes})
 
     def rename(self, reading: Reading, change: RenameVolume) -> None:
         """Clients know a volume by its id, so it may be in use. Raises ChangeRefused, NotYet."""
@@ -124,7 +125,7 @@ class Images:
                 with rbd.Image(place, change.volume, read_only=True) as image:
                     if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
                         raise ChangeRefused(f"the image of volume {change.old_name} is gone") from None
-        self._session.put(names.key("volumes", volume_id), {**document, "name": change.volume})
+        self._session.set(names.key("volumes", volume_id), {**document, "name": change.volume})
 
     def delete(self, reading: Reading, name: str) -> None:
         """Large images take a while, in a thread of their own. Raises ChangeRefused, NotYet."""
@@ -140,8 +141,8 @@ class Images:
         ):
             raise NotYet(f"what is in volume {name} is being removed")
         fencing.forget_users(self._session, volume_id)
-        self._session.forget(names.key("limits", volume_id))
-        self._session.forget(names.key("volumes", volume_id))
+        self._session.remove(names.key("limits", volume_id))
+        self._session.remove(names.key("volumes", volume_id))
 
     def _remove(self, pool: str, volume_id: str, document: Json) -> None:
         rbd = load_rbd()
@@ -180,14 +181,14 @@ class Images:
                     raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
                 fencing.fence(self._session, volume_id, image)
         mapped = {"token": secrets.token_hex(8), "size_bytes": document["size_bytes"]}
-        self._session.put(names.key("mapped", guid, volume_id), mapped)
+        self._session.set(names.key("mapped", guid, volume_id), mapped)
         pool = self._pool_of(reading, document)
         if holder is None and not self._took_key(volume_id, guid, pool):
-            self._session.forget(names.key("mapped", guid, volume_id))
+            self._session.remove(names.key("mapped", guid, volume_id))
             raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
-        now = self._session.take(names.key("volumes", volume_id))
+        now = self._session.get(names.key("volumes", volume_id))
         if now is not None and now["size_bytes"] > mapped["size_bytes"]:  # it has grown meanwhile
-            self._session.put(
+            self._session.set(
                 names.key("mapped", guid, volume_id), {**mapped, "size_bytes": now["size_bytes"]}
             )
         self._forget_others(reading, volume_id, guid)
@@ -196,7 +197,7 @@ class Images:
         """Those who were told to offer a volume, and did not get it."""
         for other, mapped_id in reading.documents("mapped"):
             if mapped_id == volume_id and other != guid:
-                self._session.forget(names.key("mapped", other, volume_id))
+                self._session.remove(names.key("mapped", other, volume_id))
 
     def _took_key(self, volume_id: str, guid: str, pool: str) -> bool:
         entity = names.volume_entity(volume_id)
@@ -213,7 +214,7 @@ class Images:
     def _key(self, volume_id: str) -> str | None:
         """Of the client that may write to it now."""
         try:
-            (known,) = self._session.command("auth get", entity=names.volume_entity(volume_id))
+            (known,) = self._session.ask("auth get", entity=names.volume_entity(volume_id))
         except CommandFailed as error:
             if error.number == errno.ENOENT:
                 return None
@@ -236,7 +237,7 @@ class Images:
             fencing.forget_users(self._session, volume_id, guid)
             self._put_limits(reading, volume_id, document, NO_LIMITS)
         if (guid, volume_id) in reading.documents("mapped"):
-            self._session.forget(names.key("mapped", guid, volume_id))
+            self._session.remove(names.key("mapped", guid, volume_id))
 
     def limit(self, reading: Reading, change: SetLimits) -> None:
         """Raises ChangeRefused, NotYet."""
@@ -256,7 +257,7 @@ class Images:
                     image.metadata_set(key, str(value))
                 elif key in dict(image.metadata_list()):
                     image.metadata_remove(key)
-        self._session.put(names.key("limits", volume_id), asdict(wanted))
+        self._session.set(names.key("limits", volume_id), asdict(wanted))
 
     # --- what all of them need
 
@@ -298,7 +299,7 @@ class Images:
 
 
 def _opened(session: CephSession, pool: str) -> contextlib.AbstractContextManager[Any]:
-    return contextlib.closing(session.rados().open_ioctx(pool))
+    return contextlib.closing(session.rados.open_ioctx(pool))
 
 
 def has_images(session: CephSession, pool: str) -> bool:
@@ -318,7 +319,7 @@ def image_names(session: CephSession, pool: str) -> list[str]:
 def _answered(session: CephSession, what: str) -> Iterator[None]:
     """What librados and librbd raise, in the words of the port."""
     rados, rbd = load_rados(), load_rbd()
-    connection = session.rados()
+    connection = session.rados
     try:
         yield
     except (rados.Error, rbd.Error) as error:

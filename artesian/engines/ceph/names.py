@@ -16,7 +16,7 @@ key-value store; each value is a JSON object:
     artesian/volumes/VOLUME           {"name", "domain", "pool", "size_bytes"}
     artesian/limits/VOLUME            {"iops", "bandwidth_bytes_per_s"}
     artesian/mapped/GUID/VOLUME       {"token", "size_bytes"}: this client is to offer it
-    artesian/opened/VOLUME/GUID       {"addresses", "process_id"}: of who offers it there, or has
+    artesian/opened/GUID/VOLUME       {"addresses", "process_id"}: of who offers it there, or has
 """
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ def monitor_role(name: str) -> ManagerRole:
     """What a monitor of this name is; those of others are managers."""
     is_tiebreaker = name.startswith(f"{_PREFIXES[ManagerRole.TIEBREAKER]}-")
     return ManagerRole.TIEBREAKER if is_tiebreaker else ManagerRole.MANAGER
+
+
+def client_entity(guid: str) -> str:
+    """As whom a node's client is known."""
+    return f"{ADMIN}.{guid}"
 
 
 def volume_entity(volume_id: str) -> str:

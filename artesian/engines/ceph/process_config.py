@@ -73,6 +73,12 @@ class ProcessConfig:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
+def volume_socket(volume_id: str) -> str:
+    """Where a volume is offered, as seen from the node's folder: in a folder of its own, which is there as
+    long as this node has a right to the volume, be it offered at the moment or not."""
+    return f"run/{volume_id}/nbd.sock"
+
+
 def read_config(path: Path) -> ProcessConfig:
     """Raises OSError, or ValueError if it is not one of ours."""
     document = json.loads(path.read_text())

@@ -20,7 +20,7 @@ from artesian.engines.ceph.bindings import load_rados, load_rbd
 from artesian.engines.ceph.errors import CephNodeError, CommandFailed
 from artesian.engines.ceph.keys import keyring, volume_key
 from artesian.engines.ceph.monitors import Monitors
-from artesian.engines.ceph.process_config import ProcessConfig, read_config
+from artesian.engines.ceph.process_config import ProcessConfig, read_config, volume_socket
 from artesian.engines.ceph.waiting import Command, Pauses
 from artesian.host.files import write_durably
 
@@ -52,6 +52,7 @@ def prepare(path: Path) -> Command | None:
     who = names.volume_entity(config.volume_id)
     key = volume_key(config.secret, config.volume_id, config.guid)
     write_durably(config.home / "keys" / f"{who}.keyring", keyring(config.secret, who, key), 0o600)
+    (config.home / volume_socket(config.volume_id)).parent.mkdir(mode=0o700, exist_ok=True)
     return Command(exporter(config, pool, image, os.getpid()))
 
 
@@ -63,17 +64,16 @@ def introduce(config: ProcessConfig, process_id: int) -> None:
             addresses = sorted(str(one["addr"]) for one in image.watchers_list())
         if not addresses:
             raise CephNodeError(f"nobody is seen to have volume {config.volume_id} open")
-        key = names.key("opened", config.volume_id, config.guid)
+        key = names.key("opened", config.guid, config.volume_id)
         monitors.set(key, {"addresses": addresses, "process_id": process_id})
         _need_right(monitors, config)  # after it was written down: who takes the right looks afterwards
-    (config.home / unnoticed(config.volume_id, process_id)).rename(
-        config.home / "run" / f"{config.volume_id}.sock"
-    )
+    found_at = config.home / volume_socket(config.volume_id)
+    (config.home / unnoticed(config.volume_id, process_id)).rename(found_at)
 
 
-def unnoticed(volume_id: str, process_id: int | str) -> str:
-    """The socket of one who is not to be found yet, in the node's folder."""
-    return f"run/{volume_id}.{process_id}.opening"
+def unnoticed(volume_id: str, process_id: int) -> str:
+    """The socket of one who is not to be found yet, as seen from the node's folder."""
+    return f"{volume_socket(volume_id)}.{process_id}"
 
 
 def exporter(config: ProcessConfig, pool: str, image: str, process_id: int) -> list[str]:

@@ -14,6 +14,7 @@ SECRET = "a secret of the tests"
 POOL = PoolName("main", "gold")
 POOL_ID = 3
 KB = 1 << 20  # of each disk: 1 GiB
+FULL_RATIO = 0.875  # of what is in a disk: then nobody can write to it any more
 
 
 class Cluster:
@@ -84,7 +85,12 @@ class Cluster:
                 "mons": mons,
                 "quorum": [one["rank"] for one in mons if one["name"] in self.quorum],
             },
-            osd_map={"osds": list(self.osds.values()), "pools": [pool], "crush_node_flags": self.flags},
+            osd_map={
+                "osds": list(self.osds.values()),
+                "pools": [pool],
+                "crush_node_flags": self.flags,
+                "full_ratio": FULL_RATIO,
+            },
             health={"checks": self.checks},
             pools=[{"name": pool["pool_name"], "stats": {"bytes_used": 2000, "max_avail": 1 << 30}}],
             keys=self.keys,

@@ -17,7 +17,7 @@ from artesian.clusters.local import LocalCluster
 from artesian.engines.ceph import keys, names
 from artesian.engines.ceph.bindings import load_rbd
 from artesian.engines.ceph.conf import monitor_addresses
-from artesian.engines.ceph.errors import CephNodeError
+from artesian.engines.ceph.errors import CephNodeError, CommandFailed
 from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.ceph.node import CephNode
 from artesian.engines.node_port import Part
@@ -145,9 +145,11 @@ class Machines:
 
     def of_manager(self, prefix: str, **arguments: object) -> bool:
         """A command that a manager carries out; whether it did."""
-        text = json.dumps({"prefix": prefix, "format": "json", **arguments})
-        number, _, _ = self.monitors.rados.mgr_command(text, b"")
-        return bool(number == 0)
+        try:
+            self.monitors.command(prefix, **arguments)
+        except CommandFailed:
+            return False
+        return True
 
     def is_up(self, osd: int) -> bool:
         return any(one["osd"] == osd and one["up"] for one in self.monitors.ask("osd dump")["osds"])

@@ -332,7 +332,7 @@ def test_what_offers_it_is_started_again_and_writes_at_once(machines: Machines, 
 
 def test_who_offers_it_is_written_down_before_he_is_found(machines: Machines, volume: str) -> None:
     opened(machines, volume, "n4").close()
-    key = names.key("opened", volume, machines.guid("n4"))
+    key = names.key("opened", machines.guid("n4"), volume)
     first = machines.monitors.get(key)
     process = machines.exporter(volume, "n4")
     assert first is not None and first["addresses"] and first["process_id"] == process
@@ -349,7 +349,7 @@ def test_one_who_was_cut_off_by_mistake_is_followed_by_another(machines: Machine
     with opened(machines, volume, "n4") as blocks:
         blocks.write_durably(0, BLOCK)
         process = machines.exporter(volume, "n4")
-        written_down = machines.monitors.get(names.key("opened", volume, machines.guid("n4")))
+        written_down = machines.monitors.get(names.key("opened", machines.guid("n4"), volume))
         assert written_down is not None
         for address in written_down["addresses"]:
             machines.monitors.command("osd blocklist", blocklistop="add", addr=address)

@@ -16,7 +16,7 @@ from artesian.model.engine import (
 )
 from artesian.model.names import server_name
 from artesian.model.topology import ManagerRole
-from tests.engines.ceph.answers import POOL, SECRET, Cluster
+from tests.engines.ceph.answers import FULL_RATIO, POOL, SECRET, Cluster
 
 
 def seen(cluster: Cluster) -> EngineSeen:
@@ -103,8 +103,11 @@ class TestServersAndDevices:
 
     def test_figures_are_those_of_the_disk(self) -> None:
         one = device(Cluster(), 1)
-        assert (one.size_bytes, one.used_bytes, one.room_bytes) == (1 << 30, 1 << 20, (1 << 30) - (1 << 20))
+        assert (one.size_bytes, one.used_bytes) == (1 << 30, 1 << 20)
         assert one.write_latency_s == pytest.approx(0.004)
+
+    def test_a_disk_has_no_room_beyond_the_share_at_which_nobody_can_write_any_more(self) -> None:
+        assert device(Cluster(), 1).room_bytes == FULL_RATIO * (1 << 30) - (1 << 20)
 
 
 class TestPools:
@@ -233,6 +236,15 @@ class TestWarnings:
             SeenWarning("MON_CLOCK_SKEW", "clock skew detected on mon.b (mon.b clock skew 2.1s > max 0.05s)"),
             SeenWarning("OSD_FULL", "1 full osd(s)", serious=True),
         )
+
+    def test_maintenance_of_ours_is_nothing_to_warn_of(self) -> None:
+        cluster = Cluster()
+        flags = {"severity": "HEALTH_WARN", "summary": {"message": "flags set"}, "detail": []}
+        cluster.checks = {"OSD_FLAGS": flags}
+        cluster.flags = {"sds.n2.main": ["noout"]}
+        assert seen(cluster).warnings == ()
+        cluster.flags |= {"their-host": ["noout"]}
+        assert [one.code for one in seen(cluster).warnings] == ["OSD_FLAGS"]
 
 
 class TestVolumes:
