@@ -9,6 +9,8 @@ import errno
 import json
 import secrets
 from collections.abc import Collection
+from contextlib import AbstractContextManager
+from typing import Any
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.arranging import FAULT_SET_TYPE, need_pool
@@ -29,9 +31,12 @@ _TIB = 1 << 40
 
 
 class Devices:
-    """`system_id` and `secret` are the engine's."""
+    """`system_id` and `secret` are the engine's. Who holds `pools` makes images, or does away with pools."""
 
-    def __init__(self, session: CephSession, system_id: str, secret: str) -> None:
+    def __init__(
+        self, session: CephSession, system_id: str, secret: str, pools: AbstractContextManager[Any]
+    ) -> None:
+        self._pools = pools
         self._session = session
         self._system_id = system_id
         self._secret = secret
@@ -91,6 +96,7 @@ class Devices:
             "path": change.engine_path or change.path,
             "size_bytes": said["size_bytes"],
         }
+        self._session.remove(names.key("removed", uuid))
         self._session.set(names.key("devices", uuid), device)
         return device
 
@@ -153,35 +159,46 @@ class Devices:
         device = reading.documents("devices").get((uuid,))
         if device is None:
             return
-        pool = PoolName(device["domain"], device["pool"])
-        if self._is_last_place(reading, uuid, device):
-            volumes = len(reading.volumes_in(pool))
-            if volumes:
-                raise ChangeRefused(
-                    f"disk {change.identity} is in the last place for a second copy of {volumes} volumes of "
-                    f"pool {pool}"
-                )
-            self._drop_ceph_pool(reading, pool)
+        with self._pools:  # of several that are removed at once, each counts on those that stay
+            self._begin_to_leave(reading, uuid, device, change.identity)
+        if not self._is_made(uuid, device):  # taken out before a crash: its number may be another's by now
+            self._forget(uuid)
+            return
         osd = str(device["osd"])
-        if not device.get("leaving"):
-            self._session.set(names.key("devices", uuid), {**device, "leaving": True})
         self._session.command("osd out", ids=[osd])
         if not self._is_empty(osd):
             raise NotYet(f"the data of disk {change.identity} is moving away")
         self._purge(uuid, osd, change.identity)
 
-    def _is_last_place(self, reading: Reading, uuid: str, device: Json) -> bool:
-        """Whether what would be left of its pool has room for one copy only, other than now."""
+    def _begin_to_leave(self, reading: Reading, uuid: str, device: Json, identity: str) -> None:
+        """Raises ChangeRefused."""
         pool = PoolName(device["domain"], device["pool"])
+        if self._is_last_place(reading, uuid, pool):
+            volumes = len(reading.volumes_in(pool))
+            if volumes:
+                raise ChangeRefused(
+                    f"disk {identity} is in the last place for a second copy of {volumes} volumes of "
+                    f"pool {pool}"
+                )
+            self._drop_ceph_pool(reading, pool)
+        if not device.get("leaving"):
+            self._session.set(names.key("devices", uuid), {**device, "leaving": True})
+
+    def _is_last_place(self, reading: Reading, uuid: str, pool: PoolName) -> bool:
+        """Whether what would be left of its pool has room for one copy only."""
         servers = reading.documents("servers")
+        now = self._session.documents(names.key("devices", ""))
+        left = [
+            servers.get((one["server"],), {})
+            for (_, key), one in now.items()
+            if key != uuid and (one["domain"], one["pool"]) == (pool.domain, pool.pool)
+            if not one.get("leaving")
+        ]
+        return len({one.get("fault_set") or one.get("node") for one in left}) < COPIES
 
-        def units(devices: list[Json]) -> int:
-            found = [servers.get((one["server"],), {}) for one in devices if not one.get("leaving")]
-            return len({one.get("fault_set") or one.get("node") for one in found})
-
-        all_of_it = reading.devices_of(pool)
-        left = [one for key, one in all_of_it.items() if key != uuid]
-        return units(left) < COPIES
+    def _is_made(self, uuid: str, device: Json) -> bool:
+        known = self._session.ask("osd dump")["osds"]
+        return any((one["uuid"], one["osd"]) == (uuid, device["osd"]) for one in known)
 
     def _is_empty(self, osd: str) -> bool:
         try:
@@ -193,7 +210,9 @@ class Devices:
         return int(osd) in answer["safe_to_destroy"]
 
     def _purge(self, uuid: str, osd: str, identity: str) -> None:
-        """It ends by itself once it is not in the map any more."""
+        """It ends by itself once it is not in the map any more. Only what is written down as removed is ever
+        made empty: that nothing is known of a disk proves nothing."""
+        self._session.set(names.key("removed", uuid), {})
         self._session.command("osd down", ids=[osd])
         try:
             self._session.command("osd purge", id=int(osd), yes_i_really_mean_it=True)
@@ -202,6 +221,9 @@ class Devices:
                 raise NotYet(f"disk {identity} is being taken out") from None
             if error.number != errno.ENOENT:
                 raise
+        self._forget(uuid)
+
+    def _forget(self, uuid: str) -> None:
         self._session.remove(names.key("disks", uuid))
         self._session.remove(names.key("devices", uuid))
 

@@ -49,7 +49,18 @@ def is_member(config: ProcessConfig, answer_s: float, others: Iterable[str] = ()
     Raises CephNodeError."""
     known = sorted({*config.monitors, *others})
     with Monitors.as_admin(config.fsid, known, config.secret, answer_s=answer_s) as monitors:
-        found = monitors.ask("mon dump")["mons"]
+        return _is_in(monitors, config)
+
+
+def _need_place(monitors: Monitors, config: ProcessConfig) -> None:
+    """A node that does not know yet that its monitor was taken out must not bring it back. Raises
+    CephNodeError."""
+    if not _is_in(monitors, config) and monitors.get(names.key("invited", config.entity)) is None:
+        raise CephNodeError("the cluster expects no monitor here")
+
+
+def _is_in(monitors: Monitors, config: ProcessConfig) -> bool:
+    found = monitors.ask("mon dump")["mons"]
     address = f"{config.address}:{names.MONITOR_PORT}"
     return any(
         one["name"] == config.entity
@@ -92,6 +103,7 @@ def _make(config: ProcessConfig) -> None:
         _write_new_monmap(config, monmap)
     else:
         with Monitors.as_admin(config.fsid, config.monitors, config.secret) as monitors:
+            _need_place(monitors, config)
             monmap.write_bytes(monitors.command("mon getmap"))
     keyring.write_text(first_keyring(config.secret, config.mgrs))
     words = daemon("mon", config.conf, config.entity, "--mkfs", "--mon-data", str(fresh))

@@ -53,6 +53,7 @@ class Monitors:
         self._connect_s = answer_s if connect_s is None else connect_s
         self._lock = threading.Lock()
         self._rados: Any = None
+        self._cut_off: list[Any] = []  # connections that disks do not listen to; others may be using them
         self._patient = Patient()
         self._patient_rados: Any = None  # that never gives up
 
@@ -76,6 +77,22 @@ class Monitors:
             if self._rados is None:
                 self._rados = self._connected(is_patient=False)
             return self._rados
+
+    def begin_anew(self, connection: Any) -> None:
+        """With another connection than this one, which was put on the blocklist: by whoever took us for dead,
+        or leads in our place."""
+        with self._lock:
+            if connection is self._rados:
+                self._cut_off.append(connection)
+                self._rados = None
+
+    def follow_map(self) -> None:
+        """Until disks are asked with all that the monitors know by now."""
+        rados, connection = load_rados(), self.rados
+        try:
+            self._patient.ask(connection.wait_for_latest_osdmap, self._answer_s)
+        except (GivenUp, rados.Error) as error:
+            raise MonitorsSilent(f"the monitors give no map in {self._answer_s:g} s: {error}") from None
 
     def _for_manager_daemons(self) -> Any:
         _ = self.rados  # who is not reached at all is known sooner by this one
@@ -111,10 +128,11 @@ class Monitors:
     def close(self) -> None:
         """Let go of the connection."""
         with self._lock:
-            if self._rados is not None:
-                self._rados.shutdown()
-            if self._patient_rados is not None and not self._patient.is_owed_answers:
-                self._patient_rados.shutdown()
+            if not self._patient.is_owed_answers:  # else somebody still waits for one of them
+                for one in (self._rados, self._patient_rados, *self._cut_off):
+                    if one is not None:
+                        one.shutdown()
+            self._cut_off.clear()
             self._rados = self._patient_rados = None
 
     # --- commands
@@ -186,10 +204,11 @@ class Monitors:
         self.command("config-key rm", key=key)
 
     def documents(self, key: str) -> dict[tuple[str, ...], Json]:
-        """All whose keys begin so, by the parts of their keys."""
+        """All whose keys begin so, by the parts of their keys; of what is not ours nothing."""
         prefix = "config-key dump"
+        texts = {names.parts(one): text for one, text in self.ask(prefix, key=key).items()}
         try:
-            return {names.parts(one): json.loads(text) for one, text in self.ask(prefix, key=key).items()}
+            return {one: json.loads(text) for one, text in texts.items() if one[0] in names.KINDS}
         except ValueError as error:
             raise CommandFailed(prefix, errno.EPROTO, f"what is below {key} is no JSON: {error}") from None
 

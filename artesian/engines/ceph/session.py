@@ -32,6 +32,11 @@ class CephSession(Monitors):
         with _in_words_of_the_port():
             return super().rados
 
+    def follow_map(self) -> None:
+        """Until disks are asked with all that the monitors know by now."""
+        with _in_words_of_the_port():
+            super().follow_map()
+
     def command(
         self, prefix: str, payload: bytes = b"", *, monitor: str | None = None, **arguments: object
     ) -> bytes:

@@ -129,11 +129,13 @@ class Machines:
         osd = int(self.monitors.ask("osd new", json.dumps(key).encode(), uuid=uuid)["osdid"])
         self.monitors.command("osd crush add", id=osd, weight=0.003, args=[f"host={node}", "root=default"])
         value = {"osd": osd, "token": secrets.token_hex(8), "name": device_name(device.identity)}
+        self.monitors.remove(names.key("removed", uuid))
         self.monitors.set(names.key("devices", uuid), value)
         return osd
 
     def remove(self, device: AssignedDevice, osd: int) -> None:
         """Take it out of the cluster; its node does not know of that yet."""
+        self.monitors.set(names.key("removed", self.uuid(device)), {})
         self.monitors.command("osd out", ids=[str(osd)])
         self.until(lambda: self.of_manager("osd safe-to-destroy", ids=[str(osd)]))
         self.monitors.command("osd down", ids=[str(osd)])
