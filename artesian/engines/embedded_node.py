@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsCon
 from artesian.embedded.errors import EngineError
 from artesian.embedded.gateway.certificate import PUBLIC_FILE
 from artesian.embedded.local import managers
-from artesian.embedded.local.layout import ProcessPlace, Role, rotate_log
+from artesian.embedded.local.layout import ProcessPlace, Role
 from artesian.embedded.local.starter import Starter
 from artesian.engines.embedded_names import (
     CONTROL_PORT,
@@ -22,11 +21,12 @@ from artesian.engines.embedded_names import (
     server_port,
 )
 from artesian.engines.node_port import NodeEngineError, Part
+from artesian.engines.node_secret import take_secret
 from artesian.host import processes
-from artesian.host.files import write_durably
+from artesian.host.files import put_aside, rotate_log, write_if_changed
 from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
-from artesian.model.names import secret_digest, server_name
+from artesian.model.names import server_name
 from artesian.model.observation import SeenProcess
 
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
@@ -63,14 +63,14 @@ class EmbeddedNode:
 
     def _ensure(self, assignment: Assignment, held_down: Collection[str]) -> list[str]:
         objections: list[str] = []
-        changed = self._take_secret(assignment, objections)
+        changed = take_secret(self._secret_file, self._secret, assignment, self.stop, objections)
         configs = self._config_texts(assignment)
         unwanted = [place for place in self._known() if place.name not in configs]
         if not assignment.manages and (self._folder / "mdm").exists():
             objection = self._manager_objection(assignment)
             if objection is None:
                 changed += self._stop([place for place in unwanted if place.role is Role.MDM])
-                self._put_aside_manager_data()
+                put_aside(self._folder / "mdm")  # it must not come back with what it knew then
             else:
                 objections.append(objection)
                 unwanted = [place for place in unwanted if place.role not in (Role.MDM, Role.GATEWAY)]
@@ -78,8 +78,7 @@ class EmbeddedNode:
         missing = []
         for name, (role, text) in configs.items():
             place = self._place(role, name)
-            if not place.config.exists() or place.config.read_text() != text:
-                write_durably(place.config, text, 0o600)
+            write_if_changed(place.config, text, 0o600)
             if name not in held_down and processes.running(place.pid_file) is None:
                 rotate_log(place.log)
                 missing.append(place)
@@ -88,23 +87,6 @@ class EmbeddedNode:
         if objections:
             raise NodeEngineError("; ".join(objections))
         return changed + [place.name for place in missing]
-
-    def _take_secret(self, assignment: Assignment, objections: list[str]) -> list[str]:
-        """Write the secret down if it is the engine's; processes that began with another one begin anew."""
-        known = self._secret_file.read_text().strip() if self._secret_file.exists() else None
-        if known == self._secret:
-            return []
-        if assignment.secret_digest and secret_digest(self._secret) != assignment.secret_digest:
-            objections.append(
-                f"this agent was given another secret than that of engine {assignment.system_id}, and keeps "
-                "it to itself: was the scheduler's store replaced?"
-            )
-            return []
-        if not assignment.engine_kind:
-            return []
-        ended = self.stop() if known is not None else []
-        write_durably(self._secret_file, self._secret + "\n", 0o600)
-        return ended
 
     def _manager_objection(self, assignment: Assignment) -> str | None:
         """Why the manager here must go on; None if its quorum has let it go."""
@@ -143,14 +125,6 @@ class EmbeddedNode:
                 place.pid_file.unlink(missing_ok=True)
                 place.config.unlink(missing_ok=True)
         return ended
-
-    def _put_aside_manager_data(self) -> None:
-        """A manager that was taken out of the quorum must not come back with what it knew then."""
-        data, aside = self._folder / "mdm", self._folder / "mdm.removed"
-        if data.exists():
-            if aside.exists():
-                shutil.rmtree(aside)
-            data.rename(aside)
 
     def processes(self) -> tuple[SeenProcess, ...]:
         """Those that have a config here."""

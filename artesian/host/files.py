@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+_MAX_LOG_BYTES = 16 << 20
 
 
 def write_durably(path: Path, text: str, mode: int) -> None:
@@ -24,6 +27,30 @@ def write_durably(path: Path, text: str, mode: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_if_changed(path: Path, text: str, mode: int) -> bool:
+    """Replace a file as a whole unless it has this content; whether it was replaced. Raises OSError."""
+    if path.exists() and path.read_text() == text:
+        return False
+    write_durably(path, text, mode)
+    return True
+
+
+def put_aside(path: Path) -> None:
+    """Keep a folder, if it is there, under another name; what was put aside before goes. Raises OSError."""
+    aside = path.with_name(f"{path.name}.removed")
+    if path.exists():
+        if aside.exists():
+            shutil.rmtree(aside)
+        path.rename(aside)
+
+
+def rotate_log(path: Path) -> None:
+    """Put a log that has become long aside; the one before it goes. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > _MAX_LOG_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
 
 
 def try_lock(path: Path) -> int | None:

@@ -51,7 +51,8 @@ def pass_verdict(seen: Observation, decision: Decision, taken: list[Taken]) -> V
     parts += trouble
     if not parts:
         parts.append(_all_is_well(seen, decision))
-    healthy = not (taken or held or waiting or trouble)
+    lacks_engine = seen.engine is None and bool(seen.nodes)
+    healthy = not (taken or held or waiting or trouble or lacks_engine)
     sentence = "; ".join(parts)
     return Verdict(f"{sentence[0].upper()}{sentence[1:]}.", healthy, seen, decision, tuple(taken))
 

@@ -40,6 +40,7 @@ from artesian.model.disk import Media, PoolName
 from artesian.model.engine import ExistingEngine
 from artesian.model.errors import SpecError
 from artesian.model.rule import Budget, Notification, NotificationKind
+from artesian.model.sizes import format_size
 from artesian.model.spec import (
     DEFAULT_POOL,
     MINIMUM_DISK_BYTES,
@@ -90,6 +91,10 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
     meant = values.get("engine")
     if isinstance(meant, ExistingEngine) and "managers" in values:
         raise SpecError(f"{name}: the managers of an engine that is there already stay where they are")
+    ceph = meant.ceph if isinstance(meant, ExistingEngine) else meant
+    if ceph is not None and values.get("minimum_disk", MINIMUM_DISK_BYTES) < MINIMUM_DISK_BYTES:
+        least = format_size(MINIMUM_DISK_BYTES)
+        raise SpecError(f"{name}: minimum_disk is too small: a disk of Ceph has {least} at least")
     written = values.get("rules", ())
     spec = Spec(
         global_pool=values.get("global_pool", None if pools else DEFAULT_POOL),
@@ -100,7 +105,7 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         new_disks=values.get("new_disks", Taking.ASK),
         new_nodes=values.get("new_nodes", Taking.ASK),
         engine=meant if isinstance(meant, ExistingEngine) else None,
-        ceph=meant.ceph if isinstance(meant, ExistingEngine) else meant,
+        ceph=ceph,
         rules=tuple(one.rule for one in written),
         default_rules=values.get("default_rules", True),
         providers=values.get("providers", ()),

@@ -22,7 +22,8 @@ from artesian.engines.embedded_node import EmbeddedNode
 from artesian.engines.node_engines import EngineOfNode
 from artesian.engines.node_port import NodeEngineError
 from artesian.model.assignment import Assignment
-from tests.agent.disks.media import ceph_label, label_by_ceph, sparse_file
+from tests.agent.disks.media import sparse_file
+from tests.engines.ceph.labels import being_made, label_by_ceph
 from tests.patience import eventually
 
 CONFIG = AgentConfig("n1", "127.0.0.1", "http://127.0.0.1:9", "token", "secret")
@@ -114,7 +115,7 @@ def test_it_knows_the_disks_that_its_engine_is_about_to_use(
     disk = sparse_file(tmp_path / "dev" / "sda")
     (seen,) = FolderDisks(tmp_path / "dev").find()
     osd = osd_uuid(system_id, seen.identity or "")
-    label_by_ceph(disk, ceph_label(osd, None))
+    label_by_ceph(disk, being_made(osd))
     run(lambda: reports)
     assert reports[0]["disks"][0]["label"] == {"system_id": system_id, "device_id": osd, "foreign": False}
 

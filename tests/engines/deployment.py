@@ -72,11 +72,13 @@ class RawDisk:
 class Handle(ABC):
     """Four bare machines, NODES, in a network of their own, and what only their owner can do with them.
 
-    `patience_s` is how long anything may take on them, `answer_s` how long one call.
+    `patience_s` is how long anything may take on them, `answer_s` how long one call; what is told of how
+    much is used may be older by `figures_lag_s`.
     """
 
     capabilities: frozenset[Capability]
     patience_s = 40.0
+    figures_lag_s = 0.0
     answer_s = 15.0
 
     @abstractmethod

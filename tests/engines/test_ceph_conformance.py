@@ -9,22 +9,37 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from artesian.agent.disks.files import look_at
 from artesian.clusters.local import LocalCluster
+from artesian.engines.ceph import names
 from artesian.engines.ceph.adapter import CephEngine
+from artesian.engines.ceph.bindings import load_rbd
+from artesian.engines.ceph.keys import cephx_key
 from artesian.engines.ceph.node import CephNode
+from artesian.engines.ceph.session import CephSession
 from artesian.engines.node_port import NodeEngine
-from artesian.engines.port import Engine
+from artesian.engines.port import ChangeRefused, Engine, NotYet
+from artesian.model.changes import (
+    CreateVolume,
+    DeleteVolume,
+    MapVolume,
+    RemoveDevice,
+    SetLimits,
+    UnmapVolume,
+)
 from artesian.model.engine import CephSettings
 from artesian.model.state import EngineIdentity
 from tests.engines.ceph.installed import why_no_ceph
 from tests.engines.conformance import EngineConformance, EngineMakingConformance
-from tests.engines.deployment import NODES, Capability, Handle, RawDisk
+from tests.engines.deployment import NODES, POOL, SERVING, Capability, Deployment, Handle, RawDisk
 from tests.engines.test_embedded_conformance import written_parts
+from tests.engines.volumes import BLOCK, GIB, pattern
+from tests.patience import eventually
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,6 +56,7 @@ class CephHandle(Handle):
 
     capabilities = frozenset({Capability.FAULT_SETS, Capability.MAINTENANCE})
     patience_s = 90.0
+    figures_lag_s = 4.0
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
@@ -107,3 +123,96 @@ class TestCeph(EngineConformance):
     @classmethod
     def handle(cls, machines: CephHandle) -> Handle:
         return machines
+
+    @pytest.fixture
+    def session(self, system: Deployment) -> Iterator[CephSession]:
+        """Somebody else's connection."""
+        monitors = [one.address for one in system.identity.managers]
+        made = CephSession(monitors, names.ADMIN, cephx_key(SECRET, names.ADMIN))
+        yield made
+        made.close()
+
+    def test_a_user_of_whom_nothing_was_heard_for_long_is_cut_off(
+        self, system: Deployment, volume: str, session: CephSession
+    ) -> None:
+        who, option = "osd", "osd_client_watch_timeout"
+        session.command("config set", who=who, name=option, value="3")
+        system.do(MapVolume(volume, "n4"))
+        with system.open("n4", volume) as old:  # and writes nothing, so that it holds no lock
+            system.handle.freeze("n4")
+            eventually(lambda: not watchers(session, system.volume(volume).id), 60)
+            for node in SERVING:  # who they were connected to is forgotten
+                system.switch_off(node)
+                system.switch_on(node)
+                system.settle()
+            system.do(UnmapVolume(volume, "n4"), MapVolume(volume, "n1"))
+            with system.open("n1", volume) as new:
+                new.write_durably(0, pattern(60))
+                system.handle.thaw("n4")
+                with pytest.raises(OSError):
+                    old.write(0, pattern(61))
+                assert new.read(0, BLOCK) == pattern(60)
+        session.command("config rm", who=who, name=option)
+
+    def test_a_user_that_hangs_is_not_cut_off_by_a_change_of_its_limits(
+        self, system: Deployment, volume: str
+    ) -> None:
+        system.do(MapVolume(volume, "n4"))
+        with system.open("n4", volume) as blocks:
+            blocks.write_durably(0, pattern(62))
+            system.handle.freeze("n4")
+            with pytest.raises(NotYet, match="does not answer"):
+                system.attempt(SetLimits(volume, "n4", 500, 0))
+            system.handle.thaw("n4")
+            system.do(SetLimits(volume, "n4", 500, 0))
+            blocks.write_durably(0, pattern(63))
+
+    def test_a_scheduler_that_was_cut_off_connects_anew(
+        self, system: Deployment, session: CephSession
+    ) -> None:
+        engine = system.engine
+        assert isinstance(engine, CephEngine)
+        address = engine._session.address()
+        session.command("osd blocklist", blocklistop="add", addr=address, expire=60.0)
+        system.do(CreateVolume("by-the-same", POOL, GIB, False), DeleteVolume("by-the-same"))
+        assert system.engine is engine
+
+    def test_a_number_that_another_disk_has_by_now_is_left_alone(
+        self, system: Deployment, session: CephSession
+    ) -> None:
+        disk = system.disks["n1"]
+        kept = names.key("devices", names.osd_uuid(system.identity.system_id, disk.identity))
+        gone = names.key("devices", names.osd_uuid(system.identity.system_id, "it was taken out"))
+        document = session.get(kept)
+        assert document is not None
+        session.set(gone, {**document, "leaving": True})
+        system.attempt(RemoveDevice("n1", "it was taken out", POOL))
+        assert session.get(gone) is None
+        assert session.get(kept) == document
+        assert system.settle().pool(POOL)
+
+    def test_of_disks_that_are_removed_at_once_enough_stay(self, system: Deployment, volume: str) -> None:
+        def is_removed(node: str) -> bool:
+            try:
+                system.attempt(RemoveDevice(node, system.disks[node].identity, POOL))
+            except ChangeRefused:
+                return False
+            except NotYet:
+                pass
+            return True
+
+        with ThreadPoolExecutor(len(SERVING)) as pool:
+            begun = [node for node, so in zip(SERVING, pool.map(is_removed, SERVING), strict=True) if so]
+        assert len(begun) == 1
+        system.do(RemoveDevice(begun[0], system.disks[begun[0]].identity, POOL))
+        system.do(system.device(system.disks[begun[0]]))
+
+
+def watchers(session: CephSession, volume_id: str) -> list[object]:
+    """Who has a volume open."""
+    pool_id, _, image_id = volume_id.partition("-")
+    with (
+        session.rados.open_ioctx2(int(pool_id)) as pool,
+        load_rbd().Image(pool, image_id=image_id, read_only=True) as image,
+    ):
+        return list(image.watchers_list())

@@ -159,12 +159,24 @@ class VolumeContract:
     # --- room
 
     def test_a_deleted_volume_gives_its_room_back(self, system: Deployment, volume: str) -> None:
-        before = self._used(system)
+        before = self._steadily_used(system)
         with in_use(system, volume, "n1") as blocks:
             blocks.write_durably(0, pattern(6, 16 * MIB))
         system.until("it takes room", lambda _: self._used(system) >= before + 32 * MIB)
         system.make(DeleteVolume(volume))
         system.until("it takes none", lambda _: self._used(system) <= before)
+
+    def _steadily_used(self, system: Deployment) -> int:
+        """Once it has been the same for as long as figures may lag."""
+        used, since_s = self._used(system), time.monotonic()
+        deadline = since_s + system.handle.patience_s
+        while time.monotonic() - since_s < system.handle.figures_lag_s:
+            assert time.monotonic() < deadline, "what is used goes on changing"
+            time.sleep(0.1)
+            now = self._used(system)
+            if now != used:
+                used, since_s = now, time.monotonic()
+        return used
 
     @staticmethod
     def _used(system: Deployment) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artesian.host.files import locked, try_lock, write_durably
+from artesian.host.files import locked, put_aside, rotate_log, try_lock, write_durably, write_if_changed
 
 
 def test_a_file_is_replaced_as_a_whole_with_the_rights_asked_for(tmp_path: Path) -> None:
@@ -52,3 +52,37 @@ def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
     again = try_lock(tmp_path / "lock")
     assert again is not None
     os.close(again)
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    rotate_log(log)
+    log.write_text("short")
+    rotate_log(log)
+    assert log.read_text() == "short"
+    with log.open("r+b") as file:
+        file.truncate(17 << 20)
+    rotate_log(log)
+    assert not log.exists()
+    assert (tmp_path / "x.log.1").stat().st_size == 17 << 20
+
+
+def test_what_is_written_already_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert write_if_changed(path, "one", 0o600)
+    before = path.stat().st_ino
+    assert not write_if_changed(path, "one", 0o600)
+    assert path.stat().st_ino == before
+    assert write_if_changed(path, "two", 0o600)
+    assert path.read_text() == "two"
+
+
+def test_what_is_put_aside_replaces_what_was_put_aside_before(tmp_path: Path) -> None:
+    folder, aside = tmp_path / "data", tmp_path / "data.removed"
+    for content in ("first", "second"):
+        folder.mkdir()
+        (folder / content).touch()
+        put_aside(folder)
+        assert (folder.exists(), os.listdir(aside)) == (False, [content])
+    put_aside(folder)
+    assert aside.exists()

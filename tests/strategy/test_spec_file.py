@@ -190,6 +190,7 @@ def test_a_ceph_that_is_there_is_named_by_its_monitors() -> None:
         ("engine: {kind: ceph, monitors: [10.0.0.7], keyring_file: k}", "whole path"),
         ("engine: {kind: ceph, monitors: [10.0.0.7], keyring_file: /k, fsid: 12}", "no fsid"),
         (f"{CEPH_THAT_IS_THERE}managers: {{count: 3}}", "stay where they are"),
+        ("engine: ceph\nminimum_disk: 100MiB", "has 1.0 GiB at least"),
     ],
 )
 def test_what_is_said_of_a_ceph_that_is_there_is_checked(text: str, words: str) -> None:

@@ -14,8 +14,8 @@ from artesian.agent.disks.facts import Probe
 from artesian.agent.disks.files import FileFacts, look_at
 from artesian.agent.disks.parallel import ParallelProber
 from artesian.agent.disks.probing import probe_disk
-from artesian.agent.disks.tools import RunTool, run_tool
 from artesian.host.loops import loop_devices
+from artesian.host.tools import RunTool, run_tool
 from artesian.model.disk import Disk, Media
 from artesian.model.names import device_name
 

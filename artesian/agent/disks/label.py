@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from artesian.agent.disks import bluestore
 from artesian.embedded.device.superblock import MAGIC, SUPERBLOCK_BYTES, Superblock, unpack
 from artesian.embedded.errors import ForeignDevice
+from artesian.engines.ceph import bluestore_label
 from artesian.model.disk import EngineLabel
 
 
@@ -50,9 +50,9 @@ def _label_in(blocks: list[bytes]) -> LabelReading:
             return LabelReading(unreadable=f"its superblock is not understood: {error}")
         if superblock is not None:
             return _reading_of(superblock)
-    ceph = bluestore.unpack(blocks[0])
-    if ceph is not None:
-        return LabelReading(EngineLabel(ceph.fsid, ceph.osd_uuid, foreign=True), ceph.osd_uuid)
+    ceph = bluestore_label.parse(blocks[0])
+    if ceph is not None and ceph.is_understood:
+        return LabelReading(EngineLabel(ceph.fsid, ceph.uuid, foreign=True), ceph.uuid)
     # Damaged is not absent: there may be data of a pool below it.
     if any(block.startswith(MAGIC) for block in blocks):
         return LabelReading(unreadable="it has a superblock of this engine that is damaged")

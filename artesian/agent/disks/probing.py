@@ -1,24 +1,21 @@
-"""What blkid, wipefs, the kernel and engines' superblocks say of one disk. Only ever reads."""
+"""What tools, the kernel and engines' superblocks say of disks. Only ever reads."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
 from pathlib import Path
 
-from artesian.agent.disks.errors import DisksUnknown, ToolTrouble
+from artesian.agent.disks.errors import DisksUnknown
 from artesian.agent.disks.facts import SOMEBODY, JsonObject, Probe
 from artesian.agent.disks.label import read_label
-from artesian.agent.disks.tools import RunTool, run_tool
+from artesian.host.signatures import is_held_exclusively, signatures_by_blkid, signatures_by_wipefs
+from artesian.host.tools import RunTool, ToolTrouble, run_tool
 
 COLUMNS = (
     "NAME,KNAME,PATH,MAJ:MIN,PKNAME,TYPE,SIZE,MODEL,WWN,SERIAL,ROTA,RO,MOUNTPOINTS,FSTYPE,PTTYPE,PARTTYPE"
 )
-AMBIVALENT = "ambivalent"  # the signature of a disk on which blkid finds several that contradict
-_BLKID_NOTHING_FOUND = 2
-_BLKID_AMBIVALENT = 8
 _SYS_BLOCK = Path("/sys/class/block")
 _DEV_DISK = Path("/dev/disk")
 
@@ -61,7 +58,7 @@ def probe_disk(path: str, run: RunTool = run_tool, sys_block: Path = _SYS_BLOCK)
     # A whole superblock of an engine covers where others begin; behind it are volumes, whose contents may
     # look like anything, at their writers' will. One that does not say of which engine it is says too little.
     is_whole = reading.label is not None and reading.label.system_id
-    tools = () if is_whole else (_signatures_by_blkid, _signatures_by_wipefs)
+    tools = () if is_whole else (signatures_by_blkid, signatures_by_wipefs)
     for signatures_by in tools:
         try:
             signatures += signatures_by(path, run)
@@ -72,7 +69,7 @@ def probe_disk(path: str, run: RunTool = run_tool, sys_block: Path = _SYS_BLOCK)
         if stat.S_ISBLK(os.stat(path).st_mode):
             holders = _holders_in_sys(path, sys_block)
             # An engine's disk is not tried: its engine may be about to open it, and would find it busy.
-            if not holders and reading.label is None and _is_held_exclusively(path):
+            if not holders and reading.label is None and is_held_exclusively(path):
                 holders = (SOMEBODY,)
     except OSError as error:
         troubles.append(f"whether it is in use cannot be found out: {error.strerror}")
@@ -85,43 +82,6 @@ def probe_disk(path: str, run: RunTool = run_tool, sys_block: Path = _SYS_BLOCK)
     )
 
 
-def _signatures_by_blkid(path: str, run: RunTool) -> list[str]:
-    answer = run(("blkid", "-p", "-o", "export", path))
-    if answer.exit_code == 0:
-        fields = dict(line.split("=", 1) for line in answer.output.splitlines() if "=" in line)
-        named = [fields[key] for key in ("TYPE", "PTTYPE") if fields.get(key)]
-        return named or [fields.get("USAGE") or "unknown"]
-    if answer.exit_code == _BLKID_AMBIVALENT:
-        return [AMBIVALENT]
-    # blkid has the same exit code for a disk that it could not open: then it complains.
-    if answer.exit_code == _BLKID_NOTHING_FOUND and not answer.complaint:
-        return []
-    raise ToolTrouble(f"blkid cannot examine it: {answer.complaint or f'exit code {answer.exit_code}'}")
-
-
-def _signatures_by_wipefs(path: str, run: RunTool) -> list[str]:
-    answer = run(("wipefs", "--json", "--no-act", path))
-    if answer.exit_code != 0:
-        raise ToolTrouble(f"wipefs cannot examine it: {answer.complaint or f'exit code {answer.exit_code}'}")
-    if not answer.output.strip():
-        return []  # what versions before 2.38 print for an empty disk
-    try:
-        return [str(entry.get("type") or "unknown") for entry in json.loads(answer.output)["signatures"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ToolTrouble(f"wipefs is not understood: {error!r}") from error
-
-
 def _holders_in_sys(path: str, sys_block: Path) -> tuple[str, ...]:
     folder = sys_block / os.path.basename(os.path.realpath(path)) / "holders"
     return tuple(f"/dev/{name}" for name in sorted(os.listdir(folder)))
-
-
-def _is_held_exclusively(path: str) -> bool:
-    """Whether the kernel refuses the disk: it is mounted, swapped to or a member, in any namespace."""
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
-    except OSError as error:
-        if error.errno == errno.EBUSY:
-            return True
-        raise
-    return False

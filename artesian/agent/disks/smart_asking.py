@@ -10,9 +10,8 @@ from dataclasses import replace
 from functools import partial
 
 from artesian.agent.background import Begin, in_daemon_thread
-from artesian.agent.disks.errors import ToolTrouble
 from artesian.agent.disks.smart import read_smart
-from artesian.agent.disks.tools import RunTool, run_tool
+from artesian.host.tools import RunTool, ToolTrouble, run_tool
 from artesian.model.disk import Disk, DiskSays
 
 EVERY_S = 600.0

@@ -8,7 +8,7 @@ from artesian.agent.disks.facts import disks_from_lsblk, paths_to_probe
 from artesian.agent.disks.parallel import ParallelProber
 from artesian.agent.disks.probing import links_to_devices, list_block_devices, probe_disk
 from artesian.agent.disks.smart_asking import SmartAsking
-from artesian.agent.disks.tools import RunTool, run_tool
+from artesian.host.tools import RunTool, run_tool
 from artesian.model.disk import Disk
 
 

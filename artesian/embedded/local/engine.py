@@ -18,9 +18,10 @@ from artesian.embedded.local import description as descriptions
 from artesian.embedded.local import planning, starter
 from artesian.embedded.local.description import EngineDescription
 from artesian.embedded.local.errors import InTheWay, NotRunning, TookTooLong
-from artesian.embedded.local.layout import USER, Layout, ProcessPlace, Role, locked, rotate_log, write_files
+from artesian.embedded.local.layout import USER, Layout, ProcessPlace, Role, locked, write_files
 from artesian.embedded.local.planning import Wish
 from artesian.host import processes
+from artesian.host.files import rotate_log
 from artesian.host.logs import last_line
 from artesian.host.processes import ProcessIdentity
 

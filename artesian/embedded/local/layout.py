@@ -19,11 +19,10 @@ from artesian.embedded.local.description import (
     NodeDescription,
 )
 from artesian.embedded.local.errors import InTheWay
-from artesian.host.files import try_lock, write_durably
+from artesian.host.files import try_lock, write_durably, write_if_changed
 
 USER = "admin"
 POOL = "default"  # the storage pool that every disk is put into
-_MAX_LOG_BYTES = 16 << 20
 
 
 class Role(StrEnum):
@@ -180,13 +179,4 @@ def _write_configs(layout: Layout, description: EngineDescription) -> None:
     )
     for name, config in configs.items():
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        path = places[name].config
-        if not path.exists() or path.read_text() != text:
-            write_durably(path, text, 0o644)
-
-
-def rotate_log(path: Path) -> None:
-    """Put a log that has become long aside; the one before it goes."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > _MAX_LOG_BYTES:
-            path.replace(path.with_name(path.name + ".1"))
+        write_if_changed(places[name].config, text, 0o644)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import assert_never
 
 from artesian.engines.ceph import arranging, names
@@ -55,12 +58,15 @@ class CephEngine:
             monitors += identity.adopted.managers
         self._session = CephSession(monitors, names.ADMIN, cephx_key(secret, names.ADMIN))
         self._gatherer = Gatherer(self._session)
-        self._devices = Devices(self._session, identity.system_id, secret)
-        self._images = Images(self._session, identity.system_id, secret)
+        pools = threading.Lock()  # steps are taken several at once
+        self._devices = Devices(self._session, identity.system_id, secret, pools)
+        self._images = Images(self._session, identity.system_id, secret, pools)
 
     def observe(self) -> EngineSeen:
         """Everything, at one moment. Raises EngineUnreachable."""
-        return self._read(measured=True).seen()
+        reading = self._read(measured=True)
+        with _understood():
+            return reading.seen()
 
     def carry_out(self, change: EngineChange) -> None:
         """Raises NotYet, ChangeRefused or EngineUnreachable."""
@@ -70,30 +76,29 @@ class CephEngine:
             elif isinstance(change, AdoptEngine):
                 raise ChangeRefused("these nodes have an engine of their own")
             else:
-                self._carry_out(self._read(), change)
+                reading = self._read()
+                with _understood():
+                    self._carry_out(reading, change)
         except CommandFailed as error:
             raise ChangeRefused(str(error)) from None
 
     def close(self) -> None:
         """Let go of connections."""
-        self._images.close()
-        self._session.close()
+        self._images.close(self._session.close)
 
     def _read(self, *, measured: bool = False) -> Reading:
         """Raises EngineUnreachable, also if another cluster answers than ours."""
-        try:
+        with _understood():
             answers = self._gatherer.gather(measured=measured)
             fsid = answers.monitors["fsid"]
             if fsid != names.fsid(self._system_id):
                 raise EngineUnreachable(f"cluster {fsid} answers, and that is another one")
             return Reading(answers, self._system_id, self._secret)
-        except (KeyError, TypeError, ValueError) as error:
-            raise EngineUnreachable(f"the cluster shows itself in an unknown way ({error!r})") from error
 
     def _create(self) -> None:
         """The monitors make one cluster of themselves; ours it is if it has the right id."""
         try:
-            fsid = self._session.command("mon dump")["fsid"]
+            fsid = self._session.ask("mon dump")["fsid"]
         except KeyRefused as error:
             raise ChangeRefused(f"the monitors hold another cluster: {error}") from None
         except EngineUnreachable as error:
@@ -155,15 +160,22 @@ class CephEngine:
     # --- managers
 
     def _add_manager(self, reading: Reading, place: ManagerPlace) -> None:
-        """A monitor joins by itself as soon as it is started, and no sooner counts among the others."""
+        """A monitor that is invited joins by itself as soon as it is started, and no sooner counts among the
+        others."""
         for one in reading.managers():
             if one.host == place.address and one.role is not place.role:
                 raise ChangeRefused(f"the manager on {place.node} is a {one.role} already: remove it first")
             if one.host == place.address and one.healthy:
                 return
+        name = names.monitor_name(place)
+        if (name,) not in reading.documents("invited"):
+            self._session.set(names.key("invited", name), {})
         raise NotYet(f"the new manager on {place.node} has not joined the others yet")
 
     def _remove_manager(self, reading: Reading, place: ManagerPlace) -> None:
+        invited = names.monitor_name(place)
+        if (invited,) in reading.documents("invited"):
+            self._session.remove(names.key("invited", invited))
         present = list(reading.managers())
         name = next((one.name for one in present if one.host == place.address), None)
         if name is None:
@@ -173,3 +185,12 @@ class CephEngine:
             raise ChangeRefused(f"without the manager on {place.node} too few would answer")
         self._session.command("mon remove", name=name)
         self._session.command("auth rm", entity=f"mgr.{name}")
+
+
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    """What is written down in the cluster, or how it answers, may be of others than us."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise EngineUnreachable(f"the cluster shows itself in an unknown way ({error!r})") from error

@@ -14,8 +14,9 @@ from artesian.engines.ceph.adapter import CephEngine
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import image_names
 from artesian.engines.ceph.keys import cephx_key, keyring
+from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import managers_of
-from artesian.engines.ceph.session import CephSession, Json, KeyRefused
+from artesian.engines.ceph.session import CephSession, KeyRefused
 from artesian.engines.port import ChangeRefused, EngineUnreachable
 from artesian.model.changes import AddManager, AdoptEngine, CreateEngine, EngineChange, RemoveManager
 from artesian.model.disk import PoolName
@@ -25,6 +26,10 @@ from artesian.model.state import EngineIdentity
 
 _ALL = ["mon", "allow *", "osd", "allow *", "mgr", "allow *"]
 _OWNER = names.key("owner")
+_TAKEN = (
+    "another Artesian uses this Ceph already; if that one is gone for good, take away what it has left: "
+    f"ceph auth rm {names.ADMIN}, and ceph config-key rm {_OWNER}"
+)
 _RELEASES = {14: "nautilus", 15: "octopus", 16: "pacific", 17: "quincy", 18: "reef", 19: "squid"}
 _LEAST_RELEASE = 15
 
@@ -44,7 +49,10 @@ class AdoptedCeph:
     def observe(self) -> EngineSeen:
         """Raises EngineUnreachable, also if another cluster answers than the one that is meant."""
         if self._engine is None or self._identity is None:
-            return self._look()
+            found = self._look()
+            if self._owner() not in (None, secret_digest(self._secret)):
+                raise EngineUnreachable(_TAKEN)
+            return found
         try:
             return self._engine.observe()
         except KeyRefused:
@@ -53,7 +61,10 @@ class AdoptedCeph:
                 raise EngineUnreachable(
                     f"cluster {found.system_id} answers, and {system_id} is the one that was adopted"
                 ) from None
-            if self._owner() is not None:
+            owner = self._owner()
+            if owner not in (None, secret_digest(self._secret)):
+                raise EngineUnreachable(_TAKEN) from None
+            if owner is not None:
                 raise  # somebody has taken our key away
             return found  # adopting it was begun, and came no further
 
@@ -87,8 +98,8 @@ class AdoptedCeph:
         """The cluster as it was before us. Raises EngineUnreachable."""
         session = self._session()
         try:
-            monitors, tree = session.command("mon dump"), session.command("osd tree")
-            pools = session.command("osd dump")["pools"]
+            monitors, tree = session.ask("mon dump"), session.ask("osd tree")
+            pools = session.ask("osd dump")["pools"]
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be looked at: {error}") from None
         fsid = monitors["fsid"]
@@ -117,7 +128,7 @@ class AdoptedCeph:
     def _owner(self) -> str | None:
         """Who has adopted it. Raises EngineUnreachable."""
         try:
-            found = self._session().take(_OWNER)
+            found = self._session().get(_OWNER)
         except CommandFailed as error:
             raise EngineUnreachable(f"who has adopted the cluster is not known: {error}") from None
         return str(found.get("secret_digest")) if found is not None else None
@@ -128,7 +139,7 @@ class AdoptedCeph:
         if seen.system_id != change.system_id:
             raise ChangeRefused(f"cluster {seen.system_id} answers, not {change.system_id}")
         try:
-            least = int(session.command("mon dump")["min_mon_release"])
+            least = int(session.ask("mon dump")["min_mon_release"])
             if least < _LEAST_RELEASE:
                 release = _RELEASES.get(least, str(least))
                 raise ChangeRefused(
@@ -136,10 +147,10 @@ class AdoptedCeph:
                 )
             us = secret_digest(self._secret)
             if self._owner() not in (None, us):
-                raise ChangeRefused("another cluster of Artesian's uses this Ceph already")
+                raise ChangeRefused(_TAKEN)
             text = keyring(self._secret, names.ADMIN, cephx_key(self._secret, names.ADMIN))
             session.command("auth add", text.encode(), entity=names.ADMIN, caps=_ALL)
-            session.put(_OWNER, {"secret_digest": us})
+            session.set(_OWNER, {"secret_digest": us})
         except CommandFailed as error:
             raise ChangeRefused(
                 f"the cluster does not let client.{self._existing.user} make a key for us: {error}"

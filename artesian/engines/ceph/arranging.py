@@ -34,7 +34,7 @@ def add_domain(session: CephSession, reading: Reading, domain: str) -> None:
     if (domain,) in reading.documents("domains"):
         return
     session.command("osd crush add-bucket", name=names.root_bucket(domain), type="root")
-    session.put(names.key("domains", domain), {})
+    session.set(names.key("domains", domain), {})
 
 
 def add_fault_set(session: CephSession, reading: Reading, change: AddFaultSet) -> None:
@@ -44,7 +44,7 @@ def add_fault_set(session: CephSession, reading: Reading, change: AddFaultSet) -
         return
     bucket = names.fault_set_bucket(change.domain, change.fault_set)
     _place(session, bucket, FAULT_SET_TYPE, f"root={names.root_bucket(change.domain)}")
-    session.put(names.key("fault_sets", change.domain, change.fault_set), {})
+    session.set(names.key("fault_sets", change.domain, change.fault_set), {})
 
 
 def add_pool(session: CephSession, reading: Reading, change: AddPool | SetSpare) -> None:
@@ -57,7 +57,7 @@ def add_pool(session: CephSession, reading: Reading, change: AddPool | SetSpare)
         return
     wanted = {"spare_percentage": change.spare_percentage}
     if known != wanted:
-        session.put(names.key("pools", change.pool.domain, change.pool.pool), wanted)
+        session.set(names.key("pools", change.pool.domain, change.pool.pool), wanted)
 
 
 def add_server(session: CephSession, reading: Reading, change: AddServer) -> None:
@@ -77,7 +77,7 @@ def add_server(session: CephSession, reading: Reading, change: AddServer) -> Non
     if change.fault_set is not None:
         where = f"{FAULT_SET_TYPE}={names.fault_set_bucket(change.domain, change.fault_set)}"
     _place(session, names.host_bucket(name), "host", where)
-    session.put(
+    session.set(
         names.key("servers", name),
         {
             "node": change.node,
@@ -101,7 +101,7 @@ def remove_server(session: CephSession, reading: Reading, change: RemoveServer) 
     except CommandFailed as error:
         if error.number != errno.ENOENT:
             raise
-    session.forget(names.key("servers", name))
+    session.remove(names.key("servers", name))
 
 
 def maintain(session: CephSession, reading: Reading, change: EnterMaintenance | ExitMaintenance) -> None:
@@ -137,8 +137,8 @@ def remove_client(session: CephSession, reading: Reading, change: RemoveClient) 
         raise ChangeRefused(f"volumes are still mapped to {change.node}")
     if reading.is_connected(guid):
         raise NotYet(f"the client of {change.node} is still connected")
-    session.command("auth rm", entity=f"client.artesian.{guid}")
-    session.forget(names.key("clients", guid))
+    session.command("auth rm", entity=names.client_entity(guid))
+    session.remove(names.key("clients", guid))
 
 
 def need_pool(reading: Reading, pool: PoolName) -> None:

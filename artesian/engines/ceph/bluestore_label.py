@@ -1,19 +1,25 @@
-"""The label at the start of a disk that is an OSD's: whose it is, and whether it was made to the end."""
+"""Ceph's label at the start of a disk that is an OSD's: whose it is, and whether it was made to the end.
+
+It begins with two lines of text, the second of which is the OSD's UUID. Then come a version, the oldest one
+that can read it, the length of what follows, the OSD's UUID, its size, the time when it was made, a
+description, and pairs of texts. A CRC-32C of all that ends it; Ceph does not invert its checksums at the end.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import struct
-import uuid
 from dataclasses import dataclass
 
 LABEL_BYTES = 4096
 TOKEN = "artesian_token"  # noted in it by us
-_HEAD = re.compile(rb"bluestore block device\n([0-9a-f-]{36})\n")
-_VERSIONS = struct.Struct("<BBI")
-_SIZE_AND_TIME = struct.Struct("<QII")
-_LENGTH = struct.Struct("<I")
+_OWNER = re.compile(rb"bluestore block device\n([0-9a-f-]{36})\n")
+_HEAD = struct.Struct("<BBI16sQII")
+_VERSION_BYTES = struct.calcsize("<BBI")
+_KNOWN_VERSION = 2
+_COUNT = struct.Struct("<I")
+_DATA = "main"  # what the disk is described as that holds an OSD's data
 _CLEARED_BYTES = 1 << 20
 
 
@@ -21,7 +27,7 @@ _CLEARED_BYTES = 1 << 20
 class Label:
     """`fsid` and `osd` are empty as long as the OSD is being made, and so is the `token` of its acceptance.
 
-    Of one that is not understood it is not known whether it is complete.
+    Of one that is damaged, or for others than us, only the first lines are known: it is not understood.
     """
 
     uuid: str
@@ -39,49 +45,57 @@ def read_label(path: str) -> Label | None:
 
 
 def parse(block: bytes) -> Label | None:
-    """The label in a disk's first block. One that is cut off says as much as its first lines do."""
-    head = _HEAD.match(block)
-    if head is None:
+    """The label in the first `LABEL_BYTES` of a disk."""
+    first = _OWNER.match(block)
+    if first is None:
         return None
-    owner = head[1].decode()
+    owner = first[1].decode()
     try:
-        meta = _meta(block, head.end())
-    except (struct.error, UnicodeDecodeError, ValueError):
+        noted = _noted(block, first.end())
+    except (struct.error, UnicodeDecodeError):
+        noted = None
+    if noted is None:
         return Label(owner, is_understood=False)
     return Label(
         owner,
-        meta.get("ceph_fsid", ""),
-        meta.get("whoami", ""),
-        meta.get(TOKEN, ""),
-        is_complete=meta.get("ready") == "ready",
+        noted.get("ceph_fsid", ""),
+        noted.get("whoami", ""),
+        noted.get(TOKEN, ""),
+        is_complete=noted.get("ready") == "ready",
     )
 
 
-def _meta(block: bytes, offset: int) -> dict[str, str]:
-    """What is noted in it, by name."""
-    version, _, _ = _VERSIONS.unpack_from(block, offset)
-    offset += _VERSIONS.size
-    uuid.UUID(bytes=block[offset : offset + 16])
-    offset += 16 + _SIZE_AND_TIME.size
-    _, offset = _text(block, offset)
-    if version < 2:
-        return {}
-    (count,) = _LENGTH.unpack_from(block, offset)
-    offset += _LENGTH.size
-    meta = {}
-    for _ in range(count):
-        key, offset = _text(block, offset)
-        meta[key], offset = _text(block, offset)
-    return meta
+def _noted(block: bytes, offset: int) -> dict[str, str] | None:
+    """What is noted in it, by name; None if it is damaged, or no disk's that holds data. Raises struct.error
+    and UnicodeDecodeError if it is cut off or damaged."""
+    version, oldest, length, _osd, _size, _s, _ns = _HEAD.unpack_from(block, offset)
+    end = offset + _VERSION_BYTES + length
+    (checksum,) = _COUNT.unpack_from(block, end)
+    if version < _KNOWN_VERSION or oldest > _KNOWN_VERSION or checksum != _crc32c(block[:end]):
+        return None
+    words = _Words(block[:end], offset + _HEAD.size)
+    described = words.next()
+    noted = {words.next(): words.next() for _ in range(words.count())}
+    return noted if described == _DATA else None
 
 
-def _text(block: bytes, offset: int) -> tuple[str, int]:
-    (length,) = _LENGTH.unpack_from(block, offset)
-    offset += _LENGTH.size
-    end = offset + length
-    if end > len(block):
-        raise ValueError("the label is cut off")
-    return block[offset:end].decode(), end
+class _Words:
+    """Reads one text after the other. Raises struct.error at the end."""
+
+    def __init__(self, block: bytes, offset: int) -> None:
+        self._block = block
+        self._offset = offset
+
+    def count(self) -> int:
+        (found,) = _COUNT.unpack_from(self._block, self._offset)
+        self._offset += _COUNT.size
+        return int(found)
+
+    def next(self) -> str:
+        size = self.count()
+        (found,) = struct.unpack_from(f"{size}s", self._block, self._offset)
+        self._offset += size
+        return bytes(found).decode()
 
 
 def clear(path: str, owner: str) -> bool:
@@ -106,3 +120,19 @@ def clear(path: str, owner: str) -> bool:
         return True
     finally:
         os.close(descriptor)
+
+
+def _crc32c(data: bytes) -> int:
+    checksum = 0xFFFFFFFF
+    for byte in data:
+        checksum = _TABLE[(checksum ^ byte) & 0xFF] ^ (checksum >> 8)
+    return checksum
+
+
+def _row(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+_TABLE = tuple(_row(byte) for byte in range(256))

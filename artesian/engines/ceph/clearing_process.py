@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from artesian.engines.ceph import disk_fitness, names
-from artesian.engines.ceph.bluestore_label import clear
+from artesian.engines.ceph.bluestore_label import clear, read_label
 from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.ceph.process_config import ProcessConfig, read_config
@@ -22,7 +22,7 @@ def prepare(path: Path) -> None:
             if _is_removed(config):
                 _clear(config)
                 break
-            pauses.wait("the cluster knows the disk")
+            pauses.wait("the cluster knows the disk, or does not say that it was removed")
         except CephNodeError as error:
             pauses.wait(str(error))
     path.unlink(missing_ok=True)
@@ -42,4 +42,16 @@ def _is_removed(config: ProcessConfig) -> bool:
     with Monitors.as_admin(config.fsid, config.monitors, config.secret) as monitors:
         if monitors.get(names.key("devices", config.uuid)) is not None:
             return False
-        return all(one["uuid"] != config.uuid for one in monitors.ask("osd dump")["osds"])
+        if any(one["uuid"] == config.uuid for one in monitors.ask("osd dump")["osds"]):
+            return False
+        return not _is_ours(config) or monitors.get(names.key("removed", config.uuid)) is not None
+
+
+def _is_ours(config: ProcessConfig) -> bool:
+    """Whether there is something on the disk that could count. Raises CephNodeError."""
+    disk = disk_fitness.find(config.paths)
+    try:
+        label = read_label(disk) if disk is not None else None
+    except OSError as error:
+        raise CephNodeError(f"{disk} cannot be read: {error.strerror}") from None
+    return label is not None and label.uuid == config.uuid

@@ -6,6 +6,7 @@ As long as monitors do not answer, everything stays as it is.
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,25 +17,18 @@ from artesian.engines.ceph.keys import cephx_key
 from artesian.engines.ceph.launching import Launcher, Place, known
 from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config, volume_socket
+from artesian.engines.ceph.volume_process import introduce, unnoticed
 from artesian.engines.ceph.waiting import Pauses
 
-_LOOK_S = 0.25
+_LOOK_S, _LOOK_SOON_S = 0.25, 0.05
+_LOOK_FOR_CUT_OFF_S = 1.0
 _FIRST_S, _LONGEST_S = 0.2, 2.0
 _LIVES_S = 10.0
-CAPS = {
-    "mon": 'profile rbd, allow command "config-key dump", allow command "config-key set"',
-    "mgr": "profile rbd",
-}
 
 
 def prepare(path: Path) -> None:
     """Until it is ended."""
     Client(path).run()
-
-
-def entity(guid: str) -> str:
-    """As whom a client is known."""
-    return f"client.artesian.{guid}"
 
 
 @dataclass(slots=True)
@@ -54,36 +48,41 @@ class Client:
         self._monitors: Monitors | None = None
         self._launcher = Launcher()
         self._tries: dict[str, _Tries] = {}
+        self._introducing: dict[str, threading.Thread] = {}
+        self._cut_off: set[str] = set()
+        self._looked_s = float("-inf")
 
     def run(self) -> None:
         """For ever."""
         pauses = Pauses()
         while True:
             try:
-                self._offer(self._mapped())
+                wanted = self._mapped()
+                self._offer(wanted)
+                self._end_cut_off(wanted)
             except (CephNodeError, OSError) as error:
                 self._let_go()
                 pauses.wait(str(error))
                 continue
             pauses = Pauses()
             self._launcher.reap()
-            time.sleep(_LOOK_S)
+            time.sleep(_LOOK_SOON_S if self._introducing else _LOOK_S)
 
     def _mapped(self) -> dict[str, ProcessConfig]:
         """What is to be offered, by the names of the processes. Raises CephNodeError."""
         if self._monitors is None:
             self._config = read_config(self._path)
             self._monitors = self._connect(self._config)
-        found = self._monitors.dump(names.key("mapped", self._config.guid, ""))
-        configs = (self._volume(names.parts(key)[-1], value) for key, value in found.items())
+        found = self._monitors.documents(names.key("mapped", self._config.guid, ""))
+        configs = (self._volume(key[-1], value) for key, value in found.items())
         return {config.name: config for config in configs}
 
     def _connect(self, config: ProcessConfig) -> Monitors:
         """Says who runs here by being connected: the connection stays."""
-        who = entity(config.guid)
+        who = names.client_entity(config.guid)
         key = cephx_key(config.secret, who)
         with Monitors.as_admin(config.fsid, config.monitors, config.secret) as admin:
-            admin.ensure_entity(who, key, CAPS)
+            admin.ensure_entity(who, key, _caps(config.guid))
             admin.set(names.key("clients", config.guid), {"node": config.node, "address": config.address})
         monitors = Monitors(config.fsid, config.monitors, who, key)
         _ = monitors.rados
@@ -125,6 +124,41 @@ class Client:
                 if not place.config.exists():
                     place.write(config)
                 self._launcher.start(place)
+            self._introduce(config, place)
+
+    def _end_cut_off(self, wanted: dict[str, ProcessConfig]) -> None:
+        """Of one who hung for long, and was taken for dead, nothing is taken any more: as long as the volume
+        is to be offered here, somebody else does. Raises CephNodeError, OSError."""
+        monitors, now_s = self._monitors, time.monotonic()
+        if monitors is None or now_s - self._looked_s < _LOOK_FOR_CUT_OFF_S:
+            return
+        cut_off = {str(one["addr"]) for one in monitors.ask("osd blocklist ls")}
+        own = names.key("opened", self._config.guid, "")
+        opened = monitors.documents(own) if cut_off - self._cut_off else {}
+        for (_, _, volume_id), one in opened.items():
+            place = Place(self._config.home, Role.VOLUME, f"volume-{volume_id}")
+            running = place.running
+            if place.name not in wanted or running is None:
+                continue
+            if running.process_id == one["process_id"] and cut_off & set(one["addresses"]):
+                print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {place.name} was cut off", flush=True)
+                self._launcher.stop([place])
+        self._cut_off, self._looked_s = cut_off, now_s
+
+    def _introduce(self, config: ProcessConfig, place: Place) -> None:
+        """Let one who has opened his volume be found. Storage that is away keeps the others from nothing."""
+        under_way = self._introducing.get(place.name)
+        if under_way is not None and under_way.is_alive():
+            return
+        self._introducing.pop(place.name, None)
+        running = place.running
+        if running is None:
+            return
+        if (place.folder / unnoticed(config.volume_id, running.process_id)).exists():
+            arguments = (config, running.process_id)
+            thread = threading.Thread(target=_introduce, args=arguments, name=place.name, daemon=True)
+            self._introducing[place.name] = thread
+            thread.start()
 
     def _may_try(self, name: str, now_s: float) -> bool:
         tries = self._tries.get(name)
@@ -137,6 +171,24 @@ class Client:
             return False
         self._tries[name] = _Tries(now_s, min(tries.pause_s * 2, _LONGEST_S))
         return True
+
+
+def _introduce(config: ProcessConfig, process_id: int) -> None:
+    try:
+        introduce(config, process_id)
+    except (CephNodeError, OSError) as error:  # it is tried again
+        print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {config.name} is not offered yet: {error}", flush=True)
+
+
+def _caps(guid: str) -> dict[str, str]:
+    """The store is everybody's, and may keep secrets of others: a client reads what is mapped to it, and who
+    has opened it there."""
+    allowed = [
+        f'allow command "config-key {verb}" with key prefix "{names.key(kind, guid, "")}"'
+        for kind in ("mapped", "opened")
+        for verb in ("dump", "get")
+    ]
+    return {"mon": ", ".join(["profile rbd", *allowed]), "mgr": "profile rbd"}
 
 
 def forget(folder: Path, volume_id: str) -> None:

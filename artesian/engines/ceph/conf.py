@@ -30,8 +30,8 @@ _OPTIONAL_MODULES = (
 
 
 def monitor_address(address: str) -> str:
-    """Where a monitor of ours listens, as Ceph writes it."""
-    return f"[v2:{address}:{names.MONITOR_PORT}/0]"
+    """Where a monitor listens, as Ceph writes it: on our port if the address has none."""
+    return f"[v2:{address if ':' in address else f'{address}:{names.MONITOR_PORT}'}/0]"
 
 
 def monitor_addresses(managers: Iterable[ManagerPlace], others: Iterable[str] = ()) -> tuple[str, ...]:
@@ -45,10 +45,23 @@ def addresses_of(assignment: Assignment) -> tuple[str, ...]:
     return monitor_addresses(assignment.managers, assignment.manager_addresses)
 
 
-def client_settings(fsid: str, monitors: Sequence[str], answer_s: float = 5.0) -> dict[str, str]:
-    """What librados needs to ask monitors, and not for ever."""
+def plain_address(monitor: str) -> str:
+    """A monitor's host and port, without what Ceph writes around them."""
+    return monitor.strip("[]").partition("/")[0].removeprefix("v1:").removeprefix("v2:")
+
+
+def client_settings(
+    fsid: str,
+    monitors: Sequence[str],
+    answer_s: float = 5.0,
+    connect_s: float = 5.0,
+    *,
+    is_patient: bool = False,
+) -> dict[str, str]:
+    """What librados needs to ask monitors, and not for ever. `is_patient`: for manager daemons, whose answers
+    have to be waited for, however long they take."""
     return {
-        "fsid": fsid,
+        **({"fsid": fsid} if fsid else {}),
         "mon_host": ",".join(monitors),
         "auth_client_required": "cephx",
         "ms_mon_client_mode": "secure crc",
@@ -57,20 +70,20 @@ def client_settings(fsid: str, monitors: Sequence[str], answer_s: float = 5.0) -
         "ms_async_op_threads": "1",
         "mon_client_hunt_parallel": "3",
         "mon_client_hunt_interval": "1",
-        "mon_client_ping_interval": "2",
-        "mon_client_ping_timeout": "6",
-        "client_mount_timeout": f"{answer_s:g}",
-        "rados_mon_op_timeout": f"{answer_s:g}",
+        "mon_client_ping_interval": "1",
+        "mon_client_ping_timeout": "3",
+        "client_mount_timeout": f"{connect_s:g}",
+        **({} if is_patient else {"rados_mon_op_timeout": f"{answer_s:g}"}),
+        "rados_osd_op_timeout": f"{answer_s:g}",
+        # What waits for a disk asks soon whether the disk is still there.
+        "objecter_timeout": "1",
+        "objecter_tick_interval": "0.5",
         "admin_socket": "",
         "log_file": "",
         "log_to_stderr": "false",
+        "err_to_stderr": "false",
         "rbd_cache": "false",
     }
-
-
-def client_conf(fsid: str, monitors: Sequence[str], answer_s: float = 5.0) -> str:
-    """The same as a file."""
-    return _section("global", client_settings(fsid, monitors, answer_s))
 
 
 def node_conf(folder: Path, fsid: str, monitors: Sequence[str], settings: CephSettings) -> str:

@@ -9,14 +9,17 @@ import errno
 import json
 import secrets
 from collections.abc import Collection
+from contextlib import AbstractContextManager
+from typing import Any
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.arranging import FAULT_SET_TYPE, need_pool
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import has_images
 from artesian.engines.ceph.keys import cephx_key
+from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import Reading
-from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import ChangeRefused, NotYet
 from artesian.model.changes import AddDevice, RemoveDevice, ReturnDevice
 from artesian.model.disk import PoolName
@@ -28,9 +31,12 @@ _TIB = 1 << 40
 
 
 class Devices:
-    """`system_id` and `secret` are the engine's."""
+    """`system_id` and `secret` are the engine's. Who holds `pools` makes images, or does away with pools."""
 
-    def __init__(self, session: CephSession, system_id: str, secret: str) -> None:
+    def __init__(
+        self, session: CephSession, system_id: str, secret: str, pools: AbstractContextManager[Any]
+    ) -> None:
+        self._pools = pools
         self._session = session
         self._system_id = system_id
         self._secret = secret
@@ -73,7 +79,7 @@ class Devices:
         if said.get("refused"):
             raise ChangeRefused(f"node {change.node} refuses disk {change.path}: {said['refused']}")
         key = json.dumps({"cephx_secret": cephx_key(self._secret, f"osd.{uuid}")}).encode()
-        osd = int(self._session.command("osd new", key, uuid=uuid)["osdid"])
+        osd = int(self._session.ask("osd new", key, uuid=uuid)["osdid"])
         weight = max(said["size_bytes"] / _TIB, 0.0001)
         place = [f"host={names.host_bucket(server)}", f"root={names.root_bucket(change.pool.domain)}"]
         self._session.command("osd crush add", id=osd, weight=weight, args=place)
@@ -90,7 +96,8 @@ class Devices:
             "path": change.engine_path or change.path,
             "size_bytes": said["size_bytes"],
         }
-        self._session.put(names.key("devices", uuid), device)
+        self._session.remove(names.key("removed", uuid))
+        self._session.set(names.key("devices", uuid), device)
         return device
 
     # --- Ceph's own pools
@@ -103,21 +110,24 @@ class Devices:
         unit = FAULT_SET_TYPE if in_sets else "host"
         rule, name = f"{names.rule_name(pool)}.{unit}", names.ceph_pool(pool)
         there = reading.ceph_pool(pool)
-        ask = self._session.command
+        tell = self._session.command
         if there is None:
             self._need_rule(rule, pool, unit)
             counts: Json = {"pg_num": _placement_groups(1), "size": COPIES}
-            ask("osd pool create", pool=name, pool_type="replicated", rule=rule, **counts)
+            tell("osd pool create", pool=name, pool_type="replicated", rule=rule, **counts)
         if there is None or there["min_size"] != LEAST_COPIES:
-            ask("osd pool set", pool=name, var="min_size", val=str(LEAST_COPIES))
+            tell("osd pool set", pool=name, var="min_size", val=str(LEAST_COPIES))
         if there is None or "rbd" not in there["application_metadata"]:
-            ask("osd pool application enable", pool=name, app="rbd", yes_i_really_mean_it=True)
+            tell("osd pool application enable", pool=name, app="rbd", yes_i_really_mean_it=True)
         groups = _placement_groups(len(disks))
         if there is not None and there["pg_num_target"] < groups:
-            ask("osd pool set", pool=name, var="pg_num", val=str(groups))
-        if there is not None and ask("osd pool get", pool=name, var="crush_rule")["crush_rule"] != rule:
+            tell("osd pool set", pool=name, var="pg_num", val=str(groups))
+        if there is not None and self._rule_of(name) != rule:
             self._need_rule(rule, pool, unit)
-            ask("osd pool set", pool=name, var="crush_rule", val=rule)
+            tell("osd pool set", pool=name, var="crush_rule", val=rule)
+
+    def _rule_of(self, name: str) -> str:
+        return str(self._session.ask("osd pool get", pool=name, var="crush_rule")["crush_rule"])
 
     def _need_rule(self, rule: str, pool: PoolName, unit: str) -> None:
         wanted: Json = {
@@ -149,39 +159,50 @@ class Devices:
         device = reading.documents("devices").get((uuid,))
         if device is None:
             return
-        pool = PoolName(device["domain"], device["pool"])
-        if self._is_last_place(reading, uuid, device):
-            volumes = len(reading.volumes_in(pool))
-            if volumes:
-                raise ChangeRefused(
-                    f"disk {change.identity} is in the last place for a second copy of {volumes} volumes of "
-                    f"pool {pool}"
-                )
-            self._drop_ceph_pool(reading, pool)
+        with self._pools:  # of several that are removed at once, each counts on those that stay
+            self._begin_to_leave(reading, uuid, device, change.identity)
+        if not self._is_made(uuid, device):  # taken out before a crash: its number may be another's by now
+            self._forget(uuid)
+            return
         osd = str(device["osd"])
-        if not device.get("leaving"):
-            self._session.put(names.key("devices", uuid), {**device, "leaving": True})
         self._session.command("osd out", ids=[osd])
         if not self._is_empty(osd):
             raise NotYet(f"the data of disk {change.identity} is moving away")
         self._purge(uuid, osd, change.identity)
 
-    def _is_last_place(self, reading: Reading, uuid: str, device: Json) -> bool:
-        """Whether what would be left of its pool has room for one copy only, other than now."""
+    def _begin_to_leave(self, reading: Reading, uuid: str, device: Json, identity: str) -> None:
+        """Raises ChangeRefused."""
         pool = PoolName(device["domain"], device["pool"])
+        if self._is_last_place(reading, uuid, pool):
+            volumes = len(reading.volumes_in(pool))
+            if volumes:
+                raise ChangeRefused(
+                    f"disk {identity} is in the last place for a second copy of {volumes} volumes of "
+                    f"pool {pool}"
+                )
+            self._drop_ceph_pool(reading, pool)
+        if not device.get("leaving"):
+            self._session.set(names.key("devices", uuid), {**device, "leaving": True})
+
+    def _is_last_place(self, reading: Reading, uuid: str, pool: PoolName) -> bool:
+        """Whether what would be left of its pool has room for one copy only."""
         servers = reading.documents("servers")
+        now = self._session.documents(names.key("devices", ""))
+        left = [
+            servers.get((one["server"],), {})
+            for (_, key), one in now.items()
+            if key != uuid and (one["domain"], one["pool"]) == (pool.domain, pool.pool)
+            if not one.get("leaving")
+        ]
+        return len({one.get("fault_set") or one.get("node") for one in left}) < COPIES
 
-        def units(devices: list[Json]) -> int:
-            found = [servers.get((one["server"],), {}) for one in devices if not one.get("leaving")]
-            return len({one.get("fault_set") or one.get("node") for one in found})
-
-        all_of_it = reading.devices_of(pool)
-        left = [one for key, one in all_of_it.items() if key != uuid]
-        return units(left) < COPIES
+    def _is_made(self, uuid: str, device: Json) -> bool:
+        known = self._session.ask("osd dump")["osds"]
+        return any((one["uuid"], one["osd"]) == (uuid, device["osd"]) for one in known)
 
     def _is_empty(self, osd: str) -> bool:
         try:
-            answer = self._session.command("osd safe-to-destroy", ids=[osd])
+            answer = self._session.ask("osd safe-to-destroy", ids=[osd])
         except CommandFailed as error:
             if error.number in (errno.EAGAIN, errno.EBUSY):
                 return False
@@ -189,7 +210,9 @@ class Devices:
         return int(osd) in answer["safe_to_destroy"]
 
     def _purge(self, uuid: str, osd: str, identity: str) -> None:
-        """It ends by itself once it is not in the map any more."""
+        """It ends by itself once it is not in the map any more. Only what is written down as removed is ever
+        made empty: that nothing is known of a disk proves nothing."""
+        self._session.set(names.key("removed", uuid), {})
         self._session.command("osd down", ids=[osd])
         try:
             self._session.command("osd purge", id=int(osd), yes_i_really_mean_it=True)
@@ -198,8 +221,11 @@ class Devices:
                 raise NotYet(f"disk {identity} is being taken out") from None
             if error.number != errno.ENOENT:
                 raise
-        self._session.forget(names.key("disks", uuid))
-        self._session.forget(names.key("devices", uuid))
+        self._forget(uuid)
+
+    def _forget(self, uuid: str) -> None:
+        self._session.remove(names.key("disks", uuid))
+        self._session.remove(names.key("devices", uuid))
 
     def give_back(self, reading: Reading, change: ReturnDevice) -> None:
         """A disk that had failed is used again. Its node starts it as soon as it is there."""
@@ -208,7 +234,7 @@ class Devices:
         if device is None:
             return
         if reading.documents("disks").get((uuid,), {}).get("failed"):
-            self._session.put(names.key("disks", uuid), {"size_bytes": device["size_bytes"]})
+            self._session.set(names.key("disks", uuid), {"size_bytes": device["size_bytes"]})
         if not reading.is_in(device["osd"]):
             self._session.command("osd in", ids=[str(device["osd"])])
         if not reading.is_up(device["osd"]):

@@ -21,6 +21,10 @@ class MonitorsSilent(CephNodeError):
     """The monitors do not answer: nothing is known of the cluster now."""
 
 
+class NotLetIn(MonitorsSilent):
+    """The monitors are there, and do not know us."""
+
+
 class CommandFailed(CephNodeError):
     """The cluster says no to a command; `number` is its errno, `said` its words."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.errors import CommandFailed
-from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.ceph.monitors import Json
+from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import EngineUnreachable
 
 Documents = dict[tuple[str, ...], Json]
@@ -50,7 +51,7 @@ class Gatherer:
     def gather(self, *, measured: bool) -> Answers:
         """With figures or without: these are the manager daemon's, and may be long in coming. Raises
         EngineUnreachable."""
-        ask = self._session.command
+        ask = self._session.ask
         try:
             monitors = ask("mon dump")  # unlike quorum_status it waits for what was just changed
             return Answers(
@@ -67,7 +68,7 @@ class Gatherer:
             raise EngineUnreachable(f"the cluster cannot be observed: {error}") from None
 
     def _measured(self) -> Figures:
-        ask = self._session.command
+        ask = self._session.ask
         try:
             if not ask("mgr stat").get("available"):
                 raise EngineUnreachable("no manager daemon is active")
@@ -91,7 +92,7 @@ def sessions(session: CephSession, monitors: Json) -> list[Json]:
     found: list[Any] = []
     for name in (one["name"] for one in monitors["mons"] if one["rank"] in monitors["quorum"]):
         try:
-            found += session.command("sessions", monitor=name)
+            found += session.ask("sessions", monitor=name)
         except (EngineUnreachable, CommandFailed):
             continue
     return found

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -16,10 +14,12 @@ import structlog
 from artesian.engines.ceph import fencing, names
 from artesian.engines.ceph.arranging import need_pool
 from artesian.engines.ceph.bindings import load_rados, load_rbd
+from artesian.engines.ceph.errands import Errands
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.keys import keyring, volume_key
+from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import SOMEBODY, Reading
-from artesian.engines.ceph.session import CephSession, Json
+from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.model.changes import CreateVolume, GrowVolume, RenameVolume, SetLimits
 from artesian.model.disk import PoolName
@@ -28,25 +28,26 @@ from artesian.model.engine import NO_LIMITS, SeenLimits
 MARK = "artesian"  # of our images, among their metadata: whose engine's they are
 _IOPS, _BANDWIDTH = "conf_rbd_qos_iops_limit", "conf_rbd_qos_bps_limit"
 _MIB = 1 << 20
-_REMOVED_AT_ONCE = 2
+_REMOVED_AT_ONCE, _PATIENCE_S = 2, 1.0
 
 log = structlog.get_logger()
 
 
 class Images:
-    """`system_id` and `secret` are the engine's."""
+    """`system_id` and `secret` are the engine's. Who holds `pools` makes images, or does away with pools."""
 
-    def __init__(self, session: CephSession, system_id: str, secret: str) -> None:
+    def __init__(
+        self, session: CephSession, system_id: str, secret: str, pools: contextlib.AbstractContextManager[Any]
+    ) -> None:
         self._session = session
         self._system_id = system_id
         self._secret = secret
-        self._lock = threading.Lock()
-        self._removing: dict[str, Future[None]] = {}
-        self._threads = ThreadPoolExecutor(_REMOVED_AT_ONCE, thread_name_prefix="removing")
+        self._pools = pools
+        self._removing = Errands(_REMOVED_AT_ONCE)
 
-    def close(self) -> None:
-        """Begin nothing more; what is being removed goes on when it is asked for again."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def close(self, then: Callable[[], None]) -> None:
+        """`then` follows once nothing uses the connection any more: images are removed to the end."""
+        self._removing.when_done(then)
 
     # --- there, and of a size
 
@@ -64,7 +65,11 @@ class Images:
         if pool is None:
             raise NotYet(f"pool {change.pool} has no disk yet")
         size_bytes = _whole(change.size_bytes)
-        with _answered(f"volume {change.volume}"), self._pool(pool["pool_name"]) as place:
+        with (
+            self._pools,
+            _answered(self._session, f"volume {change.volume}"),
+            self._pool(pool["pool_name"]) as place,
+        ):
             rbd = load_rbd()
             with contextlib.suppress(rbd.ImageExists):
                 features = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK
@@ -87,7 +92,7 @@ class Images:
 
     def _write_down(self, volume_id: str, name: str, pool: PoolName, size_bytes: int) -> None:
         document = {"name": name, "domain": pool.domain, "pool": pool.pool, "size_bytes": size_bytes}
-        self._session.put(names.key("volumes", volume_id), document)
+        self._session.set(names.key("volumes", volume_id), document)
 
     def grow(self, reading: Reading, change: GrowVolume) -> None:
         """Raises ChangeRefused, NotYet. Whoever offers the volume is told."""
@@ -97,10 +102,10 @@ class Images:
             if image.size() < size_bytes:
                 image.resize(size_bytes)
         if document["size_bytes"] < size_bytes:
-            self._session.put(names.key("volumes", volume_id), {**document, "size_bytes": size_bytes})
+            self._session.set(names.key("volumes", volume_id), {**document, "size_bytes": size_bytes})
         for (guid, mapped), told in reading.documents("mapped").items():
             if mapped == volume_id and told["size_bytes"] < size_bytes:
-                self._session.put(names.key("mapped", guid, volume_id), {**told, "size_bytes": size_bytes})
+                self._session.set(names.key("mapped", guid, volume_id), {**told, "size_bytes": size_bytes})
 
     def rename(self, reading: Reading, change: RenameVolume) -> None:
         """Clients know a volume by its id, so it may be in use. Raises ChangeRefused, NotYet."""
@@ -110,7 +115,8 @@ class Images:
         if reading.volume_named(change.volume) is not None:
             raise ChangeRefused(f"there is a volume {change.volume} already")
         rbd = load_rbd()
-        with _answered(f"volume {change.old_name}"), self._pool(self._pool_of(reading, document)) as place:
+        pool = self._pool_of(reading, document)
+        with _answered(self._session, f"volume {change.old_name}"), self._pool(pool) as place:
             try:
                 rbd.RBD().rename(place, change.old_name, change.volume)
             except rbd.ImageExists:
@@ -119,7 +125,7 @@ class Images:
                 with rbd.Image(place, change.volume, read_only=True) as image:
                     if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
                         raise ChangeRefused(f"the image of volume {change.old_name} is gone") from None
-        self._session.put(names.key("volumes", volume_id), {**document, "name": change.volume})
+        self._session.set(names.key("volumes", volume_id), {**document, "name": change.volume})
 
     def delete(self, reading: Reading, name: str) -> None:
         """Large images take a while, in a thread of their own. Raises ChangeRefused, NotYet."""
@@ -130,26 +136,17 @@ class Images:
         if reading.holder_of(volume_id) is not None:
             raise ChangeRefused(f"volume {name} is still mapped")
         pool = self._pool_of(reading, document)
-        with self._lock:
-            work = self._removing.get(volume_id)
-            if work is None:
-                work = self._removing[volume_id] = self._threads.submit(
-                    self._remove, pool, volume_id, document
-                )
-        try:
-            work.result(timeout=1.0)
-        except TimeoutError:
-            raise NotYet(f"what is in volume {name} is being removed") from None
-        finally:
-            if work.done():
-                with self._lock:
-                    self._removing.pop(volume_id, None)
-        self._session.forget(names.key("limits", volume_id))
-        self._session.forget(names.key("volumes", volume_id))
+        if not self._removing.attend_to(
+            volume_id, lambda: self._remove(pool, volume_id, document), _PATIENCE_S
+        ):
+            raise NotYet(f"what is in volume {name} is being removed")
+        fencing.forget_users(self._session, volume_id)
+        self._session.remove(names.key("limits", volume_id))
+        self._session.remove(names.key("volumes", volume_id))
 
     def _remove(self, pool: str, volume_id: str, document: Json) -> None:
         rbd = load_rbd()
-        with _answered(f"volume {document['name']}"), self._pool(pool) as place:
+        with _answered(self._session, f"volume {document['name']}"), self._pool(pool) as place:
             try:
                 with rbd.Image(place, document["name"], read_only=True) as image:
                     if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
@@ -176,24 +173,31 @@ class Images:
         if holder not in (None, guid):
             raise ChangeRefused(f"volume {name} is mapped to {self._who(reading, holder)} already")
         if holder == guid and (guid, volume_id) in told:
+            self._forget_others(reading, volume_id, guid)
             return
         if holder is None:
             with self._image(reading, volume_id, document, read_only=True) as image:
+                if self._key(volume_id) is not None:  # whom we would cut off has the right by now
+                    raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
                 fencing.fence(self._session, volume_id, image)
         mapped = {"token": secrets.token_hex(8), "size_bytes": document["size_bytes"]}
-        self._session.put(names.key("mapped", guid, volume_id), mapped)
+        self._session.set(names.key("mapped", guid, volume_id), mapped)
         pool = self._pool_of(reading, document)
         if holder is None and not self._took_key(volume_id, guid, pool):
-            self._session.forget(names.key("mapped", guid, volume_id))
+            self._session.remove(names.key("mapped", guid, volume_id))
             raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
-        now = self._session.take(names.key("volumes", volume_id))
+        now = self._session.get(names.key("volumes", volume_id))
         if now is not None and now["size_bytes"] > mapped["size_bytes"]:  # it has grown meanwhile
-            self._session.put(
+            self._session.set(
                 names.key("mapped", guid, volume_id), {**mapped, "size_bytes": now["size_bytes"]}
             )
-        for other, mapped_id in told:
+        self._forget_others(reading, volume_id, guid)
+
+    def _forget_others(self, reading: Reading, volume_id: str, guid: str) -> None:
+        """Those who were told to offer a volume, and did not get it."""
+        for other, mapped_id in reading.documents("mapped"):
             if mapped_id == volume_id and other != guid:
-                self._session.forget(names.key("mapped", other, volume_id))
+                self._session.remove(names.key("mapped", other, volume_id))
 
     def _took_key(self, volume_id: str, guid: str, pool: str) -> bool:
         entity = names.volume_entity(volume_id)
@@ -207,20 +211,33 @@ class Images:
             raise
         return True
 
+    def _key(self, volume_id: str) -> str | None:
+        """Of the client that may write to it now."""
+        try:
+            (known,) = self._session.ask("auth get", entity=names.volume_entity(volume_id))
+        except CommandFailed as error:
+            if error.number == errno.ENOENT:
+                return None
+            raise
+        return str(known["key"])
+
     def unmap(self, reading: Reading, name: str, node: str) -> None:
         """End a node's right to a volume; who still has it open is cut off. Raises NotYet."""
         found, guid = reading.volume_named(name), reading.guid_of_node(node)
         if found is None or guid is None:
             return
         volume_id, document = found
-        if reading.holder_of(volume_id) in (guid, SOMEBODY):
+        holder = reading.holder_of(volume_id)
+        is_anothers = self._key(volume_id) not in (None, volume_key(self._secret, volume_id, guid))
+        if holder == SOMEBODY or (holder == guid and not is_anothers):
             with self._image(reading, volume_id, document, read_only=True) as image:
                 fencing.fence(self._session, volume_id, image)
                 fencing.take_key(self._session, volume_id)
                 fencing.fence(self._session, volume_id, image)  # those that came in between
+            fencing.forget_users(self._session, volume_id, guid)
             self._put_limits(reading, volume_id, document, NO_LIMITS)
         if (guid, volume_id) in reading.documents("mapped"):
-            self._session.forget(names.key("mapped", guid, volume_id))
+            self._session.remove(names.key("mapped", guid, volume_id))
 
     def limit(self, reading: Reading, change: SetLimits) -> None:
         """Raises ChangeRefused, NotYet."""
@@ -240,7 +257,7 @@ class Images:
                     image.metadata_set(key, str(value))
                 elif key in dict(image.metadata_list()):
                     image.metadata_remove(key)
-        self._session.put(names.key("limits", volume_id), asdict(wanted))
+        self._session.set(names.key("limits", volume_id), asdict(wanted))
 
     # --- what all of them need
 
@@ -262,10 +279,8 @@ class Images:
             )
         return str(pool["pool_name"])
 
-    @contextlib.contextmanager
-    def _pool(self, name: str) -> Iterator[Any]:
-        with contextlib.closing(self._session.rados().open_ioctx(name)) as place:
-            yield place
+    def _pool(self, name: str) -> contextlib.AbstractContextManager[Any]:
+        return _opened(self._session, name)
 
     @contextlib.contextmanager
     def _image(
@@ -273,30 +288,38 @@ class Images:
     ) -> Iterator[Any]:
         pool, image_id = self._pool_of(reading, document), volume_id.partition("-")[2]
         with (
-            _answered(f"volume {document['name']}"),
+            _answered(self._session, f"volume {document['name']}"),
             self._pool(pool) as place,
-            load_rbd().Image(place, image_id=image_id, read_only=read_only) as image,
         ):
-            yield image
+            if not read_only:
+                with load_rbd().Image(place, image_id=image_id, read_only=True) as image:
+                    fencing.need_answer(self._session, volume_id, image, place)
+            with load_rbd().Image(place, image_id=image_id, read_only=read_only) as image:
+                yield image
+
+
+def _opened(session: CephSession, pool: str) -> contextlib.AbstractContextManager[Any]:
+    return contextlib.closing(session.rados.open_ioctx(pool))
 
 
 def has_images(session: CephSession, pool: str) -> bool:
     """Whether there is any image in one of Ceph's pools, also one that waits to be removed."""
-    with _answered(f"pool {pool}"), contextlib.closing(session.rados().open_ioctx(pool)) as place:
+    with _answered(session, f"pool {pool}"), _opened(session, pool) as place:
         rbd = load_rbd().RBD()
         return bool(rbd.list(place) or list(rbd.trash_list(place)))
 
 
 def image_names(session: CephSession, pool: str) -> list[str]:
     """All images in one of Ceph's pools."""
-    with _answered(f"pool {pool}"), contextlib.closing(session.rados().open_ioctx(pool)) as place:
+    with _answered(session, f"pool {pool}"), _opened(session, pool) as place:
         return list(load_rbd().RBD().list(place))
 
 
 @contextlib.contextmanager
-def _answered(what: str) -> Iterator[None]:
+def _answered(session: CephSession, what: str) -> Iterator[None]:
     """What librados and librbd raise, in the words of the port."""
     rados, rbd = load_rados(), load_rbd()
+    connection = session.rados
     try:
         yield
     except (rados.Error, rbd.Error) as error:
@@ -304,6 +327,10 @@ def _answered(what: str) -> Iterator[None]:
         words = " ".join(str(error).split())
         if number == errno.ETIMEDOUT or isinstance(error, rados.TimedOut):
             raise EngineUnreachable(f"the disks of {what} do not answer in time") from None
+        if number == errno.ESHUTDOWN:
+            log.warning("the scheduler was cut off from the disks, and connects anew", what=what)
+            session.begin_anew(connection)
+            raise EngineUnreachable(f"somebody has cut us off from the disks of {what}") from None
         if number in (errno.EBUSY, errno.EAGAIN):
             raise NotYet(f"{what} is busy: {words}") from None
         log.warning("ceph refuses", what=what, error=words)

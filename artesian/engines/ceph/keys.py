@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import struct
+from collections.abc import Mapping
 
 _AES, _LENGTH = 1, 16
 
@@ -26,4 +27,16 @@ def volume_key(secret: str, volume_id: str, guid: str) -> str:
 
 def keyring(secret: str, entity: str, key: str | None = None) -> str:
     """A keyring file with one key."""
-    return f"[{entity}]\n\tkey = {key or cephx_key(secret, entity)}\n"
+    return keyring_entry(entity, key or cephx_key(secret, entity), {})
+
+
+def keyring_entry(entity: str, key: str, caps: Mapping[str, str]) -> str:
+    """What a keyring file says of one key, and of what whoever has it may do."""
+    lines = [f"[{entity}]", f"\tkey = {key}"]
+    lines += [f'\tcaps {kind} = "{_escaped(text)}"' for kind, text in caps.items()]
+    return "\n".join([*lines, ""])
+
+
+def _escaped(text: str) -> str:
+    """As it is written between quotes in a keyring."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

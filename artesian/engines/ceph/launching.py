@@ -16,12 +16,11 @@ from pathlib import Path
 
 from artesian.engines.ceph.process_config import ProcessConfig, Role
 from artesian.host import processes
-from artesian.host.files import write_durably
+from artesian.host.files import rotate_log, write_if_changed
 from artesian.host.outside import wrapped
 from artesian.host.processes import ProcessIdentity
 from artesian.host.single import Single
 
-_MAX_LOG_BYTES = 16 << 20
 # What offers a volume does not end as long as its storage is away.
 _END_S, _LONGEST_END_S = {Role.VOLUME: 2.0}, 20.0
 _UNDER_WAY_S = 0.3  # within which a process says who it is
@@ -53,9 +52,7 @@ class Place:
 
     def write(self, config: ProcessConfig) -> None:
         """The process reads it when it next looks. Raises OSError."""
-        text = config.to_text()
-        if not self.config.exists() or self.config.read_text() != text:
-            write_durably(self.config, text, 0o600)
+        write_if_changed(self.config, config.to_text(), 0o600)
 
     def forget(self) -> None:
         """Of a process that has ended."""
@@ -93,7 +90,7 @@ class Launcher:
         lock = place.single.lock_or_find(_UNDER_WAY_S)
         if not isinstance(lock, int):
             return False
-        _rotate(place.log)
+        rotate_log(place.log)
         command = [sys.executable, "-P", "-m", "artesian.engines.ceph.launch", str(place.config), str(lock)]
         try:
             with place.log.open("ab") as output:
@@ -131,10 +128,3 @@ class Launcher:
     def reap(self) -> None:
         """Take leave of children."""
         self._children = [child for child in self._children if child.poll() is None]
-
-
-def _rotate(path: Path) -> None:
-    """Put a log that has become long aside; the one before it goes."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > _MAX_LOG_BYTES:
-            path.replace(path.with_name(path.name + ".1"))

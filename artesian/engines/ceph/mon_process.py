@@ -13,12 +13,14 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from artesian.engines.ceph import keys, names
-from artesian.engines.ceph.conf import monitor_address
+from artesian.engines.ceph import names
+from artesian.engines.ceph.conf import monitor_address, plain_address
 from artesian.engines.ceph.errors import CephNodeError
-from artesian.engines.ceph.monitors import Monitors, escaped
+from artesian.engines.ceph.keys import cephx_key, keyring_entry
+from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.ceph.process_config import ProcessConfig, read_config
 from artesian.engines.ceph.waiting import Command, Pauses, daemon, run
+from artesian.host.files import put_aside
 
 _ALL = "allow *"
 _ANSWER_S = 1.0
@@ -30,7 +32,7 @@ def prepare(path: Path) -> Command:
     """Make the monitor's data; what it is to become."""
     config = read_config(path)
     if config.data.exists() and _was_let_go(config):
-        put_aside(config.data)
+        put_aside(config.data)  # it must not come back with what it knew then
     pauses = Pauses()
     while not config.data.exists():
         try:
@@ -42,21 +44,23 @@ def prepare(path: Path) -> Command:
     return Command(daemon("mon", config.conf, config.entity, *more))
 
 
-def put_aside(data: Path) -> None:
-    """A monitor that was taken out must not come back with what it knew then. Raises OSError."""
-    aside = data.with_name(f"{data.name}.removed")
-    if data.exists():
-        if aside.exists():
-            shutil.rmtree(aside)
-        data.rename(aside)
-
-
 def is_member(config: ProcessConfig, answer_s: float, others: Iterable[str] = ()) -> bool:
     """Whether the living cluster has a monitor of this name or at this address; `others` may be asked, too.
     Raises CephNodeError."""
     known = sorted({*config.monitors, *others})
     with Monitors.as_admin(config.fsid, known, config.secret, answer_s=answer_s) as monitors:
-        found = monitors.ask("mon dump")["mons"]
+        return _is_in(monitors, config)
+
+
+def _need_place(monitors: Monitors, config: ProcessConfig) -> None:
+    """A node that does not know yet that its monitor was taken out must not bring it back. Raises
+    CephNodeError."""
+    if not _is_in(monitors, config) and monitors.get(names.key("invited", config.entity)) is None:
+        raise CephNodeError("the cluster expects no monitor here")
+
+
+def _is_in(monitors: Monitors, config: ProcessConfig) -> bool:
+    found = monitors.ask("mon dump")["mons"]
     address = f"{config.address}:{names.MONITOR_PORT}"
     return any(
         one["name"] == config.entity
@@ -79,7 +83,7 @@ def _was_let_go(config: ProcessConfig) -> bool:
 
 def _anybody_listens(monitors: Iterable[str]) -> bool:
     for one in monitors:
-        host, _, port = one.strip("[]").split("/")[0].removeprefix("v2:").rpartition(":")
+        host, _, port = plain_address(one).rpartition(":")
         try:
             socket.create_connection((host, int(port)), _LISTENS_S).close()
             return True
@@ -99,6 +103,7 @@ def _make(config: ProcessConfig) -> None:
         _write_new_monmap(config, monmap)
     else:
         with Monitors.as_admin(config.fsid, config.monitors, config.secret) as monitors:
+            _need_place(monitors, config)
             monmap.write_bytes(monitors.command("mon getmap"))
     keyring.write_text(first_keyring(config.secret, config.mgrs))
     words = daemon("mon", config.conf, config.entity, "--mkfs", "--mon-data", str(fresh))
@@ -120,14 +125,7 @@ def _write_new_monmap(config: ProcessConfig, path: Path) -> None:
 
 def first_keyring(secret: str, mgrs: Iterable[str]) -> str:
     """Whom a new cluster knows from the start."""
-    text = _entry(secret, "mon.", {"mon": _ALL})
-    for entity in (names.ADMIN, names.OWNER):
-        text += _entry(secret, entity, dict.fromkeys(("mon", "osd", "mgr", "mds"), _ALL))
-    for name in mgrs:
-        text += _entry(secret, f"mgr.{name}", MGR_CAPS)
-    return text
-
-
-def _entry(secret: str, entity: str, caps: dict[str, str]) -> str:
-    lines = [f'\tcaps {kind} = "{escaped(text)}"\n' for kind, text in caps.items()]
-    return keys.keyring(secret, entity) + "".join(lines)
+    everything = dict.fromkeys(("mon", "osd", "mgr", "mds"), _ALL)
+    entities = {"mon.": {"mon": _ALL}, names.ADMIN: everything, names.OWNER: everything}
+    entities |= {f"mgr.{name}": MGR_CAPS for name in mgrs}
+    return "".join(keyring_entry(one, cephx_key(secret, one), caps) for one, caps in entities.items())

@@ -10,10 +10,13 @@ key-value store; each value is a JSON object:
     artesian/disks/UUID               {"refused"} or {"size_bytes"} or {"failed"}: its node says this of it
     artesian/devices/UUID             {"osd", "name", "server", "domain", "pool", "path", "size_bytes",
                                        "token", "leaving"}: it was accepted, and may be made an OSD
+    artesian/removed/UUID             {}: it was taken out, and what is on it counts for nothing
+    artesian/invited/MONITOR          {}: it may join the others
     artesian/clients/GUID             {"node"}: its node's client runs, or has run
     artesian/volumes/VOLUME           {"name", "domain", "pool", "size_bytes"}
     artesian/limits/VOLUME            {"iops", "bandwidth_bytes_per_s"}
     artesian/mapped/GUID/VOLUME       {"token", "size_bytes"}: this client is to offer it
+    artesian/opened/GUID/VOLUME       {"addresses", "process_id"}: of who offers it there, or has
 """
 
 from __future__ import annotations
@@ -31,6 +34,12 @@ ADMIN = "client.artesian"  # as whom the framework does everything, also in a cl
 OWNER = "client.admin"  # as whom people do, with the tools of Ceph
 MONITOR_PORT = 3300
 ROOT = "artesian/"
+KINDS = frozenset(
+    {
+        *("domains", "fault_sets", "pools", "servers", "disks", "devices", "removed"),
+        *("invited", "clients", "volumes", "limits", "mapped", "opened"),
+    }
+)
 _NAMESPACE = uuid.UUID("c3f2b6de-5a1f-4a6e-9d2c-0c8a6d3f7e11")
 _PREFIXES = {ManagerRole.MANAGER: "manager", ManagerRole.TIEBREAKER: "tiebreaker"}
 
@@ -63,6 +72,11 @@ def monitor_role(name: str) -> ManagerRole:
     return ManagerRole.TIEBREAKER if is_tiebreaker else ManagerRole.MANAGER
 
 
+def client_entity(guid: str) -> str:
+    """As whom a node's client is known."""
+    return f"{ADMIN}.{guid}"
+
+
 def volume_entity(volume_id: str) -> str:
     """As whom the one client that may write to a volume proves itself."""
     return f"client.artesian-volume.{volume_id}"
@@ -78,7 +92,7 @@ def root_bucket(domain: str) -> str:
 
 def fault_set_bucket(domain: str, fault_set: str) -> str:
     """A fault set; domains may have those of the same name."""
-    return _crush("fs", f"{domain}.{fault_set}")
+    return _crush("fs", _joined(domain, fault_set))
 
 
 def host_bucket(server: str) -> str:
@@ -98,7 +112,12 @@ def rule_name(pool: PoolName) -> str:
 
 def ceph_pool(pool: PoolName) -> str:
     """The pool in which a storage pool's images are."""
-    return _crush("artesian", f"{pool.domain}.{pool.pool}")
+    return _crush("artesian", _joined(pool.domain, pool.pool))
+
+
+def _joined(domain: str, name: str) -> str:
+    """Other names, other texts: "a.b" and "c" must not be what "a" and "b.c" are."""
+    return f"{domain}.{name}" if "." not in domain else f"{domain}\0{name}"
 
 
 def _crush(kind: str, name: str) -> str:

@@ -17,12 +17,12 @@ from artesian.engines.ceph.names import KIND, OWNER, fsid
 from artesian.engines.ceph.planned import clearing, installing, planned
 from artesian.engines.ceph.process_config import ProcessConfig, Role, read_config, volume_socket
 from artesian.engines.node_port import NodeEngineError, Part
+from artesian.engines.node_secret import take_secret
 from artesian.host import processes
-from artesian.host.files import write_durably
+from artesian.host.files import put_aside, write_if_changed
 from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
 from artesian.model.engine import CephSettings
-from artesian.model.names import secret_digest
 from artesian.model.observation import SeenProcess
 
 _ANSWER_S = 3.0
@@ -58,7 +58,7 @@ class CephNode:
         """
         self._launcher.reap()
         objections: list[str] = []
-        changed = self._take_secret(assignment, objections)
+        changed = take_secret(self._secret_file, self._secret, assignment, self.stop, objections)
         configs = planned(assignment, self._folder) if assignment.engine_kind == KIND else {}
         changed += self._end_unwanted(assignment, configs, objections)
         if configs:
@@ -80,23 +80,6 @@ class CephNode:
             raise NodeEngineError("; ".join(objections))
         return changed
 
-    def _take_secret(self, assignment: Assignment, objections: list[str]) -> list[str]:
-        """Write the secret down if it is the engine's; processes that began with another one begin anew."""
-        before = self._secret_file.read_text().strip() if self._secret_file.exists() else None
-        if before == self._secret:
-            return []
-        if assignment.secret_digest and secret_digest(self._secret) != assignment.secret_digest:
-            objections.append(
-                f"this agent was given another secret than that of engine {assignment.system_id}, and keeps "
-                "it to itself: was the scheduler's store replaced?"
-            )
-            return []
-        if not assignment.engine_kind:
-            return []
-        ended = self.stop() if before is not None else []
-        write_durably(self._secret_file, self._secret + "\n", 0o600)
-        return ended
-
     def _end_unwanted(
         self, assignment: Assignment, configs: dict[str, ProcessConfig], objections: list[str]
     ) -> list[str]:
@@ -109,7 +92,7 @@ class CephNode:
         left = [read_config(place.config) for place in unwanted if place.role is Role.OSD]
         ended = self._end(unwanted)
         if leaves and objection is None:
-            mon_process.put_aside(self._folder / "mon")
+            put_aside(self._folder / "mon")
         for config in map(clearing, left):
             Place(self._folder, config.role, config.name).write(config)
         return ended
@@ -134,8 +117,9 @@ class CephNode:
         """What daemons read, and whoever looks after them with Ceph's own tools."""
         settings = assignment.ceph or CephSettings()
         text = node_conf(self._folder, fsid(assignment.system_id), addresses_of(assignment), settings)
-        _write(self._folder / CONF_FILE, text)
-        _write(self._folder / KEYS / f"{OWNER}.keyring", keyring(self._secret, OWNER))
+        write_if_changed(self._folder / CONF_FILE, text, 0o600)
+        if not assignment.manager_addresses:  # of a cluster that is somebody else's he has the key
+            write_if_changed(self._folder / KEYS / f"{OWNER}.keyring", keyring(self._secret, OWNER), 0o600)
 
     def stop(self) -> list[str]:
         """End all processes: clients first, monitors last."""
@@ -221,11 +205,6 @@ class CephNode:
                 if osd_process.was_taken_out(config):
                     osd_process.forget_disk(config)  # once: what is started next waits for the disk
                     processes.send(identity, signal.SIGKILL)
-
-
-def _write(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text() != text:
-        write_durably(path, text, 0o600)
 
 
 def _is_unwanted(place: Place, configs: dict[str, ProcessConfig]) -> bool:

@@ -96,7 +96,7 @@ class Waiting:
         if fitness.wrong or disk is None:
             self._publish(fitness)
             return fitness.wrong
-        if _is_of(fitness.label, token):
+        if _is_of(fitness.label, token) or self._has_served(osd, fitness.label):
             self._make_folder(osd, disk)
         elif known.get("leaving"):
             return "the disk is being removed, and nothing is on it"
@@ -112,6 +112,10 @@ class Waiting:
         if disk is not None and label is not None and label.uuid == self._config.uuid:
             if self._is_osd():
                 return "an OSD of the cluster, which was not accepted"
+            if self._monitors.get(names.key("removed", self._config.uuid)) is None:
+                wrong = f"{disk} is an OSD of which the cluster does not say that it was removed"
+                self._publish(replace(fitness, wrong=wrong))
+                return wrong
             clear(disk, self._config.uuid)
             shutil.rmtree(self._config.data, ignore_errors=True)
             self._looked_at = None
@@ -122,6 +126,14 @@ class Waiting:
     def _is_osd(self) -> bool:
         found = self._monitors.ask("osd dump")["osds"]
         return any(one["uuid"] == self._config.uuid for one in found)
+
+    def _has_served(self, osd: int, label: Label | None) -> bool:
+        """Whether what is on the disk has been in use since it was accepted, whatever token was written down
+        afterwards, by somebody who did not know: then it counts."""
+        if label is None or not label.is_complete or label.osd != str(osd):
+            return False
+        known = self._monitors.ask("osd dump")["osds"]
+        return any(one["uuid"] == label.uuid and one["osd"] == osd and one["up_from"] for one in known)
 
     def _look(self) -> tuple[Fitness, str | None]:
         """At a disk that was looked at just before, not again: tools have to be run for it."""

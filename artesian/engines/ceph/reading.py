@@ -9,7 +9,7 @@ from typing import Any
 from artesian.engines.ceph import health, names
 from artesian.engines.ceph.gathering import Answers
 from artesian.engines.ceph.keys import volume_key
-from artesian.engines.ceph.session import Json
+from artesian.engines.ceph.monitors import Json
 from artesian.model.disk import PoolName
 from artesian.model.engine import (
     NO_LIMITS,
@@ -25,6 +25,7 @@ from artesian.model.engine import (
 )
 
 KIB = 1024
+_FLAGS = "OSD_FLAGS"
 _DETAILS = 3  # of a warning, that are told
 SOMEBODY = "SOMEBODY"  # has the right to a volume, and is no client that is known
 
@@ -81,7 +82,7 @@ class Reading:
 
     def is_connected(self, guid: str) -> bool:
         """Whether a client is connected to a monitor."""
-        return f"client.artesian.{guid}" in self._answers.sessions
+        return names.client_entity(guid) in self._answers.sessions
 
     def holder_of(self, volume_id: str) -> str | None:
         """The guid of the client that may write to a volume."""
@@ -146,7 +147,7 @@ class Reading:
     def _warnings(self) -> Iterator[SeenWarning]:
         """What Ceph's own checks find, but for those that somebody has muted."""
         for code, one in sorted(self._answers.health["checks"].items()):
-            if not one.get("muted"):
+            if not one.get("muted") and not (code == _FLAGS and self._is_maintenance_all()):
                 details = "; ".join(detail["message"].strip() for detail in one["detail"][:_DETAILS])
                 text = f"{one['summary']['message']}{f' ({details})' if details else ''}"
                 yield SeenWarning(code, text, serious=one["severity"] == "HEALTH_ERR")
@@ -154,6 +155,12 @@ class Reading:
     def managers(self) -> Iterator[SeenManager]:
         """The monitors."""
         return managers_of(self._answers.monitors)
+
+    def _is_maintenance_all(self) -> bool:
+        """Whether nothing is held up in the cluster but servers of ours in maintenance."""
+        ours = {names.host_bucket(name) for (name,) in self.documents("servers")}
+        osd_map = self._answers.osd_map
+        return osd_map.get("crush_node_flags", {}).keys() <= ours and not osd_map.get("device_class_flags")
 
     def _servers(self) -> Iterator[SeenServer]:
         away = self._answers.osd_map.get("crush_node_flags", {})
@@ -181,13 +188,18 @@ class Reading:
                 server=one["server"],
                 path=one["path"],
                 pool=PoolName(one["domain"], one["pool"]),
-                size_bytes=KIB * figures.get("kb", 0) or one["size_bytes"],
+                size_bytes=self._size(one),
                 failed=self._has_failed(uuid, one),
                 leaving=bool(one.get("leaving")),
                 write_latency_s=latency / 1e9 if latency is not None and self.is_up(osd) else None,
                 used_bytes=KIB * figures["kb_used"] if "kb_used" in figures else None,
                 room_bytes=self._room(figures) if "kb_used" in figures else None,
             )
+
+    def _size(self, device: Json) -> int:
+        """As Ceph says; of one that has just come, as its node has said."""
+        figures: Json = self._sizes.get(device["osd"], {})
+        return KIB * int(figures.get("kb", 0)) or int(device["size_bytes"])
 
     def _room(self, figures: Json) -> int:
         """Until a disk is as full as Ceph lets it become: then nobody can write to its pool any more."""
@@ -211,12 +223,19 @@ class Reading:
         for (domain, name), one in sorted(self.documents("pools").items()):
             pool, ceph_name = PoolName(domain, name), names.ceph_pool(PoolName(domain, name))
             there = self._ceph_pools.get(ceph_name)
-            osds = [device["osd"] for device in self.devices_of(pool).values()]
-            size_bytes = sum(KIB * self._sizes.get(osd, {}).get("kb", 0) for osd in osds if self.is_in(osd))
+            devices = self.devices_of(pool).values()
+            osds = [device["osd"] for device in devices]
+            size_bytes = sum(self._size(device) for device in devices if self.is_in(device["osd"]))
             rate, room = rates.get(ceph_name, {}), rooms.get(ceph_name, {})
             state = health.State()
             if there is not None:
-                state = health.state_of(there["pool"], self._answers.figures, self._osds, osds)
+                state = health.state_of(
+                    there,
+                    self._answers.figures,
+                    self._osds,
+                    osds,
+                    has_volumes=bool(self.volumes_in(pool)),
+                )
             yield SeenPool(
                 id=f"{domain}/{name}",
                 name=pool,

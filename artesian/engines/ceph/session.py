@@ -1,184 +1,55 @@
-"""A connection to a Ceph cluster as its administrator: commands with JSON, never text that is parsed."""
+"""A cluster as the scheduler asks it: what is not answered is the port's EngineUnreachable."""
 
 from __future__ import annotations
 
-import errno
-import json
-import threading
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from artesian.engines.ceph import names
-from artesian.engines.ceph.bindings import load_rados
-from artesian.engines.ceph.errors import BindingsMissing, CommandFailed
-from artesian.engines.ceph.patience import GivenUp, Patient
+from artesian.engines.ceph.conf import monitor_address
+from artesian.engines.ceph.errors import BindingsMissing, MonitorsSilent, NotLetIn
+from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.port import EngineUnreachable
 
-Json = dict[str, Any]
-_MOUNT_TIMEOUT_S = 3
-_COMMAND_TIMEOUT_S = 4
-_AWAY = frozenset({errno.ETIMEDOUT, errno.ENOTCONN, errno.ESHUTDOWN})
-# What a manager daemon answers; a monitor says no more than EINVAL to it.
-_OF_MANAGER_DAEMONS = frozenset(
-    {
-        "osd purge", "osd safe-to-destroy", "osd ok-to-stop", "osd df", "osd perf", "osd pool stats",
-        "pg dump",
-    }
-)  # fmt: skip
-
-
-class CephSession:
-    """Connects when it is first asked for something. Safe to use from several threads.
-
-    `monitors` are addresses with or without their port. Whatever takes too long is EngineUnreachable.
-    """
-
-    def __init__(self, monitors: Sequence[str], entity: str, key: str) -> None:
-        self._monitors = [one if ":" in one else f"{one}:{names.MONITOR_PORT}" for one in monitors]
-        self._entity = entity
-        self._key = key
-        self._lock = threading.Lock()
-        self._rados: Any = None
-        self._patient = Patient()
-        self._patient_rados: Any = None  # that never gives up
-
-    def rados(self) -> Any:
-        """The connection itself, for what works on objects. Raises EngineUnreachable."""
-        with self._lock:
-            if self._rados is None:
-                self._rados = self._connected({"rados_mon_op_timeout": str(_COMMAND_TIMEOUT_S)})
-            return self._rados
-
-    def _for_manager_daemons(self) -> Any:
-        self.rados()  # who is not reached at all is known sooner by this one
-        with self._lock:
-            if self._patient_rados is None:
-                self._patient_rados = self._connected({})
-            return self._patient_rados
-
-    def _connected(self, more: dict[str, str]) -> Any:
-        try:
-            rados = load_rados()
-        except BindingsMissing as error:
-            raise EngineUnreachable(str(error)) from None
-        settings = {
-            "mon_host": ",".join(f"[v2:{one}/0]" for one in self._monitors),
-            "key": self._key,
-            "client_mount_timeout": str(_MOUNT_TIMEOUT_S),
-            "rados_osd_op_timeout": str(_COMMAND_TIMEOUT_S),
-            # What waits for a disk asks soon whether the disk is still there.
-            "objecter_timeout": "1",
-            "objecter_tick_interval": "0.5",
-            "mon_client_hunt_parallel": "3",
-            "mon_client_hunt_interval": "1",
-            "mon_client_ping_interval": "1",
-            "mon_client_ping_timeout": "3",
-            "ms_initial_backoff": "0.05",
-            "ms_max_backoff": "1",
-            "ms_async_op_threads": "1",
-            "rbd_cache": "false",
-            "admin_socket": "",
-            "log_file": "/dev/null",
-            "log_to_stderr": "false",
-            "err_to_stderr": "false",
-            **more,
-        }
-        if not self._monitors:
-            raise EngineUnreachable("no monitor is known")
-        made = rados.Rados(name=self._entity, conf=settings, conffile=None)
-        try:
-            made.connect(timeout=_MOUNT_TIMEOUT_S)
-        except rados.PermissionDeniedError:
-            made.shutdown()
-            raise KeyRefused(f"the monitors {self._listed()} do not take the key of {self._entity}") from None
-        except rados.Error as error:
-            made.shutdown()
-            raise EngineUnreachable(
-                f"no quorum of the monitors {self._listed()} answers: {_words(error)}"
-            ) from None
-        return made
-
-    def _listed(self) -> str:
-        return ", ".join(self._monitors)
-
-    def command(self, prefix: str, body: bytes = b"", *, monitor: str | None = None, **values: Any) -> Any:
-        """Its answer as JSON, or its text where there is none. `monitor`: that very one is asked.
-
-        Raises CommandFailed, EngineUnreachable.
-        """
-        text = json.dumps({"prefix": prefix, "format": "json", **values})
-        if prefix in _OF_MANAGER_DAEMONS:
-            number, answer, said = self._ask_manager_daemon(text, body)
-        elif monitor is not None:
-            number, answer, said = self.rados().mon_command(text, body, target=monitor)
-        else:
-            number, answer, said = self.rados().mon_command(text, body)
-        if -number in _AWAY:
-            raise EngineUnreachable(
-                f"the cluster does not answer to 'ceph {prefix}' in {_COMMAND_TIMEOUT_S} s"
-            )
-        if number:
-            raise CommandFailed(prefix, -number, said)
-        try:
-            return json.loads(answer) if answer.strip() else said
-        except ValueError:
-            return answer.decode(errors="replace")
-
-    def _ask_manager_daemon(self, text: str, body: bytes) -> tuple[int, bytes, str]:
-        connection = self._for_manager_daemons()
-        try:
-            found: tuple[int, bytes, str] = self._patient.ask(
-                lambda: connection.mgr_command(text, body), _COMMAND_TIMEOUT_S
-            )
-        except GivenUp:
-            return -errno.ETIMEDOUT, b"", ""
-        return found
-
-    # --- the monitors' key-value store
-
-    def put(self, key: str, value: Json) -> None:
-        """Store a document; nobody else's is lost as each has a key of its own."""
-        self.command("config-key set", key=key, val=json.dumps(value, sort_keys=True))
-
-    def take(self, key: str) -> Json | None:
-        """A document; None if there is none."""
-        try:
-            found = self.command("config-key get", key=key)
-        except CommandFailed as error:
-            if error.number == errno.ENOENT:
-                return None
-            raise
-        return found if isinstance(found, dict) else {}
-
-    def forget(self, key: str) -> None:
-        """Remove a document, if it is there."""
-        self.command("config-key rm", key=key)
-
-    def documents(self, key: str) -> dict[tuple[str, ...], Json]:
-        """All below a key, by the parts of their keys."""
-        found = self.command("config-key dump", key=key)
-        return {
-            names.parts(one): json.loads(text)
-            for one, text in (found if isinstance(found, dict) else {}).items()
-        }
-
-    def address(self) -> str:
-        """Ours, as others see it: address, port and nonce."""
-        return str(self.rados().get_addrs())
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        with self._lock:
-            if self._rados is not None:
-                self._rados.shutdown()
-            if self._patient_rados is not None and not self._patient.is_owed_answers:
-                self._patient_rados.shutdown()
-            self._rados = self._patient_rados = None
+_CONNECT_S, _ANSWER_S = 3.0, 4.0
 
 
 class KeyRefused(EngineUnreachable):
     """The cluster is there, and does not know us."""
 
 
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())
+class CephSession(Monitors):
+    """Whatever is asked raises CommandFailed or EngineUnreachable."""
+
+    def __init__(self, monitors: Sequence[str], entity: str, key: str) -> None:
+        """`monitors` are addresses with or without their port."""
+        addresses = [monitor_address(one) for one in monitors]
+        super().__init__("", addresses, entity, key, answer_s=_ANSWER_S, connect_s=_CONNECT_S)
+
+    @property
+    def rados(self) -> Any:
+        """The connection itself, for what works on objects."""
+        with _in_words_of_the_port():
+            return super().rados
+
+    def follow_map(self) -> None:
+        """Until disks are asked with all that the monitors know by now."""
+        with _in_words_of_the_port():
+            super().follow_map()
+
+    def command(
+        self, prefix: str, payload: bytes = b"", *, monitor: str | None = None, **arguments: object
+    ) -> bytes:
+        """One command; what it answers. `monitor`: that very one is asked."""
+        with _in_words_of_the_port():
+            return super().command(prefix, payload, monitor=monitor, **arguments)
+
+
+@contextlib.contextmanager
+def _in_words_of_the_port() -> Iterator[None]:
+    try:
+        yield
+    except NotLetIn as error:
+        raise KeyRefused(str(error)) from None
+    except (MonitorsSilent, BindingsMissing) as error:
+        raise EngineUnreachable(str(error)) from None

@@ -13,7 +13,7 @@ import pytest
 from artesian.agent.disks.facts import SOMEBODY
 from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.disks.system_disks import SystemDisks
-from artesian.agent.disks.tools import ToolAnswer, run_tool
+from artesian.host.tools import ToolAnswer, run_tool
 from artesian.model.disk import Disk, EngineLabel
 from tests.agent.disks.media import DEVICE_ID, SYSTEM_ID, label_by_engine, make_ext4, sparse_file
 

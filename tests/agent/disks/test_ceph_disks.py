@@ -11,27 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from artesian.agent.disks import bluestore
-from artesian.agent.disks.bluestore import BlueStoreLabel
 from artesian.agent.disks.facts import disks_from_lsblk
 from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.disks.probing import probe_disk
 from artesian.agent.disks.recognising import recognised
 from artesian.engines.ceph import names
+from artesian.engines.ceph.bluestore_label import Label, read_label
 from artesian.model.disk import Disk, EngineLabel
 from artesian.model.node import Node
 from artesian.model.topology import VerdictKind
 from artesian.strategy.verdicts import Memory, judge_disks
-from tests.agent.disks.media import (
-    CEPH_FSID,
-    CEPH_LABEL,
-    CEPH_OSD,
-    CountingRun,
-    ceph_label,
-    label_by_ceph,
-    sparse_file,
-    with_checksum,
-)
+from tests.agent.disks.media import CountingRun, sparse_file
+from tests.engines.ceph.labels import CEPH_FSID, CEPH_OSD, being_made, label_block, label_by_ceph
 
 OURS = str(uuid.UUID(int=9))
 TOOLS = pytest.mark.skipif(
@@ -44,63 +35,19 @@ def only_disk(folder: Path, run: CountingRun | None = None) -> Disk:
     return disk
 
 
-def our_osd(path: Path, fsid: str | None = OURS) -> str:
+def our_osd(path: Path, is_made: bool = True) -> str:
     """Make a disk an OSD of ours, or one that is being made; its UUID."""
     identity = only_disk(path.parent).identity
     assert identity is not None
-    label_by_ceph(path, ceph_label(names.osd_uuid(OURS, identity), fsid))
-    return names.osd_uuid(OURS, identity)
+    osd = names.osd_uuid(OURS, identity)
+    label_by_ceph(path, label_block(osd, {"ceph_fsid": OURS}) if is_made else being_made(osd))
+    return osd
 
 
 def verdict(disk: Disk, system_id: str | None) -> tuple[VerdictKind, str]:
     node = Node("n1", "10.0.0.1", disks=(disk,))
     (found,) = judge_disks([node], Memory(), minimum_bytes=0, system_id=system_id)
     return found.kind, found.because
-
-
-# --- the label
-
-
-def test_what_ceph_writes_is_read() -> None:
-    assert bluestore.unpack(CEPH_LABEL.ljust(4096, b"\0")) == BlueStoreLabel(CEPH_OSD, CEPH_FSID)
-
-
-def test_an_osd_that_is_being_made_says_only_which_one_it_is() -> None:
-    assert bluestore.unpack(ceph_label(CEPH_OSD, None)) == BlueStoreLabel(CEPH_OSD, "")
-
-
-def test_a_newer_version_that_this_one_can_read_is_read() -> None:
-    label = ceph_label(CEPH_OSD, CEPH_FSID)[:-4]
-    newer = with_checksum(label[:60] + b"\x03\x02" + label[62:])
-    assert bluestore.unpack(newer) == BlueStoreLabel(CEPH_OSD, CEPH_FSID)
-
-
-@pytest.mark.parametrize("at", [23, 60, 62, 70, 200, len(CEPH_LABEL) - 1])
-def test_a_damaged_label_says_nothing(at: int) -> None:
-    damaged = CEPH_LABEL[:at] + bytes([CEPH_LABEL[at] ^ 1]) + CEPH_LABEL[at + 1 :]
-    assert bluestore.unpack(damaged.ljust(4096, b"\0")) is None
-
-
-@pytest.mark.parametrize("length", [0, 22, 23, 60, 64, 100, len(CEPH_LABEL) - 1])
-def test_a_label_that_ends_early_says_nothing(length: int) -> None:
-    assert bluestore.unpack(CEPH_LABEL[:length]) is None
-
-
-@pytest.mark.parametrize(
-    "label",
-    [
-        ceph_label(CEPH_OSD, CEPH_FSID, version=1),
-        ceph_label(CEPH_OSD, CEPH_FSID, version=3),  # which no older one can read
-        ceph_label(CEPH_OSD, CEPH_FSID, described="bluefs db"),
-        bytes(4096),
-        b"",
-    ],
-)
-def test_what_is_no_label_of_an_osds_data_says_nothing(label: bytes) -> None:
-    assert bluestore.unpack(label) is None
-
-
-# --- disks
 
 
 def test_an_osd_of_ours_is_known_whoever_looks_and_keeps_its_identity(tmp_path: Path) -> None:
@@ -133,7 +80,7 @@ def test_an_osd_of_another_ceph_belongs_to_that(tmp_path: Path) -> None:
 
 @TOOLS
 def test_an_osd_of_ours_that_is_being_made_is_ours_already(tmp_path: Path) -> None:
-    osd = our_osd(sparse_file(tmp_path / "sda"), fsid=None)
+    osd = our_osd(sparse_file(tmp_path / "sda"), is_made=False)
     (disk,) = recognised([only_disk(tmp_path)], OURS)
     assert (disk.label, disk.signatures) == (EngineLabel(OURS, osd), ())
 
@@ -141,7 +88,7 @@ def test_an_osd_of_ours_that_is_being_made_is_ours_already(tmp_path: Path) -> No
 @TOOLS
 @pytest.mark.parametrize("system_id", ["", "another"])
 def test_one_that_somebody_else_is_making_is_left_alone(tmp_path: Path, system_id: str) -> None:
-    our_osd(sparse_file(tmp_path / "sda"), fsid=None)
+    our_osd(sparse_file(tmp_path / "sda"), is_made=False)
     (disk,) = recognised([only_disk(tmp_path)], system_id)
     assert (disk.label, set(disk.signatures)) == (None, {"ceph_bluestore"})
     assert verdict(disk, system_id or None) == (
@@ -209,7 +156,9 @@ def test_what_a_real_osd_writes_is_what_ceph_itself_reads(tmp_path: Path) -> Non
         ["ceph-bluestore-tool", "show-label", "--dev", str(path)], check=True, capture_output=True
     )
     (label,) = json.loads(told.stdout).values()
-    with path.open("rb") as file:
-        assert bluestore.unpack(file.read(4096)) == BlueStoreLabel(label["osd_uuid"], label["ceph_fsid"])
+    said = Label(
+        label["osd_uuid"], label["ceph_fsid"], label["whoami"], is_complete=label["ready"] == "ready"
+    )
+    assert read_label(str(path)) == said
     (disk,) = recognised([only_disk(dev)], "")
     assert (disk.identity, disk.label, disk.signatures) == (identity, EngineLabel(OURS, osd), ())

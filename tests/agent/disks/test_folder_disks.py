@@ -13,7 +13,7 @@ import pytest
 
 from artesian.agent.disks.errors import DisksUnknown
 from artesian.agent.disks.folder_disks import FolderDisks
-from artesian.agent.disks.tools import ToolAnswer
+from artesian.host.tools import ToolAnswer
 from artesian.model.disk import Disk, EngineLabel, Media
 from artesian.strategy.verdicts import obstacle_to_taking
 from tests.agent.disks.media import (

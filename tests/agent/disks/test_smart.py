@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artesian.agent.disks.errors import ToolTrouble
 from artesian.agent.disks.smart import read_smart
 from artesian.agent.disks.smart_asking import EVERY_S, SmartAsking
-from artesian.agent.disks.tools import ToolAnswer
+from artesian.host.tools import ToolAnswer, ToolTrouble
 from artesian.model.disk import Disk, DiskSays
 from tests.agent.disks import smart_documents as shown
 

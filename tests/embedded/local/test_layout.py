@@ -11,7 +11,7 @@ from artesian.embedded.config import GatewayConfig, MdmConfig, SdcConfig, SdsCon
 from artesian.embedded.local import planning
 from artesian.embedded.local.description import EngineDescription
 from artesian.embedded.local.errors import InTheWay
-from artesian.embedded.local.layout import Layout, Role, locked, rotate_log, write_files
+from artesian.embedded.local.layout import Layout, Role, locked, write_files
 from artesian.embedded.local.planning import Wish
 
 MIB = 1 << 20
@@ -100,16 +100,3 @@ def test_one_command_at_a_time_changes_an_engine(tmp_path: Path) -> None:
         pass
     with locked(tmp_path):
         pass
-
-
-def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
-    log = tmp_path / "x.log"
-    rotate_log(log)
-    log.write_text("short")
-    rotate_log(log)
-    assert log.read_text() == "short"
-    with log.open("r+b") as file:
-        file.truncate(17 * MIB)
-    rotate_log(log)
-    assert not log.exists()
-    assert (tmp_path / "x.log.1").stat().st_size == 17 * MIB

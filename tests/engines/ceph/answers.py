@@ -33,6 +33,8 @@ class Cluster:
         self.sessions: set[str] = set()
         self.flags: dict[str, list[str]] = {}
         self.fresh = True
+        self.pg_num = 0
+        self.silent: set[int] = set()  # disks of which the manager daemon knows nothing yet
         self.checks: dict[str, Any] = {}
         for number, node in enumerate(("n1", "n2", "n3")):
             self.add_server(node)
@@ -76,7 +78,7 @@ class Cluster:
             {"rank": rank, "name": name, "public_addrs": {"addrvec": [{"addr": f"{address}:3300"}]}}
             for rank, (name, address) in enumerate(self.monitors.items())
         ]
-        pool = {"pool": POOL_ID, "pool_name": names.ceph_pool(POOL)}
+        pool = {"pool": POOL_ID, "pool_name": names.ceph_pool(POOL), "pg_num": self.pg_num}
         return Answers(
             monitors={
                 "fsid": "f",
@@ -96,7 +98,11 @@ class Cluster:
             sessions=frozenset(self.sessions),
             figures=Figures(
                 self.fresh,
-                [{"id": one, "kb": KB, "kb_used": 1024, "kb_avail": KB - 1024} for one in self.osds],
+                [
+                    {"id": one, "kb": KB, "kb_used": 1024, "kb_avail": KB - 1024}
+                    for one in self.osds
+                    if one not in self.silent
+                ],
                 [{"id": one, "perf_stats": {"commit_latency_ns": 4_000_000}} for one in self.osds],
                 [
                     {

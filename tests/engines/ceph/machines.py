@@ -17,7 +17,7 @@ from artesian.clusters.local import LocalCluster
 from artesian.engines.ceph import keys, names
 from artesian.engines.ceph.bindings import load_rbd
 from artesian.engines.ceph.conf import monitor_addresses
-from artesian.engines.ceph.errors import CephNodeError
+from artesian.engines.ceph.errors import CephNodeError, CommandFailed
 from artesian.engines.ceph.monitors import Monitors
 from artesian.engines.ceph.node import CephNode
 from artesian.engines.node_port import Part
@@ -129,11 +129,13 @@ class Machines:
         osd = int(self.monitors.ask("osd new", json.dumps(key).encode(), uuid=uuid)["osdid"])
         self.monitors.command("osd crush add", id=osd, weight=0.003, args=[f"host={node}", "root=default"])
         value = {"osd": osd, "token": secrets.token_hex(8), "name": device_name(device.identity)}
+        self.monitors.remove(names.key("removed", uuid))
         self.monitors.set(names.key("devices", uuid), value)
         return osd
 
     def remove(self, device: AssignedDevice, osd: int) -> None:
         """Take it out of the cluster; its node does not know of that yet."""
+        self.monitors.set(names.key("removed", self.uuid(device)), {})
         self.monitors.command("osd out", ids=[str(osd)])
         self.until(lambda: self.of_manager("osd safe-to-destroy", ids=[str(osd)]))
         self.monitors.command("osd down", ids=[str(osd)])
@@ -143,9 +145,11 @@ class Machines:
 
     def of_manager(self, prefix: str, **arguments: object) -> bool:
         """A command that a manager carries out; whether it did."""
-        text = json.dumps({"prefix": prefix, "format": "json", **arguments})
-        number, _, _ = self.monitors.rados.mgr_command(text, b"")
-        return bool(number == 0)
+        try:
+            self.monitors.command(prefix, **arguments)
+        except CommandFailed:
+            return False
+        return True
 
     def is_up(self, osd: int) -> bool:
         return any(one["osd"] == osd and one["up"] for one in self.monitors.ask("osd dump")["osds"])

@@ -56,17 +56,15 @@ class Theirs:
 
     def everything(self) -> dict[str, Any]:
         """Of what was there before us."""
-        entities = [
-            one for one in self.session.command("auth ls")["auth_dump"] if one["entity"] != names.ADMIN
-        ]
-        buckets = self.session.command("osd crush dump")
+        entities = [one for one in self.session.ask("auth ls")["auth_dump"] if one["entity"] != names.ADMIN]
+        buckets = self.session.ask("osd crush dump")
         return {
             "entities": entities,
             "rules": buckets["rules"],
             "default tree": [one for one in buckets["buckets"] if one["name"] == "default"],
-            "pools": self.session.command("osd dump")["pools"],
-            "config": self.session.command("config dump"),
-            "clients": self.session.command("osd dump")["require_min_compat_client"],
+            "pools": self.session.ask("osd dump")["pools"],
+            "config": self.session.ask("config dump"),
+            "clients": self.session.ask("osd dump")["require_min_compat_client"],
         }
 
 
@@ -170,6 +168,8 @@ class TestAfter:
         other = AdoptedCeph(theirs.existing(), None, "somebody else's secret")
         with pytest.raises(ChangeRefused, match="uses this Ceph already"):
             other.carry_out(AdoptEngine(theirs.fsid, theirs.existing()))
+        with pytest.raises(EngineUnreachable, match=r"uses this Ceph already.*ceph auth rm"):
+            other.observe()
 
     def test_a_key_of_ours_that_was_taken_away_is_missed(self, theirs: Theirs) -> None:
         """Nothing is made of what can be seen without it: all that is ours would look lost."""

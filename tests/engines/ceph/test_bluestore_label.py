@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artesian.engines.ceph.bluestore_label import TOKEN, Label, clear, parse, read_label
-from tests.engines.ceph.labels import WHOLE, label_block
+from tests.engines.ceph.labels import (
+    CEPH_FSID,
+    CEPH_LABEL,
+    CEPH_OSD,
+    WHOLE,
+    being_made,
+    label_block,
+    with_checksum,
+)
 
 OWNER = str(uuid.UUID(int=7))
 OTHER = str(uuid.UUID(int=8))
@@ -35,9 +43,46 @@ def test_a_label_says_whose_the_disk_is() -> None:
     assert parse(label_block(OWNER, META)) == Label(OWNER, "of-a-cluster", "12", "accepted", is_complete=True)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_one_that_was_not_made_to_the_end_does_not_say_it_was(version: int) -> None:
-    assert parse(label_block(OWNER, {}, version)) == Label(OWNER)
+def test_what_ceph_writes_is_read() -> None:
+    assert parse(CEPH_LABEL.ljust(4096, b"\0")) == Label(CEPH_OSD, CEPH_FSID, "3", is_complete=True)
+
+
+@pytest.mark.parametrize("block", [label_block(OWNER, {}), being_made(OWNER)])
+def test_one_that_was_not_made_to_the_end_says_only_which_one_it_is(block: bytes) -> None:
+    assert parse(block) == Label(OWNER)
+
+
+def test_a_newer_version_that_this_one_can_read_is_read() -> None:
+    newer = with_checksum(CEPH_LABEL[:60] + b"\x03\x02" + CEPH_LABEL[62:-4])
+    assert parse(newer) == parse(CEPH_LABEL)
+
+
+@pytest.mark.parametrize("at", [60, 62, 70, 200, len(CEPH_LABEL) - 1])
+def test_of_a_damaged_label_only_the_owner_is_known(at: int) -> None:
+    damaged = CEPH_LABEL[:at] + bytes([CEPH_LABEL[at] ^ 1]) + CEPH_LABEL[at + 1 :]
+    assert parse(damaged.ljust(4096, b"\0")) == Label(CEPH_OSD, is_understood=False)
+
+
+def test_an_owner_that_is_damaged_is_not_understood() -> None:
+    found = parse(CEPH_LABEL.replace(b"\n1", b"\n0", 1))
+    assert found is not None and not found.is_understood
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        label_block(OWNER, META, version=1),
+        label_block(OWNER, META, version=3),  # which no older one can read
+        label_block(OWNER, META, described="bluefs db"),
+    ],
+)
+def test_what_is_no_label_of_an_osds_data_is_not_understood(block: bytes) -> None:
+    assert parse(block) == Label(OWNER, is_understood=False)
+
+
+@pytest.mark.parametrize("length", [0, 22, 23, 58])
+def test_what_does_not_name_its_owner_is_no_label(length: int) -> None:
+    assert parse(CEPH_LABEL[:length]) is None
 
 
 def test_a_disk_without_a_label_has_none(disk: Path) -> None:
@@ -51,10 +96,9 @@ def test_whatever_follows_the_owner_it_is_known(rest: bytes) -> None:
     assert found is not None and found.uuid == OWNER
 
 
-@given(st.integers(min_value=62, max_value=len(label_block(OWNER, META).rstrip(b"\0")) - 5))
+@given(st.integers(min_value=60, max_value=len(CEPH_LABEL) - 1))
 def test_a_label_that_is_cut_off_is_not_taken_for_one_that_was_never_finished(length: int) -> None:
-    found = parse(label_block(OWNER, META)[:length])
-    assert found == Label(OWNER, is_understood=False)
+    assert parse(CEPH_LABEL[:length]) == Label(CEPH_OSD, is_understood=False)
 
 
 def test_a_disk_that_is_cleared_is_empty_at_both_ends(disk: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from configparser import ConfigParser
 from pathlib import Path
 
+import pytest
+
 from artesian.engines.ceph.conf import (
     addresses_of,
-    client_conf,
     client_settings,
+    monitor_address,
     monitor_addresses,
     node_conf,
+    plain_address,
 )
 from artesian.model.assignment import Assignment
 from artesian.model.engine import CephSettings, ManagerPlace
@@ -91,8 +94,25 @@ def test_a_missing_disk_is_not_made_up() -> None:
 def test_volumes_wait_for_storage_and_questions_do_not() -> None:
     conf = of_node(CephSettings())
     assert not any("timeout" in key for part in ("global", "client") for key in conf[part] if "osd" in key)
-    assert client_settings(FSID, MONITORS, 2.5)["rados_mon_op_timeout"] == "2.5"
+    settings = client_settings(FSID, MONITORS, 2.5, 1)
+    assert [settings[f"rados_{of}_op_timeout"] for of in ("mon", "osd")] == ["2.5", "2.5"]
+    assert settings["client_mount_timeout"] == "1"
 
 
-def test_a_client_can_have_the_same_as_a_file() -> None:
-    assert dict(read(client_conf(FSID, MONITORS))["global"]) == client_settings(FSID, MONITORS)
+def test_what_manager_daemons_are_asked_is_never_given_up_by_librados() -> None:
+    given_up = {"rados_mon_op_timeout"}
+    patient = client_settings(FSID, MONITORS, is_patient=True)
+    assert client_settings(FSID, MONITORS).keys() - patient.keys() == given_up
+
+
+def test_a_cluster_that_is_not_known_yet_may_be_any() -> None:
+    assert "fsid" not in client_settings("", MONITORS)
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [("10.0.0.1", "[v2:10.0.0.1:3300/0]"), ("10.0.0.1:3301", "[v2:10.0.0.1:3301/0]")],
+)
+def test_a_monitor_listens_on_our_port_if_nobody_says_another(address: str, written: str) -> None:
+    assert monitor_address(address) == written
+    assert plain_address(written).startswith(address)

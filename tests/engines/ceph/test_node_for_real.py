@@ -125,10 +125,12 @@ def test_a_member_of_the_quorum_goes_on_until_it_was_taken_out(machines: Machine
 def test_a_monitor_joins_later_and_leaves_what_it_knew(machines: Machines) -> None:
     places = machines.places
     machines.places = (*places, machines.place("n4"))
+    machines.monitors.set(names.key("invited", "manager-n4"), {})
     machines.ensure()
     machines.until(lambda: machines.quorum() == machines.monitor_names())
     machines.until(lambda: len(machines.monitors.ask("mgr dump")["standbys"]) == 2)
     machines.places = places
+    machines.monitors.remove(names.key("invited", "manager-n4"))
     machines.monitors.command("mon remove", name="manager-n4")
     machines.until(lambda: machines.quorum() == machines.monitor_names())
     machines.ensure()
@@ -137,16 +139,20 @@ def test_a_monitor_joins_later_and_leaves_what_it_knew(machines: Machines) -> No
     assert names_of(machines, "n4") == {"client"}
 
 
-def test_a_monitor_that_was_taken_out_while_it_was_off_comes_back_knowing_nothing(
+def test_a_monitor_that_was_taken_out_comes_back_when_it_is_invited_and_knows_nothing(
     machines: Machines,
 ) -> None:
     machines.kill("n1")
     machines.until(lambda: len(machines.quorum()) == 2)
     machines.monitors.command("mon remove", name="manager-n1")
     machines.until(lambda: len(machines.monitors.ask("mon dump")["mons"]) == 2)
-    machines.ensure("n1")
-    machines.until(lambda: machines.quorum() == machines.monitor_names())
+    machines.ensure("n1")  # which does not know of it yet
+    log = machines.folder("n1") / "logs" / "mon.log"
+    machines.until(lambda: "expects no monitor here" in log.read_text())
     assert (machines.folder("n1") / "mon.removed").exists()
+    assert len(machines.quorum()) == 2
+    machines.monitors.set(names.key("invited", "manager-n1"), {})
+    machines.until(lambda: machines.quorum() == machines.monitor_names())
 
 
 def test_a_monitor_whose_data_is_lost_asks_the_others(machines: Machines) -> None:
@@ -209,6 +215,41 @@ def test_a_disk_that_was_removed_is_empty_and_can_come_back(machines: Machines) 
     machines.until(lambda: read_label(disk.path) is None)
     machines.until(lambda: not machines.verdict(disk))
     machines.until(lambda: not any(machines.folder("n4").glob("osd-*")))
+
+
+def test_a_disk_of_which_nothing_is_known_any_more_keeps_what_is_on_it(machines: Machines) -> None:
+    disk = machines.add_disk("n4")
+    machines.assign("n4", disk)
+    machines.until(lambda: machines.verdict(disk))
+    osd = machines.accept("n4", disk)
+    machines.until(lambda: machines.is_up(osd))
+    label = read_label(disk.path)
+    machines.kill("n4", Part.SERVERS)
+    machines.remove(disk, osd)
+    removed = names.key("removed", machines.uuid(disk))
+    machines.monitors.remove(removed)
+    machines.ensure("n4")
+    machines.until(lambda: "does not say that it was removed" in str(machines.verdict(disk).get("refused")))
+    assert read_label(disk.path) == label
+    machines.monitors.set(removed, {})
+    machines.until(lambda: machines.verdict(disk).keys() == {"size_bytes"})
+    assert read_label(disk.path) is None
+    machines.devices["n4"] = ()
+
+
+def test_what_a_disk_has_served_since_it_was_accepted_counts_whoever_accepts_it_again(
+    machines: Machines,
+) -> None:
+    (disk,) = machines.devices["n3"]
+    label = read_label(disk.path)
+    key = names.key("devices", machines.uuid(disk))
+    document = machines.monitors.get(key)
+    assert document is not None
+    machines.kill("n3", Part.SERVERS)
+    machines.monitors.set(key, {**document, "token": "of one who did not know"})
+    machines.ensure("n3")
+    machines.settle()
+    assert read_label(disk.path) == label
 
 
 def test_a_disk_is_known_again_by_a_node_that_was_installed_anew(machines: Machines) -> None:
@@ -286,6 +327,50 @@ def test_what_offers_it_is_started_again_and_writes_at_once(machines: Machines, 
     machines.until(lambda: machines.exporter(volume, "n4") not in (None, process))
     with opened(machines, volume, "n4") as blocks:
         assert blocks.read(0, len(BLOCK)) == BLOCK
+        blocks.write_durably(0, BLOCK[::-1])
+
+
+def test_who_offers_it_is_written_down_before_he_is_found(machines: Machines, volume: str) -> None:
+    opened(machines, volume, "n4").close()
+    key = names.key("opened", machines.guid("n4"), volume)
+    first = machines.monitors.get(key)
+    process = machines.exporter(volume, "n4")
+    assert first is not None and first["addresses"] and first["process_id"] == process
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    machines.until(lambda: machines.exporter(volume, "n4") not in (None, process))
+    opened(machines, volume, "n4").close()
+    second = machines.monitors.get(key)
+    assert second is not None and second["process_id"] == machines.exporter(volume, "n4")
+    assert second["addresses"] != first["addresses"]
+
+
+def test_one_who_was_cut_off_by_mistake_is_followed_by_another(machines: Machines, volume: str) -> None:
+    with opened(machines, volume, "n4") as blocks:
+        blocks.write_durably(0, BLOCK)
+        process = machines.exporter(volume, "n4")
+        written_down = machines.monitors.get(names.key("opened", machines.guid("n4"), volume))
+        assert written_down is not None
+        for address in written_down["addresses"]:
+            machines.monitors.command("osd blocklist", blocklistop="add", addr=address)
+    machines.until(lambda: machines.exporter(volume, "n4") not in (None, process))
+
+    def writes() -> bool:
+        with suppress(OSError), opened(machines, volume, "n4") as blocks:
+            blocks.write_durably(0, BLOCK[::-1])
+            return True
+        return False
+
+    machines.until(writes)
+
+
+def test_a_node_without_the_right_harms_nobody(machines: Machines, volume: str) -> None:
+    with opened(machines, volume, "n4") as blocks:
+        blocks.write_durably(0, BLOCK)
+        told = {"token": "of a scheduler that died", "size_bytes": GIB}
+        machines.monitors.set(names.key("mapped", machines.guid("n1"), volume), told)
+        log = machines.folder("n1") / "logs" / f"volume-{volume}.log"
+        machines.until(lambda: log.exists() and "is another node's" in log.read_text())
         blocks.write_durably(0, BLOCK[::-1])
 
 

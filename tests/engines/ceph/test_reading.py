@@ -132,7 +132,7 @@ class TestPools:
             ("active+recovery_wait+degraded", 500, 0, 500),
             ("peering", 500, 0, 0),
             ("down", 0, 1000, 0),
-            ("stale+active+clean", 0, 1000, 0),
+            ("stale+active+clean", 500, 0, 0),
             ("unknown", 0, 1000, 0),
             ("active+recovery_unfound+degraded", 500, 0, 0),
         ],
@@ -150,10 +150,54 @@ class TestPools:
         assert pool(cluster).is_whole
         assert pool(cluster).moving_bytes == 200
 
+    def test_a_group_nobody_speaks_for_is_lost_only_if_none_of_its_disks_is_there(self) -> None:
+        cluster = Cluster()
+        cluster.add_group("stale+active+clean", acting=(0, 1))
+        cluster.osds[0]["up"] = 0
+        assert pool(cluster).failed_bytes == 0
+        assert pool(cluster).degraded_bytes > 0
+        cluster.osds[1]["up"] = 0
+        assert pool(cluster).failed_bytes == 1000
+
     def test_groups_without_objects_miss_nothing(self) -> None:
         cluster = Cluster()
         cluster.add_group("unknown", num_objects=0, num_bytes=0)
         assert pool(cluster).is_settled
+
+    @pytest.mark.parametrize("state", ["unknown", "down", "incomplete", "stale+active+clean"])
+    def test_groups_that_nobody_answers_for_may_have_objects_where_there_are_volumes(
+        self, state: str
+    ) -> None:
+        cluster = Cluster()
+        cluster.add_group("active+clean")
+        cluster.add_group(state, num_objects=0, num_bytes=0, num_object_copies=0)
+        assert pool(cluster).is_settled
+        cluster.add_volume("3-a", "one")
+        assert not pool(cluster).is_whole
+        assert bool(pool(cluster).failed_bytes) is (state != "stale+active+clean")
+
+    def test_what_a_new_manager_daemon_was_not_told_yet_is_not_lost(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.add_group("unknown", num_objects=0, num_bytes=0, num_object_copies=0)
+        cluster.silent = {2}
+        assert not pool(cluster).is_whole
+        assert not pool(cluster).failed_bytes
+
+    def test_a_pool_of_which_not_all_is_known_is_not_whole(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.add_group("active+clean")
+        cluster.pg_num = 1
+        assert pool(cluster).is_settled
+        cluster.pg_num = 2
+        assert not pool(cluster).is_whole
+
+    def test_who_has_no_figures_at_all_knows_of_nothing_that_is_whole(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.fresh = False
+        assert not pool(cluster).is_whole
 
     def test_what_was_said_before_a_disk_came_back_counts_for_nothing(self) -> None:
         cluster = Cluster()
@@ -202,6 +246,15 @@ class TestWarnings:
             SeenWarning("MON_CLOCK_SKEW", "clock skew detected on mon.b (mon.b clock skew 2.1s > max 0.05s)"),
             SeenWarning("OSD_FULL", "1 full osd(s)", serious=True),
         )
+
+    def test_maintenance_of_ours_is_nothing_to_warn_of(self) -> None:
+        cluster = Cluster()
+        flags = {"severity": "HEALTH_WARN", "summary": {"message": "flags set"}, "detail": []}
+        cluster.checks = {"OSD_FLAGS": flags}
+        cluster.flags = {"sds.n2.main": ["noout"]}
+        assert seen(cluster).warnings == ()
+        cluster.flags |= {"their-host": ["noout"]}
+        assert [one.code for one in seen(cluster).warnings] == ["OSD_FLAGS"]
 
 
 class TestVolumes:

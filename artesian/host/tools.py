@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from artesian.agent.disks.errors import ToolTrouble
-
 TIMEOUT_S = 5.0
 _KILLED_S = 0.5  # how long a killed tool may take to disappear
+
+
+class ToolTrouble(Exception):
+    """A tool of the system is missing, did not answer or failed; the message is a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
