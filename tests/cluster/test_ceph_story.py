@@ -17,6 +17,7 @@ from tests.cluster.writing import Writer
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.skipif(bool(why_not()), reason=f"no Ceph can be run here: {why_not()}"),
     pytest.mark.usefixtures("in_order"),
 ]

@@ -30,6 +30,7 @@ from tests.engines.test_ceph_conformance import SECRET, CephHandle
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.skipif(bool(why_no_ceph()), reason=why_no_ceph() or "Ceph is installed"),
 ]
 
