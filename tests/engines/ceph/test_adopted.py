@@ -64,7 +64,9 @@ class Theirs:
             "rules": buckets["rules"],
             "default tree": [one for one in buckets["buckets"] if one["name"] == "default"],
             "pools": self.session.ask("osd dump")["pools"],
-            "config": self.session.ask("config dump"),
+            "config": [
+                (one["section"], one["name"], one["value"]) for one in self.session.ask("config dump")
+            ],
             "clients": self.session.ask("osd dump")["require_min_compat_client"],
         }
 
