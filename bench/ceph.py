@@ -21,7 +21,6 @@ from bench.figures import Figure
 from bench.footprint import resident_mb
 from demo.cluster import Cluster
 from demo.database import Load
-from demo.machines import LocalMachines
 from demo.story import choose_database
 from tests.engines.ceph.installed import why_no_ceph
 
@@ -45,6 +44,7 @@ def measure(quick: bool) -> list[Figure]:
 def _cluster(engine: str, *, disks_per_node: int = 1) -> Iterator[tuple[Cluster, Path]]:
     """Bare nodes that have become storage, and a folder for mounts; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="ab", dir="/tmp"))  # sockets have short paths
+    folder.chmod(0o755)  # the database is another user
     cluster = Cluster(folder / "c")
     try:
         disks = ("--disks-per-node", str(disks_per_node), "--disk-size", "4GiB")
@@ -89,9 +89,8 @@ def _failed_over(rounds: int) -> list[Figure]:
             load.wait_for(100, 60.0)
             load.stop()
             database.crash()
-            machines = LocalMachines(cluster)
             began = time.monotonic()
-            machines.off("node-1")
+            cluster.run("local", "off", "node-1")
             other = folder / "o"
             cluster.run("volume", "attach", _VOLUME, "--node", "node-2", "--mount", str(other))
             attached.append(time.monotonic() - began)
