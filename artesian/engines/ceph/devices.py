@@ -55,7 +55,7 @@ class Devices:
             self._check(known, server, change)
         else:
             known = self._register(reading, change, server, uuid)
-        self._need_ceph_pool(reading, change.pool, {*reading.devices_of(change.pool), uuid})
+        self._need_ceph_pool(reading, change.pool, {*_staying(reading, change.pool), uuid})
         if not reading.is_up(known["osd"]):
             raise NotYet(f"disk {change.identity} is being prepared by node {change.node}")
         if not reading.is_in(known["osd"]):
@@ -239,6 +239,11 @@ class Devices:
             self._session.command("osd in", ids=[str(device["osd"])])
         if not reading.is_up(device["osd"]):
             raise NotYet(f"disk {change.identity} is not back yet")
+
+
+def _staying(reading: Reading, pool: PoolName) -> list[str]:
+    """The devices of a pool that are not taken out."""
+    return [uuid for uuid, one in reading.devices_of(pool).items() if not one.get("leaving")]
 
 
 def _placement_groups(disks: int) -> int:

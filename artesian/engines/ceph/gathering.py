@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from artesian.engines.ceph import names
@@ -12,18 +13,23 @@ from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import EngineUnreachable
 
+_NEW_S = 10.0
 Documents = dict[tuple[str, ...], Json]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the manager daemon measures. `fresh`: it answers now; else these are the last that it gave."""
+    """What the manager daemon measures. `fresh`: it answers now; else these are the last that it gave.
+
+    `new_groups`: the ids of placement groups of which it has known nothing for a moment only.
+    """
 
     fresh: bool = False
     osds: list[Json] = field(default_factory=list)
     latencies: list[Json] = field(default_factory=list)
     pool_rates: list[Json] = field(default_factory=list)
     placement_groups: list[Json] = field(default_factory=list)
+    new_groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Gatherer:
         self._session = session
         self._lock = threading.Lock()
         self._figures = Figures()
+        self._unknown_since_s: dict[str, float] = {}
 
     def gather(self, *, measured: bool) -> Answers:
         """With figures or without: these are the manager daemon's, and may be long in coming. Raises
@@ -80,11 +87,17 @@ class Gatherer:
                 ask("pg dump", dumpcontents=["pgs"])["pg_stats"],
             )
         except (EngineUnreachable, CommandFailed):
-            known = self._figures
-            return Figures(False, known.osds, known.latencies, known.pool_rates, known.placement_groups)
+            return replace(self._figures, fresh=False)
         with self._lock:
-            self._figures = figures
-        return figures
+            self._figures = replace(figures, new_groups=self._new_groups(figures.placement_groups))
+            return self._figures
+
+    def _new_groups(self, groups: list[Json]) -> frozenset[str]:
+        """Also groups that a pool was divided into just now, whose disks have not spoken of them yet."""
+        now_s, known = time.monotonic(), self._unknown_since_s
+        unknown = [one["pgid"] for one in groups if "unknown" in one["state"].split("+")]
+        self._unknown_since_s = {one: known.get(one, now_s) for one in unknown}
+        return frozenset(one for one in unknown if now_s - self._unknown_since_s[one] < _NEW_S)
 
 
 def sessions(session: CephSession, monitors: Json) -> list[Json]:

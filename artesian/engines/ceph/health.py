@@ -39,8 +39,11 @@ def state_of(
     groups = [one for one in figures.placement_groups if one["pgid"].startswith(f"{pool['pool']}.")]
     for group in groups:
         sums, states = group["stat_sum"], frozenset(group["state"].split("+"))
-        is_lost = bool(states & _LOST) or ("stale" in states and not _has_a_disk(group, osds))
-        is_silent = is_lost or "stale" in states
+        is_new = group["pgid"] in figures.new_groups
+        is_lost = (bool(states & _LOST) and not is_new) or (
+            "stale" in states and not _has_a_disk(group, osds)
+        )
+        is_silent = is_lost or is_new or "stale" in states
         if not (sums["num_objects"] or (is_silent and has_volumes)):
             continue
         objects += sums["num_objects"]

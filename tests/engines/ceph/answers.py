@@ -34,6 +34,7 @@ class Cluster:
         self.flags: dict[str, list[str]] = {}
         self.fresh = True
         self.pg_num = 0
+        self.new_groups: list[str] = []
         self.silent: set[int] = set()  # disks of which the manager daemon knows nothing yet
         self.checks: dict[str, Any] = {}
         for number, node in enumerate(("n1", "n2", "n3")):
@@ -111,5 +112,6 @@ class Cluster:
                     }
                 ],
                 self.groups,
+                frozenset(self.new_groups),
             ),
         )

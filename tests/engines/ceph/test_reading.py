@@ -176,6 +176,16 @@ class TestPools:
         assert not pool(cluster).is_whole
         assert bool(pool(cluster).failed_bytes) is (state != "stale+active+clean")
 
+    def test_groups_that_a_pool_was_divided_into_just_now_are_not_lost(self) -> None:
+        cluster = Cluster()
+        cluster.add_volume("3-a", "one")
+        cluster.add_group("active+clean")
+        cluster.add_group("unknown", num_objects=0, num_bytes=0, num_object_copies=0)
+        assert pool(cluster).failed_bytes
+        cluster.new_groups = [cluster.groups[1]["pgid"]]
+        assert not pool(cluster).is_whole
+        assert not pool(cluster).failed_bytes
+
     def test_what_a_new_manager_daemon_was_not_told_yet_is_not_lost(self) -> None:
         cluster = Cluster()
         cluster.add_volume("3-a", "one")
