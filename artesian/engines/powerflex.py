@@ -31,7 +31,9 @@ from artesian.model.changes import (
     AddServer,
     AdoptEngine,
     CreateEngine,
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
     EngineChange,
     EnterMaintenance,
@@ -53,6 +55,7 @@ from artesian.model.names import MAX_NAME_LENGTH, device_name, digest, server_na
 
 DEFAULT_SERVER_PORT = 7072
 _GIB = 1 << 30
+_NO_SNAPSHOTS = "this engine has no snapshots of volumes"
 _NO_MAINTENANCE, _IN_MAINTENANCE = "NoMaintenance", "InMaintenance"
 
 
@@ -146,6 +149,8 @@ class PowerFlexEngine:
                 self._unmap_volume(engine, name, node)
             case DeleteVolume(name):
                 self._delete_volume(engine, name)
+            case CreateSnapshot() | DeleteSnapshot():
+                raise ChangeRefused(_NO_SNAPSHOTS)
             case _:
                 assert_never(change)
 
@@ -303,6 +308,8 @@ class PowerFlexEngine:
     # --- volumes
 
     def _create_volume(self, engine: Reading, change: CreateVolume) -> None:
+        if change.source is not None:
+            raise ChangeRefused(_NO_SNAPSHOTS)
         pool = engine.pool(change.pool)
         volume = engine.find("Volume", change.volume)
         if volume is not None:

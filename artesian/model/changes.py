@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.engine import ExistingEngine, ManagerPlace, SnapshotId
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +161,13 @@ class ExitMaintenance:
 
 @dataclass(frozen=True, slots=True)
 class CreateVolume:
-    """Make a volume."""
+    """Make a volume; one with a `source` begins with what that snapshot has, and depends on it no longer."""
 
     volume: str
     pool: PoolName
     size_bytes: int
     thick: bool
+    source: SnapshotId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,22 @@ class DeleteVolume:
     volume: str
 
 
+@dataclass(frozen=True, slots=True)
+class CreateSnapshot:
+    """Keep what a volume has now. Once it is taken it stays as it is: it is never taken anew."""
+
+    volume: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSnapshot:
+    """Keep no longer what a volume had."""
+
+    volume: str
+    snapshot: str
+
+
 EngineChange = (
     CreateEngine
     | AdoptEngine
@@ -243,5 +260,7 @@ EngineChange = (
     | SetLimits
     | UnmapVolume
     | DeleteVolume
+    | CreateSnapshot
+    | DeleteSnapshot
 )
 Change = JoinNode | EngineChange
