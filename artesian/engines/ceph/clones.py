@@ -50,14 +50,13 @@ class Clones:
             self.discard(reading, change.volume)
             self._images.create(reading, change)
             return
-        key = names.key("clones", change.volume)
+        key, pool = names.key("clones", change.volume), self._images.pool_for(reading, change)
         document = self._session.get(key)
-        if document is not None and not _is_made_of(document, change.source, change.pool):
+        if document is not None and not self._goes_on(document, change, change.source, pool):
             self.discard(reading, change.volume)
             document = None
         if document is None:
-            document = self._begin(reading, change, change.source)
-        pool = self._images.pool_for(reading, change)
+            document = self._begin(reading, change, change.source, pool)
         volume_id, size_bytes = f"{pool['pool']}-{document['image_id']}", document["size_bytes"]
         if not self._copying.attend_to(
             volume_id, lambda: self._copy(pool["pool_name"], volume_id, change.volume), _PATIENCE_S
@@ -68,13 +67,29 @@ class Clones:
         self._images.write_down(volume_id, change.volume, change.pool, size_bytes)
         self._session.remove(key)
 
-    def _begin(self, reading: Reading, change: CreateVolume, source: SnapshotId) -> Json:
+    def _goes_on(self, document: Json, change: CreateVolume, source: SnapshotId, pool: Json) -> bool:
+        """Whether there is an image on top of this very snapshot, which knows of it and so stays; and whether
+        nothing else has become of that since, as what is written down may be of a volume before this one."""
+        made = (document["volume_id"], document["snapshot_id"], document["domain"], document["pool"])
+        wanted = (source.volume_id, source.snapshot_id, change.pool.domain, change.pool.pool)
+        if made != wanted or "image_id" not in document:
+            return False
+        volume_id = f"{pool['pool']}-{document['image_id']}"
+        if self._session.get(names.key("volumes", volume_id)) is not None:
+            return False
+        with (
+            answered(self._session, f"volume {change.volume}"),
+            opened(self._session, pool["pool_name"]) as place,
+        ):
+            return _id_of(place, change.volume) == str(document["image_id"])
+
+    def _begin(self, reading: Reading, change: CreateVolume, source: SnapshotId, pool: Json) -> Json:
         """An image on top of the snapshot; what is written down of it."""
         parent = reading.documents("volumes").get((source.volume_id,))
         snapshot = reading.snapshot_name(source)
         if parent is None or snapshot is None:
             raise ChangeRefused(f"the snapshot that volume {change.volume} is to begin with is not there")
-        key, pool = names.key("clones", change.volume), self._images.pool_for(reading, change)
+        key = names.key("clones", change.volume)
         document = {
             "volume_id": source.volume_id,
             "snapshot_id": source.snapshot_id,
@@ -143,13 +158,6 @@ class Clones:
         self._session.remove(key)
 
 
-def _is_made_of(document: Json, source: SnapshotId, pool: PoolName) -> bool:
-    """Whether an image is there, on top of this snapshot, and so known to it that it stays."""
-    made = (document["volume_id"], document["snapshot_id"], document["domain"], document["pool"])
-    wanted = (source.volume_id, source.snapshot_id, pool.domain, pool.pool)
-    return made == wanted and "image_id" in document
-
-
 def _parent(image: Any) -> str | None:
     """The id of the image below; None if there is none."""
     try:
@@ -163,6 +171,15 @@ def _is_on(image: Any, document: Json) -> bool:
     if _parent(image) != document["volume_id"].partition("-")[2]:
         return False
     return bool(image.parent_info()[2] == document["snapshot"])
+
+
+def _id_of(place: Any, name: str) -> str | None:
+    """The id of the image of a name; None if there is none."""
+    try:
+        with load_rbd().Image(place, name, read_only=True) as image:
+            return str(image.id())
+    except load_rbd().ImageNotFound:
+        return None
 
 
 def _begun(place: Any, name: str) -> str | None:
