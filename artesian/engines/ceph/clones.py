@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from artesian.engines.ceph import names
+from artesian.engines.ceph import fencing, names
 from artesian.engines.ceph.bindings import load_rbd
 from artesian.engines.ceph.errands import Errands
 from artesian.engines.ceph.images import BANDWIDTH, IOPS, Images, answered, features, has_data, opened
@@ -131,15 +131,17 @@ class Clones:
     def _copy(self, pool: str, volume_id: str, name: str) -> None:
         """All that is below an image into it; what is there already stays as it is."""
 
-        def tell(done: int, of: int) -> None:
+        def tell(done: int, of: int) -> int:
             self._copied[volume_id] = 100 * done // max(of, 1)
+            return 0
 
-        with (
-            answered(self._session, f"volume {name}"),
-            opened(self._session, pool) as place,
-            load_rbd().Image(place, image_id=volume_id.partition("-")[2]) as image,
-        ):
-            if _parent(image) is not None:
+        image_id, rbd = volume_id.partition("-")[2], load_rbd()
+        with answered(self._session, f"volume {name}"), opened(self._session, pool) as place:
+            with rbd.Image(place, image_id=image_id, read_only=True) as image:
+                if _parent(image) is None:
+                    return
+                fencing.fence(self._session, volume_id, image)  # whoever has copied before us, and died
+            with rbd.Image(place, image_id=image_id) as image:
                 image.flatten(on_progress=tell)
 
     def discard(self, reading: Reading, name: str) -> None:
