@@ -218,12 +218,8 @@ def test_08_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) ->
     story.writer.goes_on()
 
 
-<<<<<<< HEAD
-def test_08_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
-=======
 @pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
-def test_07_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
->>>>>>> a8108be44e183f354c614504678c614323aa7ddf
+def test_08_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
     spec = cluster.home / "slow.yaml"
     spec.write_text(SPEC + SLOW)
     cluster.run("apply", "--spec", spec, "--yes")
