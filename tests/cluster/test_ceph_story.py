@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.cases import Cluster
+from artesian.cli.outcome import ExitCode
+from tests.cluster.cases import Cluster, write_durably
 from tests.cluster.ceph_cases import (
     CephCluster,
     cut_off,
