@@ -16,6 +16,7 @@ from artesian.api import (
     pause_routes,
     remedy_routes,
     routes,
+    snapshot_routes,
     volume_routes,
 )
 from artesian.api.agent_file import AgentFiles
@@ -48,6 +49,7 @@ def make_application(scheduler: Scheduler, agent_files: AgentFiles | None = None
     application.include_router(agent_volume_routes.routes)
     application.include_router(routes.routes)
     application.include_router(volume_routes.routes)
+    application.include_router(snapshot_routes.routes)
     application.include_router(remedy_routes.routes)
     application.include_router(drill_routes.routes)
     application.include_router(pause_routes.routes)

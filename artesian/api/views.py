@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from artesian.api.pause_views import pauses_view
 from artesian.api.pool_views import pools_view
 from artesian.api.remedy_views import remedies_view
-from artesian.model.changes import EnterMaintenance, RemoveDevice
+from artesian.model.changes import (
+    Change,
+    CreateSnapshot,
+    DeleteSnapshot,
+    EnterMaintenance,
+    RemoveDevice,
+)
 from artesian.model.disk import PoolName
 from artesian.model.engine import SeenDevice
 from artesian.model.names import device_name, server_name
@@ -328,13 +335,8 @@ def volume_view(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> Do
 
 def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) -> str:
     """What a volume waits for; empty if it is as wished."""
-    guarded = verdict.decision.guarded
-    for held in (*guarded.held, *guarded.waiting):
-        if getattr(held.step.change, "volume", None) == wish.name:
-            return held.because
-    for taken in verdict.taken:
-        if getattr(taken.step.change, "volume", None) == wish.name and taken.outcome != "done":
-            return taken.detail or "it is under way"
+    if (waits := waits_for(verdict, lambda change: _is_of_volume(change, wish.name))) is not None:
+        return waits
     engine = verdict.seen.engine
     if engine is None:
         return f"the engine does not answer: {verdict.seen.engine_problem}"
@@ -361,6 +363,23 @@ def _why_not_ready(state: FrameworkState, verdict: Verdict, wish: VolumeWish) ->
     if attached.device is None or (wish.mount_path is not None and attached.mounted_at != wish.mount_path):
         return f"node {wish.node} is attaching it"
     return ""
+
+
+def waits_for(verdict: Verdict, is_meant: Callable[[Change], bool]) -> str | None:
+    """Why the first of these changes is not done yet; None if that is not known of any."""
+    guarded = verdict.decision.guarded
+    for held in (*guarded.held, *guarded.waiting):
+        if is_meant(held.step.change):
+            return held.because
+    for taken in verdict.taken:
+        if is_meant(taken.step.change) and taken.outcome != "done":
+            return taken.detail or "it is under way"
+    return None
+
+
+def _is_of_volume(change: Change, name: str) -> bool:
+    """A volume is as wished even if a snapshot of it is not."""
+    return getattr(change, "volume", None) == name and not isinstance(change, CreateSnapshot | DeleteSnapshot)
 
 
 def _attachment(verdict: Verdict, wish: VolumeWish) -> SeenAttachment | None:

@@ -82,7 +82,7 @@ def create(wanted: NewVolume, scheduler: TheScheduler, verdict: TheVerdict) -> D
     )
     event = Event("volume", wanted.name, f"somebody wants volume {wanted.name}")
     scheduler.memory.change(lambda state: volume_requests.create_volume(state, verdict.seen, wish), [event])
-    return {"name": wanted.name, "warnings": _warnings(scheduler, verdict, pool)}
+    return {"name": wanted.name, "warnings": warnings_of(scheduler, verdict, pool)}
 
 
 @routes.post("/{name}/adopt", status_code=202)
@@ -117,15 +117,17 @@ def change(name: str, wanted: VolumeChange, scheduler: TheScheduler, verdict: Th
 
     scheduler.memory.change(all_of_it, events)
     after = volume_requests.find_volume(scheduler.memory.state, wanted.new_name or name)
-    warnings = _warnings(scheduler, verdict, after.pool) if wanted.size_bytes is not None else []
+    warnings = warnings_of(scheduler, verdict, after.pool) if wanted.size_bytes is not None else []
     return {"name": after.name, "warnings": warnings}
 
 
 @routes.delete("/{name}", status_code=202)
-def delete(name: str, scheduler: TheScheduler) -> Document:
-    """Delete a volume that is nowhere, and all that is in it."""
+def delete(name: str, scheduler: TheScheduler, with_snapshots: bool = False) -> Document:
+    """Delete a volume that is nowhere, and all that is in it; its snapshots too, if that is said."""
     event = Event("delete", name, f"somebody has asked to delete volume {name}")
-    scheduler.memory.change(lambda state: volume_requests.delete_volume(state, name), [event])
+    scheduler.memory.change(
+        lambda state: volume_requests.delete_volume(state, name, with_snapshots=with_snapshots), [event]
+    )
     return {"name": name}
 
 
@@ -160,7 +162,8 @@ def detach(name: str, scheduler: TheScheduler, verdict: TheVerdict, force: bool 
     return {"name": name}
 
 
-def _warnings(scheduler: Scheduler, verdict: Verdict, pool: PoolName) -> list[str]:
+def warnings_of(scheduler: Scheduler, verdict: Verdict, pool: PoolName) -> list[str]:
+    """What is to be said of a pool that something new is promised in."""
     engine = verdict.seen.engine
     words = promised_too_much(engine, scheduler.memory.state, pool) if engine is not None else ""
     return [words] if words else []

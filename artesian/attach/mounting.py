@@ -221,10 +221,9 @@ def _mount(attached: Attachment, path: Path, fstype: str, folder: Path) -> None:
     if not attached.device.is_block_device():
         _mount_in_user_space(attached, path, fstype, folder)
         return
-    options = []
-    if attached.read_only:
-        # Neither can replay its log on a device that cannot be written; XFS also minds a second mount of
-        # the same volume on one machine.
+    # XFS minds a second mount of the same volume on one machine, and of what began as a copy of it.
+    options = ["-o", "nouuid"] if fstype == FsType.XFS else []
+    if attached.read_only:  # neither can replay its log on a device that cannot be written
         options = ["-o", "ro,noload" if fstype == FsType.EXT4 else "ro,norecovery,nouuid"]
     try:
         tools.run("mount", "-t", fstype, *options, attached.device, path, timeout_s=600)

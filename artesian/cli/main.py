@@ -111,9 +111,9 @@ def _pools(app: typer.Typer) -> None:
 
 
 def _volumes(app: typer.Typer) -> None:
-    from artesian.cli.cluster import volumes
+    from artesian.cli.cluster import snapshots
 
-    app.add_typer(volumes.volume, name="volume")
+    app.add_typer(snapshots.commands, name="volume")
 
 
 def _specs(app: typer.Typer) -> None:

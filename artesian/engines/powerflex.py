@@ -32,7 +32,9 @@ from artesian.model.changes import (
     AddServer,
     AdoptEngine,
     CreateEngine,
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
     EngineChange,
     EnterMaintenance,
@@ -55,6 +57,7 @@ from artesian.model.names import MAX_NAME_LENGTH, device_name, digest, server_na
 
 DEFAULT_SERVER_PORT = 7072
 _GIB = 1 << 30
+_NO_SNAPSHOTS = "this engine has no snapshots of volumes"
 _NO_MAINTENANCE, _IN_MAINTENANCE = "NoMaintenance", "InMaintenance"
 
 
@@ -148,6 +151,8 @@ class PowerFlexEngine:
                 self._unmap_volume(engine, name, node)
             case DeleteVolume(name):
                 self._delete_volume(engine, name)
+            case CreateSnapshot() | DeleteSnapshot():
+                raise ChangeRefused(_NO_SNAPSHOTS)
             case _:
                 assert_never(change)
 
@@ -276,6 +281,8 @@ class PowerFlexEngine:
     # --- volumes
 
     def _create_volume(self, engine: Reading, change: CreateVolume) -> None:
+        if change.source is not None:
+            raise ChangeRefused(_NO_SNAPSHOTS)
         pool = engine.pool(change.pool)
         volume = engine.find("Volume", change.volume)
         if volume is not None:

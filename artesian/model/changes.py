@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import ExistingEngine, Healing, ManagerPlace
+from artesian.model.engine import ExistingEngine, Healing, ManagerPlace, SnapshotId
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +169,13 @@ class ExitMaintenance:
 
 @dataclass(frozen=True, slots=True)
 class CreateVolume:
-    """Make a volume."""
+    """Make a volume; one with a `source` begins with what that snapshot has, and depends on it no longer."""
 
     volume: str
     pool: PoolName
     size_bytes: int
     thick: bool
+    source: SnapshotId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,22 @@ class DeleteVolume:
     volume: str
 
 
+@dataclass(frozen=True, slots=True)
+class CreateSnapshot:
+    """Keep what a volume has now. Once it is taken it stays as it is: it is never taken anew."""
+
+    volume: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSnapshot:
+    """Keep no longer what a volume had."""
+
+    volume: str
+    snapshot: str
+
+
 EngineChange = (
     CreateEngine
     | AdoptEngine
@@ -252,5 +269,7 @@ EngineChange = (
     | SetLimits
     | UnmapVolume
     | DeleteVolume
+    | CreateSnapshot
+    | DeleteSnapshot
 )
 Change = JoinNode | EngineChange

@@ -161,6 +161,24 @@ NO_LIMITS = SeenLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotId:
+    """A snapshot by the engine's ids: it is meant even if its volume is renamed, and no later one is."""
+
+    volume_id: str
+    snapshot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSnapshot:
+    """What a volume had at one moment (`taken_at_s`, Unix time), under a name that its volume has once."""
+
+    id: str
+    name: str
+    size_bytes: int
+    taken_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SeenVolume:
     """A volume; `mapped_to` are the guids of its clients that may write, `limits` of those that have some.
 
@@ -177,6 +195,11 @@ class SeenVolume:
     limits: tuple[tuple[str, SeenLimits], ...] = ()
     iops: float | None = None
     bandwidth_bytes_per_s: float | None = None
+    snapshots: tuple[SeenSnapshot, ...] = ()
+
+    def snapshot(self, name: str) -> SeenSnapshot | None:
+        """The snapshot of this name."""
+        return next((one for one in self.snapshots if one.name == name), None)
 
     def limits_of(self, guid: str) -> SeenLimits:
         """Those of a client."""
@@ -194,7 +217,7 @@ class SeenWarning:
 
 @dataclass(frozen=True, slots=True)
 class EngineSeen:
-    """The engine at one moment. `fault_sets` are pairs of domain and name."""
+    """The engine at one moment. `fault_sets` are pairs of domain and name; `offers_snapshots`: of volumes."""
 
     system_id: str
     managers: tuple[SeenManager, ...] = ()
@@ -206,6 +229,7 @@ class EngineSeen:
     clients: tuple[SeenClient, ...] = ()
     volumes: tuple[SeenVolume, ...] = ()
     warnings: tuple[SeenWarning, ...] = ()
+    offers_snapshots: bool = False
 
     def pool(self, name: PoolName) -> SeenPool | None:
         """The pool of this name."""

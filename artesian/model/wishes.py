@@ -5,9 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from artesian.model.disk import PoolName
+from artesian.model.engine import SnapshotId
 
 FEWEST_IOPS = 11  # that engines like PowerFlex can limit something to
 MOST_IOPS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWish:
+    """A snapshot that a volume is to have. `begun`: its taking has been set out on; `taken`: it was there, so
+    it is never taken anew, which would be of later data; `engine_id`: its id in the engine, once known."""
+
+    name: str
+    begun: bool = False
+    taken: bool = False
+    engine_id: str | None = None
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +35,7 @@ class VolumeWish:
     `limit_bandwidth_bytes_per_s`: what may be done with it in a second, on whatever node; 0: no limit.
     `hold`: it is mounted as long as containers of its node use it, and whoever shows the same hold takes that
     back; empty: somebody else wants it where it is. `preempt`: a container may take it from another node.
+    `source`: the snapshot with whose content it begins.
     """
 
     name: str
@@ -40,6 +54,23 @@ class VolumeWish:
     limit_bandwidth_bytes_per_s: int = 0
     hold: str = ""
     preempt: bool = False
+    snapshots: tuple[SnapshotWish, ...] = ()
+    source: SnapshotId | None = None
+
+    def snapshot(self, name: str) -> SnapshotWish | None:
+        """The snapshot of this name."""
+        return next((one for one in self.snapshots if one.name == name), None)
+
+    def with_snapshot(self, snapshot: SnapshotWish) -> VolumeWish:
+        """It is to have this snapshot, in the place of another of its name."""
+        if self.snapshot(snapshot.name) is None:
+            return replace(self, snapshots=(*self.snapshots, snapshot))
+        found = tuple(snapshot if one.name == snapshot.name else one for one in self.snapshots)
+        return replace(self, snapshots=found)
+
+    def without_snapshot(self, name: str) -> VolumeWish:
+        """Of this snapshot nothing is wanted any more."""
+        return replace(self, snapshots=tuple(one for one in self.snapshots if one.name != name))
 
     def detached(self) -> VolumeWish:
         """It is to be nowhere, for nobody."""

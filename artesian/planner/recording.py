@@ -18,7 +18,9 @@ from artesian.model.changes import (
     AddServer,
     AdoptEngine,
     CreateEngine,
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
     JoinNode,
     RemoveClient,
@@ -32,7 +34,7 @@ from artesian.model.engine import EngineSeen
 from artesian.model.observation import Observation
 from artesian.model.plan import Step
 from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord, with_item
-from artesian.model.wishes import VolumeWish
+from artesian.model.wishes import SnapshotWish, VolumeWish
 
 Value = TypeVar("Value")
 
@@ -55,6 +57,12 @@ class _Draft:
 
     def change_node(self, name: str, **values: object) -> None:
         self.nodes[name] = replace(self.node(name), **values)  # type: ignore[arg-type]
+
+    def change_snapshot(self, volume: str, name: str, **values: object) -> None:
+        wish = self.volumes.get(volume)
+        snapshot = wish.snapshot(name) if wish is not None else None
+        if wish is not None and snapshot is not None:
+            self.volumes[volume] = wish.with_snapshot(replace(snapshot, **values))  # type: ignore[arg-type]
 
     def applied_to(self, state: FrameworkState) -> FrameworkState:
         """The state with these changes; what is the same stays the same object."""
@@ -89,9 +97,11 @@ def intend(
             case AddManager(place):
                 if draft.engine is not None and place not in draft.engine.managers:
                     draft.engine = replace(draft.engine, managers=(*draft.engine.managers, place))
-            case CreateVolume(volume, _, _, _):
+            case CreateVolume(volume=volume):
                 if volume in draft.volumes:
                     draft.volumes[volume] = replace(draft.volumes[volume], begun=True)
+            case CreateSnapshot(volume, snapshot):
+                draft.change_snapshot(volume, snapshot, begun=True)
             case AddServer(node, address, domain, _):
                 domains = tuple(sorted({*draft.node(node).domains, domain}))
                 draft.change_node(node, domains=domains, address=address)
@@ -126,6 +136,11 @@ def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
                 draft.change_node(node, domains=domains)
             case DeleteVolume(volume):
                 draft.volumes.pop(volume, None)
+            case CreateSnapshot(volume, snapshot):
+                draft.change_snapshot(volume, snapshot, begun=True, taken=True)
+            case DeleteSnapshot(volume, snapshot):
+                if volume in draft.volumes:
+                    draft.volumes[volume] = draft.volumes[volume].without_snapshot(snapshot)
     approval = state.approval
     if approval is not None:
         done = {step.id for step in steps}
@@ -146,7 +161,10 @@ def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
     if not state.engine_seen_once and state.engine.adopted is None:
         state = replace(state, engine_seen_once=True)
     taken = {wish.engine_id for wish in state.volumes.values()}
-    for name, wish in state.volumes.items():
+    for name, known_wish in state.volumes.items():
+        wish = _with_snapshots(known_wish, seen.engine)
+        if wish is not known_wish:
+            state = replace(state, volumes=with_item(state.volumes, name, wish))
         volume = seen.engine.volume(name)
         if wish.engine_id is None and wish.begun and volume is not None and volume.id not in taken:
             known = replace(wish, engine_id=volume.id)
@@ -157,6 +175,22 @@ def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
             left = {key: one for key, one in state.volumes.items() if key != name}
             state = replace(state, volumes=MappingProxyType(left))
     return state
+
+
+def _with_snapshots(wish: VolumeWish, engine: EngineSeen) -> VolumeWish:
+    """With the snapshots that its volume has, also those that nothing was known of, and without those that
+    were to go, and are gone."""
+    volume = engine.volume_with_id(wish.engine_id) if wish.engine_id is not None else None
+    if volume is None or not (wish.snapshots or volume.snapshots):
+        return wish
+    for one in wish.snapshots:
+        if one.deleted and volume.snapshot(one.name) is None and (one.taken or not one.begun):
+            wish = wish.without_snapshot(one.name)
+    for there in volume.snapshots:
+        known = wish.snapshot(there.name) or SnapshotWish(there.name)
+        if known.engine_id is None:
+            wish = wish.with_snapshot(replace(known, begun=True, taken=True, engine_id=there.id))
+    return wish
 
 
 def _grown(wish: VolumeWish, engine: EngineSeen) -> VolumeWish | None:

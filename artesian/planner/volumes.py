@@ -13,11 +13,12 @@ from artesian.model.changes import (
     SetLimits,
     UnmapVolume,
 )
-from artesian.model.engine import NO_LIMITS, SeenLimits, SeenVolume
+from artesian.model.engine import NO_LIMITS, SeenLimits, SeenVolume, SnapshotId
 from artesian.model.plan import Consent
 from artesian.model.sizes import format_limits
 from artesian.model.wishes import VolumeWish
 from artesian.planner.facts import Facts, Steps
+from artesian.planner.snapshots import plan_snapshots
 
 
 def find_volume(facts: Facts, wish: VolumeWish) -> SeenVolume | None:
@@ -49,8 +50,14 @@ def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume 
         )
         return
     if seen is None:
-        change = CreateVolume(wish.name, wish.pool, wish.size_bytes, wish.thick)
         because = f"somebody wants volume {wish.name}"
+        if wish.source is not None:
+            source = _named(facts, wish.source)
+            if source is None:
+                steps.note(f"volume {wish.name} cannot be made: the snapshot for it to begin with is gone")
+                return
+            because += f" with what {source} has"
+        change = CreateVolume(wish.name, wish.pool, wish.size_bytes, wish.thick, wish.source)
         steps.add(change, because, steps.making_pool(wish.pool), consent=Consent.GIVEN)
         if wish.node is not None:
             _plan_mapping(facts, steps, wish, None, change)
@@ -59,7 +66,17 @@ def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume 
     if seen.size_bytes < wish.size_bytes:
         grown = GrowVolume(wish.name, wish.size_bytes)
         steps.add(grown, f"volume {wish.name} is to be larger", renamed)
+    plan_snapshots(steps, wish, seen, renamed)
     _plan_mapping(facts, steps, wish, seen, renamed)
+
+
+def _named(facts: Facts, source: SnapshotId) -> str | None:
+    """A snapshot in words; None if it is not there."""
+    volume = facts.engine.volume_with_id(source.volume_id)
+    for snapshot in volume.snapshots if volume is not None else ():
+        if volume is not None and snapshot.id == source.snapshot_id:
+            return f"snapshot {snapshot.name} of volume {volume.name}"
+    return None
 
 
 def _plan_renaming(steps: Steps, wish: VolumeWish, seen: SeenVolume) -> RenameVolume | None:
@@ -144,5 +161,7 @@ def _plan_deletion(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolum
         return  # it is another one
     renamed = _plan_renaming(steps, wish, seen) if seen is not None else None
     unmapped = _plan_unmapping(facts, steps, wish, seen, renamed, keep=None)
+    going = plan_snapshots(steps, wish, seen, renamed) if seen is not None else []
     because = f"somebody has asked to delete volume {wish.name}"
-    steps.add(DeleteVolume(wish.name), because, renamed, *unmapped, destructive=True, consent=Consent.GIVEN)
+    after = (renamed, *unmapped, *going)
+    steps.add(DeleteVolume(wish.name), because, *after, destructive=True, consent=Consent.GIVEN)

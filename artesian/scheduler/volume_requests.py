@@ -11,11 +11,12 @@ from types import MappingProxyType
 
 from artesian.model.disk import PoolName
 from artesian.model.drill import DrillState
+from artesian.model.engine import SnapshotId
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState
 from artesian.model.volume_names import name_problem
-from artesian.model.wishes import FEWEST_IOPS, MOST_IOPS, VolumeWish
+from artesian.model.wishes import FEWEST_IOPS, MOST_IOPS, SnapshotWish, VolumeWish
 from artesian.remedy.checking import read_whole_spec
 from artesian.scheduler.node_requests import known_node
 
@@ -25,7 +26,7 @@ _MOST_BYTES = 1 << 50
 
 
 def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) -> FrameworkState:
-    """A new volume."""
+    """A new volume; one that begins with a snapshot has the size of that."""
     if (problem := name_problem(wish.name)) is not None:
         raise NotPossible(problem)
     if wish.name in state.volumes:
@@ -39,7 +40,8 @@ def create_volume(state: FrameworkState, seen: Observation, wish: VolumeWish) ->
         raise NotPossible(
             "Ceph takes space as it is written to, so there are no thick volumes, only thin ones"
         )
-    _check_size(wish.size_bytes)
+    if wish.source is None:
+        _check_size(wish.size_bytes)
     _check_limits(wish)
     if wish.node is not None:
         _attachable(state, seen, wish.node)
@@ -70,7 +72,7 @@ def adopt_volume(state: FrameworkState, seen: Observation, name: str) -> Framewo
 
 def grow_volume(state: FrameworkState, seen: Observation, name: str, size_bytes: int) -> FrameworkState:
     """Make a volume larger. It never becomes smaller; a wish that has not come true can be taken back."""
-    wish = _volume_of_a_user(state, name)
+    wish = volume_of_a_user(state, name)
     _check_size(size_bytes)
     volume = seen.engine.volume_with_id(wish.engine_id) if seen.engine is not None else None
     has_bytes = volume.size_bytes if volume is not None else wish.size_bytes
@@ -99,7 +101,7 @@ def limit_volume(
 
 def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name: str) -> FrameworkState:
     """Give a volume another name; whoever uses it is not disturbed."""
-    wish = _volume_of_a_user(state, name, also_undone=True)
+    wish = volume_of_a_user(state, name, also_undone=True)
     if wish.engine_id is None:
         raise Conflict(f"volume {name} is still being made")
     if new_name in state.volumes:
@@ -113,12 +115,37 @@ def rename_volume(state: FrameworkState, seen: Observation, name: str, new_name:
     return replace(state, volumes=MappingProxyType({**volumes, new_name: renamed}))
 
 
-def delete_volume(state: FrameworkState, name: str) -> FrameworkState:
-    """Delete a volume that nobody uses, and all that is in it."""
-    wish = _volume_of_a_user(state, name)
+def delete_volume(state: FrameworkState, name: str, *, with_snapshots: bool = False) -> FrameworkState:
+    """Delete a volume that nobody uses, and all that is in it; snapshots only if that is said."""
+    wish = volume_of_a_user(state, name)
     if wish.node is not None:
         raise Conflict(f"volume {name} is on node {wish.node}: detach it first")
-    return state.with_volume(replace(wish, deleted=True))
+    kept = [one for one in wish.snapshots if not one.deleted]
+    if kept and not with_snapshots:
+        raise Conflict(
+            f"volume {name} has snapshots ({', '.join(one.name for one in kept)}): delete them first "
+            f"(artesian volume delete-snapshot), or with it (artesian volume delete {name} --with-snapshots)"
+        )
+    for one in kept:
+        check_not_copied(state, wish, one)
+    gone = tuple(replace(one, deleted=True) for one in wish.snapshots)
+    return state.with_volume(replace(wish, snapshots=gone, deleted=True))
+
+
+def check_not_copied(state: FrameworkState, wish: VolumeWish, snapshot: SnapshotWish) -> None:
+    """Raises Conflict as long as volumes are made of a snapshot. Those that are there do without it."""
+    source = SnapshotId(wish.engine_id or "", snapshot.engine_id or "")
+    waiting = [name for name, one in sorted(state.volumes.items()) if is_being_made_of(one, source)]
+    if waiting:
+        raise Conflict(
+            f"snapshot {snapshot.name} of volume {wish.name} is being copied to volume {waiting[0]}: "
+            "wait until that is there, or delete it"
+        )
+
+
+def is_being_made_of(wish: VolumeWish, source: SnapshotId) -> bool:
+    """Whether a volume is to begin with a snapshot, and is not there yet."""
+    return wish.source == source and wish.engine_id is None
 
 
 def attach_volume(
@@ -132,7 +159,7 @@ def attach_volume(
     force: bool,
 ) -> FrameworkState:
     """Bring a volume to a node; away from where it is. `force` cuts a node off that does not let go."""
-    wish = _volume_of_a_user(state, name)
+    wish = volume_of_a_user(state, name)
     _attachable(state, seen, node)
     forced_from = _holder(state, seen, wish, node) if force else wish.forced_from
     if wish.node == node and mount_path is None:
@@ -151,7 +178,7 @@ def attach_volume(
 
 def detach_volume(state: FrameworkState, seen: Observation, name: str, *, force: bool) -> FrameworkState:
     """Let a volume be nowhere."""
-    wish = _volume_of_a_user(state, name)
+    wish = volume_of_a_user(state, name)
     forced_from = _holder(state, seen, wish, None) if force else wish.forced_from
     return state.with_volume(replace(wish.detached(), forced_from=forced_from))
 
@@ -176,7 +203,7 @@ def find_volume(state: FrameworkState, name: str) -> VolumeWish:
     return wish
 
 
-def _volume_of_a_user(state: FrameworkState, name: str, *, also_undone: bool = False) -> VolumeWish:
+def volume_of_a_user(state: FrameworkState, name: str, *, also_undone: bool = False) -> VolumeWish:
     """Not that of a drill, which it takes away itself, by its name; while that is done, people may help.
 
     Raises NotThere or Conflict.

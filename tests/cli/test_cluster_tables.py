@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from artesian.cli.cluster.nodes import _node_text
-from artesian.cli.cluster.tables import fill_text, health_text, node_table, plan_table
+from artesian.cli.cluster.tables import fill_text, health_text, node_table, plan_table, snapshot_table
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,15 @@ def test_the_health_of_a_disk(health: dict[str, float], smart: Any, text: str) -
 def test_how_full_a_volume_is() -> None:
     assert fill_text({"used_bytes": 92, "total_bytes": 100}) == "92 %"
     assert fill_text({"used_bytes": None, "total_bytes": None}) == ""
+
+
+def test_a_snapshot_says_what_was_made_of_it_or_what_is_wrong() -> None:
+    there = {"volume": "data", "name": "kept", "taken_at_s": 0.0, "size_bytes": 2 << 30, "clones": ["a", "b"],
+             "ready": True, "because": ""}  # fmt: skip
+    lost = there | {"name": "lost", "taken_at_s": None, "size_bytes": None, "clones": [], "ready": False}
+    text = _shown(snapshot_table([there, lost | {"because": "it is not in the engine any more"}]))
+    assert "kept" in text and "2.0 GiB" in text and "a, b" in text and "19" in text
+    assert "it is not in the engine any more" in text
 
 
 def test_a_node_that_is_drained_says_so_and_why_it_is_not_used() -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from artesian.cli.cluster.access import Api
-from artesian.cli.cluster.volumes import _finish
+from artesian.cli.cluster.volumes import finish
 from artesian.cli.output import Output
 from artesian.embedded.local.errors import TookTooLong
 
@@ -22,7 +22,7 @@ class NeverReady:
 
 def test_whoever_has_waited_for_too_long_hears_that_it_stays_wanted() -> None:
     with pytest.raises(TookTooLong) as raised:
-        _finish(cast(Api, NeverReady()), Output(True), "data", no_wait=False, timeout_s=0.0)
+        finish(cast(Api, NeverReady()), Output(True), "data", no_wait=False, timeout_s=0.0)
     assert str(raised.value) == (
         "after 0 s: volume data: node n1 is silent; it stays wanted, and is done as soon as it can be: "
         "artesian volume show data"

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.cases import Cluster
+from artesian.cli.outcome import ExitCode
+from tests.cluster.cases import Cluster, write_durably
 from tests.cluster.ceph_cases import (
     CephCluster,
     cut_off,
@@ -182,7 +183,33 @@ def test_06_a_node_that_stood_still_changes_nothing_when_it_goes_on(
     story.writer.goes_on()
 
 
-def test_07_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) -> None:
+def test_07_a_copy_has_what_was_there_at_one_moment_and_stands_on_its_own(
+    story: Story, cluster: CephCluster
+) -> None:
+    write_durably(story.path / "before", "of monday")
+    kept = cluster.json("volume", "snapshot", "data", "monday")
+    write_durably(story.path / "after", "of tuesday")
+    cluster.run("volume", "clone", "data", "monday", "copy", "--no-wait")
+    cluster.kill_scheduler()
+    cluster.run("up", "--yes")
+    cluster.wait("the copy", lambda: cluster.get("/volumes/copy")["ready"], 90.0)
+    assert cluster.json("volume", "snapshots") == [kept | {"clones": ["copy"]}]  # it was not taken anew
+    path = cluster.mounts / "copy"
+    cluster.run("volume", "attach", "copy", "--node", "node-3", "--mount", path)
+    assert (path / "before").read_text() == "of monday" and not (path / "after").exists()
+    assert "monday already" in cluster.error(ExitCode.IN_THE_WAY, "volume", "snapshot", "data", "monday")
+    cluster.run("volume", "delete-snapshot", "data", "monday", "--yes")
+    write_durably(path / "more", "of the copy")
+    cluster.run("volume", "snapshot", "copy", "once")
+    cluster.run("volume", "detach", "copy")
+    said = cluster.error(ExitCode.IN_THE_WAY, "volume", "delete", "copy", "--yes")
+    assert "volume copy has snapshots (once)" in said
+    cluster.run("volume", "delete", "copy", "--with-snapshots", "--yes")
+    assert not (story.path / "more").exists()
+    story.writer.goes_on()
+
+
+def test_08_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) -> None:
     path = cluster.disk("node-2", "sdb")
     path.rename(path.with_name(".sdb.gone"))
     (part,) = closed(cluster, "replace-device")["parts"]
@@ -193,7 +220,7 @@ def test_07_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) ->
 
 
 @pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
-def test_07_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
+def test_08_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
     spec = cluster.home / "slow.yaml"
     spec.write_text(SPEC + SLOW)
     cluster.run("apply", "--spec", spec, "--yes")
@@ -223,7 +250,7 @@ def small_ratios(cluster: CephCluster) -> Iterator[None]:
     cluster.wait_healthy()
 
 
-def test_08_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
+def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story: Story, cluster: CephCluster, small_ratios: None
 ) -> None:
     fills = (
@@ -244,7 +271,7 @@ def test_08_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story.writer.goes_on()
 
 
-def test_09_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, cluster: CephCluster) -> None:
+def test_10_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, cluster: CephCluster) -> None:
     cluster.run("node", "maintain", "node-2")
     assert "noout" in str(cluster.ceph("osd", "dump")["crush_node_flags"])
     cluster.run("local", "off", "node-2")
@@ -259,7 +286,7 @@ def test_09_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, clus
     assert "noout" not in str(cluster.ceph("osd", "dump")["crush_node_flags"])
 
 
-def test_10_a_node_that_is_removed_gives_its_data_and_its_manager_away(
+def test_11_a_node_that_is_removed_gives_its_data_and_its_manager_away(
     story: Story, cluster: CephCluster
 ) -> None:
     node = next(one for one in sorted(managers(cluster), reverse=True) if one != story.node)
@@ -272,7 +299,7 @@ def test_10_a_node_that_is_removed_gives_its_data_and_its_manager_away(
     story.writer.goes_on()
 
 
-def test_11_nobody_lost_anything(story: Story, cluster: CephCluster) -> None:
+def test_12_nobody_lost_anything(story: Story, cluster: CephCluster) -> None:
     story.writer.stop()
     cluster.run("volume", "detach", "data")
     cluster.run("volume", "attach", "data", "--node", story.node, "--mount", story.path)

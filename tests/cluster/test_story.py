@@ -95,6 +95,9 @@ def test_05_a_volume_is_made_and_mounted(cluster: Cluster) -> None:
     answer = cluster.json("volume", "create", "data", "1GiB", "--node", "node-1", "--mount", path)
     assert (answer["ready"], answer["node"], answer["mounted_at"]) == (True, "node-1", str(path))
     write_durably(path / "file", "written on node-1")
+    said = cluster.error(ExitCode.REFUSED, "volume", "snapshot", "data", "monday")
+    assert "this engine has no snapshots of volumes" in said
+    assert cluster.json("volume", "snapshots") == []
 
 
 def test_06_a_scheduler_that_is_killed_goes_on_where_it_was(cluster: Cluster) -> None:

@@ -9,10 +9,18 @@ from dataclasses import replace
 import pytest
 
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
-from artesian.model.changes import AddDomain, CreateEngine, CreateVolume, DeleteVolume, UnmapVolume
+from artesian.model.changes import (
+    AddDomain,
+    CreateEngine,
+    CreateVolume,
+    DeleteSnapshot,
+    DeleteVolume,
+    UnmapVolume,
+)
 from tests.engines.arranging import ArrangementContract
 from tests.engines.deployment import NODES, POOL, Deployment, Handle, shape, with_other_id
 from tests.engines.failing import FailureContract
+from tests.engines.snapshots import SnapshotContract
 from tests.engines.volumes import GIB, VolumeContract
 
 _NUMBERS = itertools.count(1)
@@ -81,7 +89,7 @@ class EngineMakingConformance:
         assert shape(made.observe()) == before
 
 
-class EngineConformance(ArrangementContract, VolumeContract, FailureContract):
+class EngineConformance(ArrangementContract, VolumeContract, SnapshotContract, FailureContract):
     """Subclasses give a fixture `handle` of scope "class", with bare machines.
 
     All tests share one engine. Each begins with everything running and whole, and leaves what it was given.
@@ -117,4 +125,5 @@ class EngineConformance(ArrangementContract, VolumeContract, FailureContract):
         found = system.observe().volume(name)
         if found is not None:
             users = [node for node in NODES if system.guid(node) in found.mapped_to]
-            system.do(*(UnmapVolume(name, node) for node in users), DeleteVolume(name))
+            snapshots = [DeleteSnapshot(name, one.name) for one in found.snapshots]
+            system.do(*(UnmapVolume(name, node) for node in users), *snapshots, DeleteVolume(name))

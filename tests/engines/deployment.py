@@ -56,6 +56,7 @@ class Capability(StrEnum):
     FAULT_SETS = "fault sets"
     THICK = "thick volumes"
     MAINTENANCE = "maintenance"
+    SNAPSHOTS = "snapshots"
     STEADY_CONNECTIONS = "connections that outlive a volume's growth"
 
 
@@ -143,7 +144,11 @@ def shape(seen: EngineSeen) -> dict[str, object]:
         "servers": sorted((one.id, one.name, one.domain, one.fault_set or "") for one in seen.servers),
         "devices": sorted((one.id, one.name, one.server, one.pool) for one in seen.devices),
         "volumes": sorted(
-            (one.id, one.name, one.pool, one.size_bytes, one.thick, one.mapped_to) for one in seen.volumes
+            (
+                *(one.id, one.name, one.pool, one.size_bytes, one.thick, one.mapped_to),
+                *sorted((each.id, each.name, each.size_bytes, each.taken_at_s) for each in one.snapshots),
+            )
+            for one in seen.volumes
         ),
     }
 
@@ -271,6 +276,14 @@ class Deployment:
                 assert str(error), change
                 assert time.monotonic() < deadline, f"{change}: {error}"
                 time.sleep(_LOOK_S)
+
+    def waiting(self, change: EngineChange) -> str:
+        """What a change waits for, that cannot be done now."""
+        try:
+            self.attempt(change)
+        except NotYet as error:
+            return str(error)
+        raise AssertionError(f"{change} does not wait")
 
     def attempt(self, change: EngineChange) -> None:
         """Take a change one step further."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import secrets
 import shutil
 import subprocess
@@ -10,7 +11,9 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +28,11 @@ from artesian.engines.ceph.session import CephSession
 from artesian.engines.node_port import NodeEngine
 from artesian.engines.port import ChangeRefused, Engine, NotYet
 from artesian.model.changes import (
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
+    EngineChange,
     MapVolume,
     RemoveDevice,
     SetLimits,
@@ -37,8 +43,9 @@ from artesian.model.state import EngineIdentity
 from tests.engines.ceph.installed import why_no_ceph
 from tests.engines.conformance import EngineConformance, EngineMakingConformance
 from tests.engines.deployment import NODES, POOL, SERVING, Capability, Deployment, Handle, RawDisk
+from tests.engines.snapshots import copy_of
 from tests.engines.test_embedded_conformance import written_parts
-from tests.engines.volumes import BLOCK, GIB, pattern
+from tests.engines.volumes import BLOCK, GIB, MIB, in_use, pattern
 from tests.patience import eventually
 
 pytestmark = [
@@ -49,13 +56,14 @@ pytestmark = [
 ]
 
 DISK_BYTES = 3 << 30
+COPIED_PARTS = 32
 SECRET = secrets.token_hex(32)
 
 
 class CephHandle(Handle):
     """Everything of the nodes is below one folder whose path is short, as sockets are made in it."""
 
-    capabilities = frozenset({Capability.FAULT_SETS, Capability.MAINTENANCE})
+    capabilities = frozenset({Capability.FAULT_SETS, Capability.MAINTENANCE, Capability.SNAPSHOTS})
     patience_s = 90.0
     figures_lag_s = 4.0
 
@@ -233,12 +241,93 @@ class TestCeph(EngineConformance):
         system.do(RemoveDevice(begun[0], system.disks[begun[0]].identity, POOL))
         system.do(system.device(system.disks[begun[0]]))
 
+    def test_a_snapshot_that_somebody_else_took_is_not_taken_for_ours(
+        self, system: Deployment, volume: str, session: CephSession
+    ) -> None:
+        with image_of(session, system.volume(volume).id) as image:
+            image.create_snap("theirs")
+        assert "theirs that is not ours" in system.until_refused(CreateSnapshot(volume, "theirs"))
+        assert system.volume(volume).snapshots == ()
+        with image_of(session, system.volume(volume).id) as image:
+            image.remove_snap("theirs")
 
-def watchers(session: CephSession, volume_id: str) -> list[object]:
-    """Who has a volume open."""
+    def test_a_cluster_that_lets_in_the_oldest_clients_has_copies_too(
+        self, system: Deployment, volume: str, session: CephSession
+    ) -> None:
+        data = pattern(260, 9 * BLOCK)
+        with in_use(system, volume, "n1") as blocks:
+            blocks.write_durably(0, data)
+        who, option = "client", "rbd_default_clone_format"
+        session.command("config set", who=who, name=option, value="1")
+        system.do(CreateSnapshot(volume, "kept"))
+        system.close()  # the next connection hears of it
+        system.make(copy_of(system, volume, "copy"))
+        with image_of(session, system.volume(volume).id) as image:
+            assert image.is_protected_snap("kept")
+        system.make(DeleteSnapshot(volume, "kept"), DeleteVolume(volume))
+        with in_use(system, "copy", "n2") as blocks:
+            assert blocks.read(0, len(data)) == data
+        system.do(DeleteVolume("copy"))
+        session.command("config rm", who=who, name=option)
+        system.close()
+
+    def test_a_copy_goes_on_when_who_makes_it_is_killed(
+        self, system: Deployment, volume: str, session: CephSession
+    ) -> None:
+        data = pattern(270, 8 * MIB)
+        with in_use(system, volume, "n1") as blocks:
+            for number in range(COPIED_PARTS):
+                blocks.write(number * len(data), data)
+            blocks.flush()
+            system.do(CreateSnapshot(volume, "kept"))
+            blocks.write_durably(0, pattern(271))
+            change = copy_of(system, volume, "copy")
+            context = multiprocessing.get_context("spawn")
+            worker = context.Process(target=carry_out_for_ever, args=(system.identity, SECRET, change))
+            worker.start()
+            eventually(lambda: "image_id" in being_made(session, "copy"), 60)
+            worker.kill()
+            worker.join()
+            made = f"{system.volume(volume).id.partition('-')[0]}-{being_made(session, 'copy')['image_id']}"
+            with image_of(session, made, read_only=True) as image:
+                assert image.parent_id(), "it was done before it was killed"
+            assert system.observe().volume("copy") is None
+            system.make(change, DeleteSnapshot(volume, "kept"))
+        assert system.volume("copy").id == made
+        with in_use(system, "copy", "n2") as blocks:
+            for number in range(COPIED_PARTS):
+                assert blocks.read(number * len(data), len(data)) == data
+        with image_of(session, made, read_only=True) as image, pytest.raises(load_rbd().ImageNotFound):
+            image.parent_id()
+        assert being_made(session, "copy") == {}
+        system.do(DeleteVolume("copy"))
+
+
+def carry_out_for_ever(identity: EngineIdentity, secret: str, change: EngineChange) -> None:
+    """As a scheduler does, until it is killed."""
+    engine = CephEngine(identity, secret)
+    while True:
+        with suppress(NotYet):
+            engine.carry_out(change)
+
+
+def being_made(session: CephSession, name: str) -> dict[str, Any]:
+    """What is written down of a volume that is being made of a snapshot."""
+    return session.get(names.key("clones", name)) or {}
+
+
+@contextmanager
+def image_of(session: CephSession, volume_id: str, *, read_only: bool = False) -> Iterator[Any]:
+    """A volume's image, as somebody else opens it."""
     pool_id, _, image_id = volume_id.partition("-")
     with (
         session.rados.open_ioctx2(int(pool_id)) as pool,
-        load_rbd().Image(pool, image_id=image_id, read_only=True) as image,
+        load_rbd().Image(pool, image_id=image_id, read_only=read_only) as image,
     ):
+        yield image
+
+
+def watchers(session: CephSession, volume_id: str) -> list[object]:
+    """Who has a volume open."""
+    with image_of(session, volume_id, read_only=True) as image:
         return list(image.watchers_list())

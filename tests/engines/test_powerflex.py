@@ -28,7 +28,9 @@ from artesian.model.changes import (
     AddPool,
     AddServer,
     CreateEngine,
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
     EngineChange,
     EnterMaintenance,
@@ -45,7 +47,7 @@ from artesian.model.changes import (
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen, SeenLimits
+from artesian.model.engine import EngineSeen, SeenLimits, SnapshotId
 from artesian.model.names import client_guid, device_name, server_name
 from artesian.model.topology import ManagerRole
 from tests import commands
@@ -191,6 +193,14 @@ def test_a_volume_from_creation_to_deletion(running: Running) -> None:
         with pytest.raises(ChangeRefused, match="no volume named third"):
             running.engine.carry_out(change)
     running.engine.carry_out(UnmapVolume("third", "node-1"))
+
+
+def test_it_has_no_snapshots(running: Running) -> None:
+    assert not running.engine.observe().offers_snapshots
+    copy = CreateVolume("copy", MAIN_POOL, GIB, False, SnapshotId("v", "s"))
+    for change in (CreateSnapshot("data", "kept"), DeleteSnapshot("data", "kept"), copy):
+        with pytest.raises(ChangeRefused, match="has no snapshots"):
+            running.engine.carry_out(change)
 
 
 def test_a_client_comes_maps_and_goes(running: Running, tmp_path: Path) -> None:

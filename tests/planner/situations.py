@@ -15,6 +15,7 @@ from artesian.model.engine import (
     SeenManager,
     SeenPool,
     SeenServer,
+    SeenSnapshot,
     SeenVolume,
 )
 from artesian.model.names import client_guid, device_name, server_name
@@ -105,7 +106,8 @@ class World:
 
     def _effect(self, change: c.Change) -> None:
         if isinstance(change, c.CreateEngine):
-            self.engine = EngineSeen(IDENTITY.system_id, tuple(map(_manager, change.managers)))
+            managers = tuple(map(_manager, change.managers))
+            self.engine = EngineSeen(IDENTITY.system_id, managers, offers_snapshots=True)
         elif self.engine is not None:
             self.engine = affected(self.engine, change)
 
@@ -185,7 +187,20 @@ def _with_volume(engine: EngineSeen, change: c.Change) -> EngineSeen:
             return _change_volume(engine, name, limits=limits)
         case c.UnmapVolume(name, _):
             return _change_volume(engine, name, mapped_to=(), limits=())
+        case c.CreateSnapshot(name, snapshot) | c.DeleteSnapshot(name, snapshot):
+            return _with_snapshot(engine, name, snapshot, there=isinstance(change, c.CreateSnapshot))
     return engine
+
+
+def _with_snapshot(engine: EngineSeen, name: str, snapshot: str, *, there: bool) -> EngineSeen:
+    volume = engine.volume(name)
+    assert volume is not None
+    if there and volume.snapshot(snapshot) is not None:
+        return engine
+    others = tuple(one for one in volume.snapshots if one.name != snapshot)
+    number = 1 + max((int(one.id) for each in engine.volumes for one in each.snapshots), default=0)
+    taken = (SeenSnapshot(str(number), snapshot, volume.size_bytes, float(number)),) if there else ()
+    return _change_volume(engine, name, snapshots=(*others, *taken))
 
 
 def _change_volume(engine: EngineSeen, which: str, **values: object) -> EngineSeen:

@@ -49,6 +49,8 @@ OF_POOL: tuple[c.Change, ...] = (
     c.GrowVolume("data", 3 * GIB),
     c.RenameVolume("before", "data"),
     c.DeleteVolume("data"),
+    c.CreateSnapshot("data", "kept"),
+    c.DeleteSnapshot("data", "kept"),
 )
 KEEPING_SAFE: tuple[c.Change, ...] = (
     c.UnmapVolume("data", "node-1"),

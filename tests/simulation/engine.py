@@ -17,7 +17,9 @@ from artesian.model.changes import (
     AddPool,
     AddServer,
     CreateEngine,
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
     EngineChange,
     EnterMaintenance,
@@ -36,7 +38,7 @@ from artesian.model.changes import (
     UnmapVolume,
 )
 from artesian.model.disk import EngineLabel
-from artesian.model.engine import EngineSeen, SeenLimits
+from artesian.model.engine import EngineSeen, SeenLimits, SeenSnapshot
 from artesian.model.names import client_guid, server_name
 from artesian.model.state import EngineIdentity
 from tests.simulation.store import SchedulerKilled
@@ -243,8 +245,18 @@ class SimulatedEngine:
             raise ChangeRefused(f"volume {change.volume} is there already, but in another pool")
         if known is None:
             new_id = self.system.new_id()
+            if change.source is not None:
+                there = self.system.volumes.get(change.source.volume_id)
+                ids = {one.id for one in there.snapshots.values()} if there is not None else set()
+                if change.source.snapshot_id not in ids:
+                    raise ChangeRefused(f"the snapshot for volume {change.volume} is not there")
             self.system.volumes[new_id] = Volume(
-                new_id, change.volume, change.pool, change.size_bytes, change.thick
+                new_id,
+                change.volume,
+                change.pool,
+                change.size_bytes,
+                change.thick,
+                content=change.source.snapshot_id if change.source is not None else "",
             )
 
     def _grow(self, change: GrowVolume) -> None:
@@ -286,9 +298,20 @@ class SimulatedEngine:
         volume = self._find(change.volume)
         if volume is None:
             return
-        if volume.writers:
-            raise ChangeRefused(f"volume {change.volume} is mapped")
+        if volume.writers or volume.snapshots:
+            raise ChangeRefused(f"volume {change.volume} is mapped, or has snapshots")
         del self.system.volumes[volume.id]
+
+    def _take_snapshot(self, change: CreateSnapshot) -> None:
+        volume = self._volume(change.volume)
+        if change.snapshot not in volume.snapshots:
+            taken = SeenSnapshot(self.system.new_id(), change.snapshot, volume.size_bytes, 0.0)
+            volume.snapshots[change.snapshot] = taken
+
+    def _delete_snapshot(self, change: DeleteSnapshot) -> None:
+        volume = self._find(change.volume)
+        if volume is not None:
+            volume.snapshots.pop(change.snapshot, None)
 
     # --- helpers
 
@@ -334,4 +357,6 @@ _EFFECTS: dict[type, Callable[[SimulatedEngine, EngineChange], None]] = {
     SetLimits: SimulatedEngine._limit,
     UnmapVolume: SimulatedEngine._unmap,
     DeleteVolume: SimulatedEngine._delete,
+    CreateSnapshot: SimulatedEngine._take_snapshot,
+    DeleteSnapshot: SimulatedEngine._delete_snapshot,
 }

@@ -19,6 +19,7 @@ from artesian.model.engine import (
     SeenManager,
     SeenPool,
     SeenServer,
+    SeenSnapshot,
     SeenVolume,
 )
 from artesian.model.names import device_name
@@ -87,6 +88,8 @@ class Volume:
     thick: bool
     writers: list[str] = field(default_factory=list)
     limits: dict[str, SeenLimits] = field(default_factory=dict)  # of each writer that has some
+    snapshots: dict[str, SeenSnapshot] = field(default_factory=dict)  # by name
+    content: str = ""  # the id of the snapshot with which it began
 
 
 @dataclass
@@ -260,9 +263,11 @@ class System:
                     tuple(one.writers),
                     limits=tuple(one.limits.items()),
                     iops=self._iops(one),
+                    snapshots=tuple(one.snapshots.values()),
                 )
                 for one in self.volumes.values()
             ),
+            offers_snapshots=True,
         )
 
     def _iops(self, volume: Volume) -> float | None:

@@ -1,7 +1,7 @@
 """The scheduler is killed at every commit and at every change of a story: the end is always the same.
 
-The story: bare nodes become storage, volumes are made, attached, moved, grown, renamed and deleted, and a
-disk is taken out.
+The story: bare nodes become storage, volumes are made, attached, moved, grown, renamed and deleted, snapshots
+are taken, cloned and deleted, and a disk is taken out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from artesian.model.names import client_guid
 from artesian.model.wishes import VolumeWish
 from artesian.scheduler import requests
 from artesian.scheduler.node_requests import remove_disk
+from artesian.scheduler.snapshot_requests import clone, delete_snapshot, take_snapshot
 from artesian.scheduler.volume_requests import (
     attach_volume,
     create_volume,
@@ -58,6 +59,8 @@ STORY: tuple[tuple[Callable[..., Any], ...], ...] = (
     (
         attach("one", "node-00001"),
         lambda state, _: limit_volume(state, "one", 500, None),
+        lambda state, seen: take_snapshot(state, seen, "one", "kept"),
+        lambda state, seen: take_snapshot(state, seen, "two", "passing"),
         lambda state, seen: grow_volume(state, seen, "two", 16 * GIB),
         lambda state, _: delete_volume(state, "three"),
         lambda state, seen: remove_disk(state, seen, "node-00002", "wwn:node-00002-b"),
@@ -65,6 +68,16 @@ STORY: tuple[tuple[Callable[..., Any], ...], ...] = (
     (
         attach("two", "node-00003"),
         lambda state, seen: rename_volume(state, seen, "one", "uno"),
+        lambda state, seen: clone(state, seen, "uno", "kept", "copy"),
+        lambda state, _: delete_snapshot(state, "two", "passing"),
+    ),
+    (
+        lambda state, seen: clone(state, seen, "uno", "kept", "other"),
+        lambda state, seen: take_snapshot(state, seen, "copy", "of-the-copy"),
+    ),
+    (
+        lambda state, _: delete_snapshot(state, "uno", "kept"),
+        lambda state, _: delete_volume(state, "copy", with_snapshots=True),
     ),
 )
 
@@ -97,12 +110,15 @@ def ending(world: World) -> dict[str, object]:
         "devices": {(one.identity, one.node, one.path, one.pool) for one in system.devices.values()},
         "clients": {(names[guid], name) for guid, name in system.clients.items()},
         "volumes": {
-            (one.name, one.size_bytes, tuple(names[guid] for guid in one.writers))
+            (one.name, one.size_bytes, tuple(names[guid] for guid in one.writers), *sorted(one.snapshots))
             for one in system.volumes.values()
         },
         "attached": {name: len(node.attached) for name, node in world.nodes.items()},
         "claims": {(one.identity, one.node, one.pool) for one in state.claims.values()},
-        "wishes": {(one.name, one.node, one.size_bytes, one.deleted) for one in state.volumes.values()},
+        "wishes": {
+            (one.name, one.node, one.size_bytes, one.deleted, *(each.name for each in one.snapshots))
+            for one in state.volumes.values()
+        },
         "nodes": dict(state.nodes),
         "tombstones": set(state.tombstones),
         "verdict": world.verdict.sentence if world.verdict is not None else "",
@@ -121,7 +137,13 @@ def test_the_undisturbed_story_ends_well(undisturbed: World) -> None:
     found = ending(undisturbed)
     assert undisturbed.verdict is not None and undisturbed.verdict.healthy, undisturbed.verdict
     assert len(undisturbed.system.devices) == 6
-    assert found["volumes"] == {("uno", 8 * GIB, ("node-00001",)), ("two", 16 * GIB, ("node-00003",))}
+    assert found["volumes"] == {
+        ("uno", 8 * GIB, ("node-00001",)),
+        ("two", 16 * GIB, ("node-00003",)),
+        ("other", 8 * GIB, ()),
+    }
+    (copied,) = (one.content for one in undisturbed.system.volumes.values() if one.name == "other")
+    assert copied
 
 
 @pytest.mark.parametrize("edge", EDGES)

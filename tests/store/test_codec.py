@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artesian.model.disk import Claim, PoolName, Tombstone
-from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.engine import ExistingEngine, ManagerPlace, SnapshotId
 from artesian.model.pause import Pause
 from artesian.model.remedy import Machine, Part, PartState, Remedy, RemedyState
 from artesian.model.rule import RemedyKind
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.topology import ManagerRole
-from artesian.model.wishes import VolumeWish
+from artesian.model.wishes import SnapshotWish, VolumeWish
 from artesian.store.codec import changed_documents, state_from_documents
 from artesian.store.port import StoreUnusable
 
@@ -96,6 +96,8 @@ states = st.builds(
             engine_id=maybe,
             deleted=st.booleans(),
             generation=st.integers(0, 1 << 40),
+            snapshots=st.tuples(st.builds(SnapshotWish, texts, st.booleans(), st.booleans(), maybe)),
+            source=st.none() | st.builds(SnapshotId, texts, texts),
         ),
         max_size=3,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -149,6 +150,26 @@ def volume_table(volumes: list[Document]) -> RenderableType:
         for one in volumes
     ]
     return table_of(("volume", "size", "pool", "node", "at", "filled", "state"), rows, "Volumes")
+
+
+def snapshot_table(snapshots: list[Document]) -> RenderableType:
+    """The snapshots of volumes."""
+    rows = [
+        (
+            one["volume"],
+            one["name"],
+            _moment(one["taken_at_s"]),
+            format_size(one["size_bytes"]) if one["size_bytes"] is not None else "-",
+            ", ".join(one["clones"]) or "-",
+            "normal" if one["ready"] else one["because"],
+        )
+        for one in snapshots
+    ]
+    return table_of(("volume", "snapshot", "taken", "size", "clones", "state"), rows, "Snapshots")
+
+
+def _moment(seconds: float | None) -> str:
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def fill_text(volume: Document) -> str:

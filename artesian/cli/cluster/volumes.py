@@ -65,7 +65,7 @@ def create(
             "limit_bandwidth_bytes_per_s": bandwidth or 0,
         },
     )
-    _finish(api, output, name, no_wait, timeout_s, made["warnings"])
+    finish(api, output, name, no_wait, timeout_s, made["warnings"])
 
 
 @volume.command()
@@ -78,7 +78,7 @@ def adopt(
     """Use a volume that an adopted engine has already, as it is."""
     api, output = Api(folder), Output(as_json)
     api.post(f"/volumes/{name}/adopt")
-    _finish(api, output, name, False, timeout_s)
+    finish(api, output, name, False, timeout_s)
 
 
 @volume.command("list")
@@ -109,7 +109,7 @@ def grow(
     """Give a volume a new, larger size; the file system on it grows too."""
     api, output = Api(folder), Output(as_json)
     grown = api.patch(f"/volumes/{name}", {"size_bytes": size})
-    _finish(api, output, name, no_wait, timeout_s, grown["warnings"])
+    finish(api, output, name, no_wait, timeout_s, grown["warnings"])
 
 
 @volume.command()
@@ -132,7 +132,7 @@ def limit(
         raise typer.BadParameter("say --iops, --bandwidth or --none")
     api, output = Api(folder), Output(as_json)
     api.patch(f"/volumes/{name}", {"limit_iops": iops, "limit_bandwidth_bytes_per_s": bandwidth})
-    _finish(api, output, name, no_wait, timeout_s)
+    finish(api, output, name, no_wait, timeout_s)
 
 
 @volume.command()
@@ -146,7 +146,7 @@ def rename(
     """Give a volume another name; whoever uses it is not disturbed."""
     api, output = Api(folder), Output(as_json)
     api.patch(f"/volumes/{name}", {"new_name": new_name})
-    _finish(api, output, new_name, False, timeout_s)
+    finish(api, output, new_name, False, timeout_s)
 
 
 @volume.command()
@@ -154,6 +154,9 @@ def delete(
     name: Name,
     folder: options.Folder = options.DEFAULT_FOLDER,
     yes: common.Yes = False,
+    with_snapshots: Annotated[
+        bool, typer.Option("--with-snapshots", help="Its snapshots too; else it stays as long as it has any.")
+    ] = False,
     timeout_s: options.Timeout = _TIMEOUT_S,
     as_json: common.Json = False,
 ) -> None:
@@ -161,8 +164,9 @@ def delete(
     api, output = Api(folder), Output(as_json)
     api.get(f"/volumes/{name}")
     if not yes:
-        confirm(f"Delete volume {name} and all that is in it?", NotPossible)
-    api.delete(f"/volumes/{name}")
+        kept = " and in its snapshots" if with_snapshots else ""
+        confirm(f"Delete volume {name} and all that is in it{kept}?", NotPossible)
+    api.delete(f"/volumes/{name}", with_snapshots=with_snapshots)
 
     def look() -> str | None:
         left = [one for one in api.get("/volumes") if one["name"] == name]
@@ -195,7 +199,7 @@ def attach(
     path = str(mount.absolute()) if mount is not None else None
     body = {"node": node, "mount_path": path, "fstype": fstype, "force": force}
     api.put(f"/volumes/{name}/attachment", body)
-    _finish(api, output, name, no_wait, timeout_s)
+    finish(api, output, name, no_wait, timeout_s)
 
 
 @volume.command()
@@ -210,10 +214,10 @@ def detach(
     """Unmount a volume and take it from its node."""
     api, output = Api(folder), Output(as_json)
     api.delete(f"/volumes/{name}/attachment", force=force)
-    _finish(api, output, name, no_wait, timeout_s)
+    finish(api, output, name, no_wait, timeout_s)
 
 
-def _finish(
+def finish(
     api: Api, output: Output, name: str, no_wait: bool, timeout_s: float, warnings: Sequence[str] = ()
 ) -> None:
     """Wait until the volume is as wished, and show it; warnings first."""

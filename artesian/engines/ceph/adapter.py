@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from artesian.engines.ceph import arranging, names
+from artesian.engines.ceph.clones import Clones
 from artesian.engines.ceph.devices import Devices
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.gathering import Gatherer
@@ -15,6 +16,7 @@ from artesian.engines.ceph.images import Images
 from artesian.engines.ceph.keys import cephx_key
 from artesian.engines.ceph.reading import Reading
 from artesian.engines.ceph.session import CephSession, KeyRefused
+from artesian.engines.ceph.snapshots import Snapshots
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
 from artesian.model.changes import (
     AddClient,
@@ -26,7 +28,9 @@ from artesian.model.changes import (
     AddServer,
     AdoptEngine,
     CreateEngine,
+    CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
     EngineChange,
     EnterMaintenance,
@@ -62,6 +66,8 @@ class CephEngine:
         pools = threading.Lock()  # steps are taken several at once
         self._devices = Devices(self._session, identity.system_id, secret, pools)
         self._images = Images(self._session, identity.system_id, secret, pools)
+        self._snapshots = Snapshots(self._session, self._images)
+        self._clones = Clones(self._session, self._images, pools)
 
     def observe(self) -> EngineSeen:
         """Everything, at one moment. Raises EngineUnreachable."""
@@ -85,7 +91,7 @@ class CephEngine:
 
     def close(self) -> None:
         """Let go of connections."""
-        self._images.close(self._session.close)
+        self._clones.close(lambda: self._images.close(self._session.close))
 
     def _read(self, *, measured: bool = False) -> Reading:
         """Raises EngineUnreachable, also if another cluster answers than ours."""
@@ -144,7 +150,7 @@ class CephEngine:
             case ReturnDevice():
                 self._devices.give_back(reading, change)
             case CreateVolume():
-                self._images.create(reading, change)
+                self._clones.create(reading, change)
             case GrowVolume():
                 self._images.grow(reading, change)
             case RenameVolume():
@@ -156,7 +162,12 @@ class CephEngine:
             case SetLimits():
                 self._images.limit(reading, change)
             case DeleteVolume(volume):
+                self._clones.discard(reading, volume)
                 self._images.delete(reading, volume)
+            case CreateSnapshot():
+                self._snapshots.take(reading, change)
+            case DeleteSnapshot():
+                self._snapshots.delete(reading, change)
             case _:
                 assert_never(change)
 

@@ -26,7 +26,7 @@ from artesian.model.disk import PoolName
 from artesian.model.engine import NO_LIMITS, SeenLimits
 
 MARK = "artesian"  # of our images, among their metadata: whose engine's they are
-_IOPS, _BANDWIDTH = "conf_rbd_qos_iops_limit", "conf_rbd_qos_bps_limit"
+IOPS, BANDWIDTH = "conf_rbd_qos_iops_limit", "conf_rbd_qos_bps_limit"
 _MIB = 1 << 20
 _REMOVED_AT_ONCE, _PATIENCE_S = 2, 1.0
 
@@ -51,54 +51,61 @@ class Images:
 
     # --- there, and of a size
 
-    def create(self, reading: Reading, change: CreateVolume) -> None:
-        """Raises NotYet, ChangeRefused."""
+    def is_there(self, reading: Reading, change: CreateVolume) -> bool:
+        """Raises ChangeRefused."""
         found = reading.volume_named(change.volume)
-        if found is not None:
-            if (found[1]["domain"], found[1]["pool"]) != (change.pool.domain, change.pool.pool):
-                raise ChangeRefused(f"volume {change.volume} is there already, but in another pool")
-            return
+        if found is not None and (found[1]["domain"], found[1]["pool"]) != (
+            change.pool.domain,
+            change.pool.pool,
+        ):
+            raise ChangeRefused(f"volume {change.volume} is there already, but in another pool")
+        return found is not None
+
+    def create(self, reading: Reading, change: CreateVolume) -> None:
+        """An empty one. Raises NotYet, ChangeRefused."""
+        pool = self.pool_for(reading, change)
+        size_bytes = _whole(change.size_bytes)
+        with (
+            self._pools,
+            answered(self._session, f"volume {change.volume}"),
+            self._pool(pool["pool_name"]) as place,
+        ):
+            rbd = load_rbd()
+            with contextlib.suppress(rbd.ImageExists):
+                rbd.RBD().create(place, change.volume, size_bytes, old_format=False, features=features())
+                with rbd.Image(place, change.volume) as image:
+                    image.metadata_set(MARK, self._system_id)
+            with rbd.Image(place, change.volume, read_only=True) as image:
+                self._check_ours(image, change)
+                volume_id, size_bytes = f"{pool['pool']}-{image.id()}", image.size()
+        self.write_down(volume_id, change.volume, change.pool, size_bytes)
+
+    def pool_for(self, reading: Reading, change: CreateVolume) -> Json:
+        """Ceph's pool for a new volume. Raises NotYet, ChangeRefused."""
         need_pool(reading, change.pool)
         if change.thick:
             raise ChangeRefused("volumes of Ceph are thin: their room is taken when they are written to")
         pool = reading.ceph_pool(change.pool)
         if pool is None:
             raise NotYet(f"pool {change.pool} has no disk yet")
-        size_bytes = _whole(change.size_bytes)
-        with (
-            self._pools,
-            _answered(self._session, f"volume {change.volume}"),
-            self._pool(pool["pool_name"]) as place,
-        ):
-            rbd = load_rbd()
-            with contextlib.suppress(rbd.ImageExists):
-                features = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK
-                features |= (
-                    rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF | rbd.RBD_FEATURE_DEEP_FLATTEN
-                )
-                rbd.RBD().create(place, change.volume, size_bytes, old_format=False, features=features)
-                with rbd.Image(place, change.volume) as image:
-                    image.metadata_set(MARK, self._system_id)
-            with rbd.Image(place, change.volume, read_only=True) as image:
-                self._check_ours(image, change)
-                volume_id, size_bytes = f"{pool['pool']}-{image.id()}", image.size()
-        self._write_down(volume_id, change.volume, change.pool, size_bytes)
+        return pool
 
     def _check_ours(self, image: Any, change: CreateVolume) -> None:
         """One that was made before a crash has our mark, or has never been written to."""
         marks = dict(image.metadata_list())
-        if marks.get(MARK, self._system_id) != self._system_id or (MARK not in marks and _has_data(image)):
+        if marks.get(MARK, self._system_id) != self._system_id or (MARK not in marks and has_data(image)):
             raise ChangeRefused(f"pool {change.pool} has an image {change.volume} that is not ours")
 
-    def _write_down(self, volume_id: str, name: str, pool: PoolName, size_bytes: int) -> None:
+    def write_down(self, volume_id: str, name: str, pool: PoolName, size_bytes: int) -> None:
+        """From now on an image is a volume."""
         document = {"name": name, "domain": pool.domain, "pool": pool.pool, "size_bytes": size_bytes}
         self._session.set(names.key("volumes", volume_id), document)
 
     def grow(self, reading: Reading, change: GrowVolume) -> None:
         """Raises ChangeRefused, NotYet. Whoever offers the volume is told."""
-        volume_id, document = self._volume(reading, change.volume)
+        volume_id, document = self.volume(reading, change.volume)
         size_bytes = max(_whole(change.size_bytes), document["size_bytes"])
-        with self._image(reading, volume_id, document) as image:
+        with self.image(reading, volume_id, document) as image:
             if image.size() < size_bytes:
                 image.resize(size_bytes)
         if document["size_bytes"] < size_bytes:
@@ -111,12 +118,12 @@ class Images:
         """Clients know a volume by its id, so it may be in use. Raises ChangeRefused, NotYet."""
         if reading.volume_named(change.old_name) is None and reading.volume_named(change.volume) is not None:
             return
-        volume_id, document = self._volume(reading, change.old_name)
+        volume_id, document = self.volume(reading, change.old_name)
         if reading.volume_named(change.volume) is not None:
             raise ChangeRefused(f"there is a volume {change.volume} already")
         rbd = load_rbd()
-        pool = self._pool_of(reading, document)
-        with _answered(self._session, f"volume {change.old_name}"), self._pool(pool) as place:
+        pool = self.pool_of(reading, document)
+        with answered(self._session, f"volume {change.old_name}"), self._pool(pool) as place:
             try:
                 rbd.RBD().rename(place, change.old_name, change.volume)
             except rbd.ImageExists:
@@ -135,28 +142,33 @@ class Images:
         volume_id, document = found
         if reading.holder_of(volume_id) is not None:
             raise ChangeRefused(f"volume {name} is still mapped")
-        pool = self._pool_of(reading, document)
-        if not self._removing.attend_to(
-            volume_id, lambda: self._remove(pool, volume_id, document), _PATIENCE_S
-        ):
-            raise NotYet(f"what is in volume {name} is being removed")
+        snapshots = sorted(key[1] for key in reading.documents("snapshots") if key[0] == volume_id)
+        if snapshots:
+            raise ChangeRefused(f"volume {name} still has snapshots: {', '.join(snapshots)}")
+        pool = self.pool_of(reading, document)
+        self.remove(pool, volume_id, name)
         fencing.forget_users(self._session, volume_id)
         self._session.remove(names.key("limits", volume_id))
         self._session.remove(names.key("volumes", volume_id))
 
-    def _remove(self, pool: str, volume_id: str, document: Json) -> None:
+    def remove(self, pool: str, volume_id: str, name: str) -> None:
+        """An image that is nobody's, if it is still there. Raises NotYet."""
+        if not self._removing.attend_to(volume_id, lambda: self._remove(pool, volume_id, name), _PATIENCE_S):
+            raise NotYet(f"what is in volume {name} is being removed")
+
+    def _remove(self, pool: str, volume_id: str, name: str) -> None:
         rbd = load_rbd()
-        with _answered(self._session, f"volume {document['name']}"), self._pool(pool) as place:
+        with answered(self._session, f"volume {name}"), self._pool(pool) as place:
             try:
-                with rbd.Image(place, document["name"], read_only=True) as image:
+                with rbd.Image(place, name, read_only=True) as image:
                     if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
                         return  # it is another one
                     fencing.fence(self._session, volume_id, image)
-                rbd.RBD().remove(place, document["name"])
+                rbd.RBD().remove(place, name)
             except rbd.ImageNotFound:
                 return
             except (rbd.ImageBusy, rbd.ImageHasSnapshots) as error:
-                raise NotYet(f"volume {document['name']} cannot be removed yet: {error}") from None
+                raise NotYet(f"volume {name} cannot be removed yet: {error}") from None
 
     # --- one client's to write
 
@@ -165,7 +177,7 @@ class Images:
 
         The key of the volume's one client decides: the monitors take the first, and no second one.
         """
-        volume_id, document = self._volume(reading, name)
+        volume_id, document = self.volume(reading, name)
         guid = reading.guid_of_node(node)
         if guid is None:
             raise NotYet(f"the client of {node} has not registered with the engine yet")
@@ -176,13 +188,13 @@ class Images:
             self._forget_others(reading, volume_id, guid)
             return
         if holder is None:
-            with self._image(reading, volume_id, document, read_only=True) as image:
+            with self.image(reading, volume_id, document, read_only=True) as image:
                 if self._key(volume_id) is not None:  # whom we would cut off has the right by now
                     raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
                 fencing.fence(self._session, volume_id, image)
         mapped = {"token": secrets.token_hex(8), "size_bytes": document["size_bytes"]}
         self._session.set(names.key("mapped", guid, volume_id), mapped)
-        pool = self._pool_of(reading, document)
+        pool = self.pool_of(reading, document)
         if holder is None and not self._took_key(volume_id, guid, pool):
             self._session.remove(names.key("mapped", guid, volume_id))
             raise ChangeRefused(f"volume {name} was mapped to another node at the same moment")
@@ -230,7 +242,7 @@ class Images:
         holder = reading.holder_of(volume_id)
         is_anothers = self._key(volume_id) not in (None, volume_key(self._secret, volume_id, guid))
         if holder == SOMEBODY or (holder == guid and not is_anothers):
-            with self._image(reading, volume_id, document, read_only=True) as image:
+            with self.image(reading, volume_id, document, read_only=True) as image:
                 fencing.fence(self._session, volume_id, image)
                 fencing.take_key(self._session, volume_id)
                 fencing.fence(self._session, volume_id, image)  # those that came in between
@@ -241,7 +253,7 @@ class Images:
 
     def limit(self, reading: Reading, change: SetLimits) -> None:
         """Raises ChangeRefused, NotYet."""
-        volume_id, document = self._volume(reading, change.volume)
+        volume_id, document = self.volume(reading, change.volume)
         guid = reading.guid_of_node(change.node)
         if guid is None or reading.holder_of(volume_id) != guid:
             raise NotYet(f"volume {change.volume} is not mapped to {change.node} yet")
@@ -251,8 +263,8 @@ class Images:
     def _put_limits(self, reading: Reading, volume_id: str, document: Json, wanted: SeenLimits) -> None:
         if reading.limits_of(volume_id) == wanted:
             return
-        with self._image(reading, volume_id, document) as image:
-            for key, value in ((_IOPS, wanted.iops), (_BANDWIDTH, wanted.bandwidth_bytes_per_s)):
+        with self.image(reading, volume_id, document) as image:
+            for key, value in ((IOPS, wanted.iops), (BANDWIDTH, wanted.bandwidth_bytes_per_s)):
                 if value:
                     image.metadata_set(key, str(value))
                 elif key in dict(image.metadata_list()):
@@ -261,7 +273,8 @@ class Images:
 
     # --- what all of them need
 
-    def _volume(self, reading: Reading, name: str) -> tuple[str, Json]:
+    def volume(self, reading: Reading, name: str) -> tuple[str, Json]:
+        """Its id and document. Raises ChangeRefused."""
         found = reading.volume_named(name)
         if found is None:
             raise ChangeRefused(f"there is no volume named {name}")
@@ -271,7 +284,8 @@ class Images:
         clients = reading.documents("clients")
         return str(clients[(guid,)]["node"]) if guid is not None and (guid,) in clients else "somebody"
 
-    def _pool_of(self, reading: Reading, document: Json) -> str:
+    def pool_of(self, reading: Reading, document: Json) -> str:
+        """The name of Ceph's pool in which a volume is. Raises NotYet."""
         pool = reading.ceph_pool(PoolName(document["domain"], document["pool"]))
         if pool is None:
             raise NotYet(
@@ -280,15 +294,16 @@ class Images:
         return str(pool["pool_name"])
 
     def _pool(self, name: str) -> contextlib.AbstractContextManager[Any]:
-        return _opened(self._session, name)
+        return opened(self._session, name)
 
     @contextlib.contextmanager
-    def _image(
+    def image(
         self, reading: Reading, volume_id: str, document: Json, *, read_only: bool = False
     ) -> Iterator[Any]:
-        pool, image_id = self._pool_of(reading, document), volume_id.partition("-")[2]
+        """A volume's image; to be changed by whoever has it in use, who has to answer. Raises NotYet."""
+        pool, image_id = self.pool_of(reading, document), volume_id.partition("-")[2]
         with (
-            _answered(self._session, f"volume {document['name']}"),
+            answered(self._session, f"volume {document['name']}"),
             self._pool(pool) as place,
         ):
             if not read_only:
@@ -298,25 +313,34 @@ class Images:
                 yield image
 
 
-def _opened(session: CephSession, pool: str) -> contextlib.AbstractContextManager[Any]:
+def features() -> int:
+    """What all of our images have."""
+    rbd = load_rbd()
+    found: int = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK | rbd.RBD_FEATURE_OBJECT_MAP
+    found |= rbd.RBD_FEATURE_FAST_DIFF | rbd.RBD_FEATURE_DEEP_FLATTEN
+    return found
+
+
+def opened(session: CephSession, pool: str) -> contextlib.AbstractContextManager[Any]:
+    """One of Ceph's pools."""
     return contextlib.closing(session.rados.open_ioctx(pool))
 
 
 def has_images(session: CephSession, pool: str) -> bool:
     """Whether there is any image in one of Ceph's pools, also one that waits to be removed."""
-    with _answered(session, f"pool {pool}"), _opened(session, pool) as place:
+    with answered(session, f"pool {pool}"), opened(session, pool) as place:
         rbd = load_rbd().RBD()
         return bool(rbd.list(place) or list(rbd.trash_list(place)))
 
 
 def image_names(session: CephSession, pool: str) -> list[str]:
     """All images in one of Ceph's pools."""
-    with _answered(session, f"pool {pool}"), _opened(session, pool) as place:
+    with answered(session, f"pool {pool}"), opened(session, pool) as place:
         return list(load_rbd().RBD().list(place))
 
 
 @contextlib.contextmanager
-def _answered(session: CephSession, what: str) -> Iterator[None]:
+def answered(session: CephSession, what: str) -> Iterator[None]:
     """What librados and librbd raise, in the words of the port."""
     rados, rbd = load_rados(), load_rbd()
     connection = session.rados
@@ -337,7 +361,7 @@ def _answered(session: CephSession, what: str) -> Iterator[None]:
         raise ChangeRefused(f"{what}: {words}") from None
 
 
-def _has_data(image: Any) -> bool:
+def has_data(image: Any) -> bool:
     """Whether anything was ever written to an image."""
     extents: list[int] = []
     image.diff_iterate(0, image.size(), None, lambda *extent: extents.append(extent[1]), whole_object=True)

@@ -16,6 +16,10 @@ key-value store; each value is a JSON object:
     artesian/invited/MONITOR          {}: it may join the others
     artesian/clients/GUID             {"node"}: its node's client runs, or has run
     artesian/volumes/VOLUME           {"name", "domain", "pool", "size_bytes"}
+    artesian/snapshots/VOLUME/NAME    {}: it is ours if there is one; {"id", "size_bytes", "taken_at_s"}:
+                                      there is
+    artesian/clones/NAME              {"volume_id", "snapshot_id", "snapshot", "domain", "pool", ["image_id",
+                                      "size_bytes"]}: a volume of this name is being made of a snapshot
     artesian/limits/VOLUME            {"iops", "bandwidth_bytes_per_s"}
     artesian/mapped/GUID/VOLUME       {"token", "size_bytes"}: this client is to offer it
     artesian/opened/GUID/VOLUME       {"addresses", "process_id"}: of who offers it there, or has
@@ -39,7 +43,7 @@ ROOT = "artesian/"
 KINDS = frozenset(
     {
         *("domains", "fault_sets", "pools", "servers", "disks", "devices", "removed", "vacant"),
-        *("invited", "clients", "volumes", "limits", "mapped", "opened"),
+        *("invited", "clients", "volumes", "limits", "mapped", "opened", "snapshots", "clones"),
     }
 )
 _NAMESPACE = uuid.UUID("c3f2b6de-5a1f-4a6e-9d2c-0c8a6d3f7e11")

@@ -20,8 +20,10 @@ from artesian.model.engine import (
     SeenManager,
     SeenPool,
     SeenServer,
+    SeenSnapshot,
     SeenVolume,
     SeenWarning,
+    SnapshotId,
 )
 
 KIB = 1024
@@ -74,6 +76,17 @@ class Reading:
         """A volume's id and document."""
         return next(
             ((key[0], one) for key, one in self.documents("volumes").items() if one["name"] == name), None
+        )
+
+    def snapshot_name(self, snapshot: SnapshotId) -> str | None:
+        """A snapshot's name now; None if it is not there."""
+        return next(
+            (
+                name
+                for (volume_id, name), one in self.documents("snapshots").items()
+                if (volume_id, one.get("id")) == (snapshot.volume_id, snapshot.snapshot_id)
+            ),
+            None,
         )
 
     def guid_of_node(self, node: str) -> str | None:
@@ -151,6 +164,7 @@ class Reading:
             ),
             volumes=tuple(self._volumes()),
             warnings=tuple(self._warnings()),
+            offers_snapshots=True,
         )
 
     def _warnings(self) -> Iterator[SeenWarning]:
@@ -260,7 +274,7 @@ class Reading:
             )
 
     def _volumes(self) -> Iterator[SeenVolume]:
-        holders = self._holders()
+        holders, snapshots = self._holders(), self._snapshots()
         for (volume_id,), one in sorted(self.documents("volumes").items()):
             holder = holders.get(volume_id)
             limits = self.limits_of(volume_id)
@@ -271,7 +285,16 @@ class Reading:
                 size_bytes=one["size_bytes"],
                 mapped_to=(holder,) if holder is not None else (),
                 limits=((holder, limits),) if holder is not None and limits != NO_LIMITS else (),
+                snapshots=tuple(snapshots[volume_id]),
             )
+
+    def _snapshots(self) -> dict[str, list[SeenSnapshot]]:
+        """Those that were taken, of each volume, the oldest first."""
+        found: dict[str, list[SeenSnapshot]] = defaultdict(list)
+        taken = [(key, one) for key, one in self.documents("snapshots").items() if "id" in one]
+        for (volume_id, name), one in sorted(taken, key=lambda pair: (pair[1]["taken_at_s"], pair[0])):
+            found[volume_id].append(SeenSnapshot(one["id"], name, one["size_bytes"], one["taken_at_s"]))
+        return found
 
 
 def managers_of(monitors: Json) -> Iterator[SeenManager]:
