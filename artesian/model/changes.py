@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
 from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.restart import RestartPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,16 @@ class ExitMaintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartProcesses:
+    """What of a part was started on a node under a smaller number is ended and started anew. Its agent does
+    it."""
+
+    node: str
+    part: RestartPart
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class CreateVolume:
     """Make a volume."""
 
@@ -244,4 +255,4 @@ EngineChange = (
     | UnmapVolume
     | DeleteVolume
 )
-Change = JoinNode | EngineChange
+Change = JoinNode | RestartProcesses | EngineChange
