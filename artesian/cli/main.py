@@ -56,9 +56,9 @@ def _engine(app: typer.Typer) -> None:
 
 
 def _lifecycle(app: typer.Typer) -> None:
-    from artesian.cli.cluster import lifecycle
+    from artesian.cli.cluster import ending, lifecycle
 
-    for command in (lifecycle.up, lifecycle.down, lifecycle.status):
+    for command in (lifecycle.up, ending.down, lifecycle.status):
         app.command()(command)
 
 

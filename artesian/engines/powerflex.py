@@ -9,6 +9,7 @@ from typing import assert_never
 import httpx
 
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
+from artesian.engines.powerflex_pools import arrange
 from artesian.engines.powerflex_reading import (
     KIB,
     READ_WRITE,
@@ -44,6 +45,7 @@ from artesian.model.changes import (
     RemoveServer,
     RenameVolume,
     ReturnDevice,
+    SetHealing,
     SetLimits,
     SetSpare,
     UnmapVolume,
@@ -114,8 +116,8 @@ class PowerFlexEngine:
         match change:
             case CreateEngine() | AdoptEngine() | AddManager() | RemoveManager():
                 raise TypeError("a gateway cannot make the engine that it belongs to")
-            case AddDomain() | AddFaultSet() | AddPool() | SetSpare():
-                self._arrange(engine, change)
+            case AddDomain() | AddFaultSet() | AddPool() | SetSpare() | SetHealing():
+                arrange(self._session, engine, change)
             case AddServer():
                 self._add_server(engine, change)
             case AddDevice():
@@ -148,35 +150,6 @@ class PowerFlexEngine:
                 self._delete_volume(engine, name)
             case _:
                 assert_never(change)
-
-    # --- domains, fault sets and pools
-
-    def _arrange(self, engine: Reading, change: AddDomain | AddFaultSet | AddPool | SetSpare) -> None:
-        match change:
-            case AddDomain(name):
-                if engine.find("ProtectionDomain", name) is None:
-                    self._session.create("ProtectionDomain", {"name": name})
-            case AddFaultSet(domain, name):
-                parent = {"protectionDomainId": engine.domain(domain)["id"]}
-                if engine.find("FaultSet", name, **parent) is None:
-                    self._session.create("FaultSet", {"name": name, **parent})
-            case AddPool(name, percentage):
-                if engine.find_pool(name) is None:
-                    self._add_pool(engine.domain(name.domain)["id"], name.pool, percentage)
-            case SetSpare(name, percentage):
-                pool = engine.pool(name)
-                if int(pool["sparePercentage"]) != percentage:
-                    wanted = {"sparePercentage": str(percentage)}
-                    self._session.act("StoragePool", pool["id"], "setSparePercentage", wanted)
-
-    def _add_pool(self, domain_id: str, name: str, percentage: int) -> None:
-        wanted = {
-            "name": name,
-            "protectionDomainId": domain_id,
-            "mediaType": "HDD",
-            "sparePercentage": str(percentage),
-        }
-        self._session.create("StoragePool", wanted)
 
     # --- servers, devices and clients
 

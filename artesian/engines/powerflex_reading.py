@@ -12,6 +12,7 @@ from artesian.model.disk import PoolName
 from artesian.model.engine import (
     NO_LIMITS,
     EngineSeen,
+    Healing,
     SeenClient,
     SeenDevice,
     SeenLimits,
@@ -83,6 +84,19 @@ def mappings_of(volume: Json) -> list[Json]:
 def is_writer(mapping: Json) -> bool:
     """Versions before 3.0 know no access modes: everybody writes there."""
     return bool(mapping.get("accessMode", READ_WRITE) == READ_WRITE)
+
+
+def healing_of(pool: Json) -> Healing | None:
+    """How much healing may disturb a pool's applications; None if it is as we do not set it."""
+    rebuild, rebalance = pool.get("rebuildIoPriorityPolicy"), pool.get("rebalanceIoPriorityPolicy")
+    match rebuild, rebalance:
+        case "unlimited", "unlimited":
+            return Healing.UNLIMITED
+        case "limitNumOfConcurrentIos", "favorAppIos":
+            return Healing.LIMITED
+        case "favorAppIos", "favorAppIos":
+            return Healing.FAVOR_APPLICATIONS
+    return None
 
 
 def limits_of(mapping: Json) -> SeenLimits:
@@ -243,6 +257,7 @@ class Reading:
                 failed_bytes=size[_FAILED],
                 moving_bytes=size[_MOVING] + size[_TO_MOVE],
                 iops=rates(figures[one["id"]], _RATES)[0],
+                healing=healing_of(one),
             )
 
     def _servers(self, domains: dict[str, str]) -> Iterator[SeenServer]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
-from artesian.model.engine import ExistingEngine, ManagerPlace
+from artesian.model.engine import ExistingEngine, Healing, ManagerPlace
 from artesian.model.restart import RestartPart
 
 
@@ -78,6 +78,14 @@ class SetSpare:
 
     pool: PoolName
     spare_percentage: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetHealing:
+    """Let making copies in a pool disturb applications more, or less."""
+
+    pool: PoolName
+    healing: Healing
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +246,7 @@ EngineChange = (
     | AddFaultSet
     | AddPool
     | SetSpare
+    | SetHealing
     | AddServer
     | AddDevice
     | AddClient

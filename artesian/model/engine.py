@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from artesian.model.disk import PoolName
 from artesian.model.topology import ManagerRole
@@ -15,6 +16,14 @@ class ManagerPlace:
     node: str
     address: str
     role: ManagerRole
+
+
+class Healing(StrEnum):
+    """How much of a device is for making copies, and how much for applications."""
+
+    UNLIMITED = "unlimited"
+    LIMITED = "limited"  # a few at once
+    FAVOR_APPLICATIONS = "favor-applications"  # one at once, with pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,8 @@ class SeenManager:
 
 @dataclass(frozen=True, slots=True)
 class SeenPool:
-    """A storage pool and what is in it. `moving_bytes`: still to be copied by rebuilds and rebalancing."""
+    """A storage pool and what is in it. `moving_bytes`: still to be copied by rebuilds and rebalancing;
+    `healing` is None where it is neither of those."""
 
     id: str
     name: PoolName
@@ -76,6 +86,7 @@ class SeenPool:
     failed_bytes: int = 0
     moving_bytes: int = 0
     iops: float | None = None  # of its volumes' clients at present, if that is known
+    healing: Healing | None = None
 
     @property
     def is_whole(self) -> bool:

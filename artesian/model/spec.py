@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from artesian.model.disk import Disk, Media, PoolName
 from artesian.model.drill import DrillSchedule
-from artesian.model.engine import CephSettings, ExistingEngine
+from artesian.model.engine import CephSettings, ExistingEngine, Healing
 from artesian.model.node import Node
 from artesian.model.provider_spec import ProviderSpec
 from artesian.model.rule import Budget, Notification, Rule
@@ -100,6 +100,7 @@ class Spec:
     """Everything that a user can say. `pools` are those of the declarative strategy; `engine` is one that is
     there already, and none is made then; one that is made is Ceph if there is a `ceph`. `rules` come before
     the default ones, of which none are added without `default_rules`; `budget` is for all of them together.
+    Without a word on `healing` it stays as the engine has it.
     """
 
     global_pool: PoolName | None = DEFAULT_POOL
@@ -107,6 +108,7 @@ class Spec:
     managers: ManagersSpec = ManagersSpec()
     fault_set_attribute: str = "scaleio-fault-set"
     minimum_disk_bytes: int = MINIMUM_DISK_BYTES
+    healing: Healing | None = None
     new_disks: Taking = Taking.ASK
     new_nodes: Taking = Taking.ASK
     engine: ExistingEngine | None = None

@@ -15,6 +15,7 @@ from artesian.model.changes import (
     AdoptEngine,
     CreateEngine,
     JoinNode,
+    SetHealing,
     SetSpare,
 )
 from artesian.model.disk import PoolName
@@ -110,6 +111,9 @@ def plan_structure(facts: Facts, steps: Steps, created: NewEngine | None) -> Non
         elif _should_change_spare(seen, spare) and _is_as_wanted(facts, pool.name):
             because = f"{spare} % are what the largest part of pool {pool.name} that may fail holds"
             steps.add(SetSpare(pool.name, spare), because)
+        if seen is not None and facts.spec.healing not in (None, seen.healing):
+            because = f"the spec says {facts.spec.healing} of healing, and pool {pool.name} has "
+            steps.add(SetHealing(pool.name, facts.spec.healing), because + (seen.healing or "something else"))
 
 
 def _spare_percentages(facts: Facts) -> dict[PoolName, int]:

@@ -5,6 +5,7 @@ global_pool: engineering/qe          # or: none
 new_disks: ask                       # ask, take or never; likewise new_nodes
 minimum_disk: 10GiB
 fault_set_attribute: rack
+healing: favor-applications          # or unlimited, limited; left out: as the engine has it
 pools:
   - name: engineering/gold
     usable: 20TiB                    # left out: every disk that is selected
@@ -37,7 +38,7 @@ import shlex
 import yaml
 
 from artesian.model.disk import Media, PoolName
-from artesian.model.engine import ExistingEngine
+from artesian.model.engine import ExistingEngine, Healing
 from artesian.model.errors import SpecError
 from artesian.model.rule import Budget, Notification, NotificationKind
 from artesian.model.sizes import format_size
@@ -102,6 +103,7 @@ def read_spec(text: str, name: str = "spec", check_rule: RuleCheck | None = None
         managers=values.get("managers", ManagersSpec()),
         fault_set_attribute=values.get("fault_set_attribute", "scaleio-fault-set"),
         minimum_disk_bytes=values.get("minimum_disk", MINIMUM_DISK_BYTES),
+        healing=values.get("healing"),
         new_disks=values.get("new_disks", Taking.ASK),
         new_nodes=values.get("new_nodes", Taking.ASK),
         engine=meant if isinstance(meant, ExistingEngine) else None,
@@ -223,6 +225,7 @@ _SPEC: dict[str, Reader] = {
     "pools": _pools,
     "fault_set_attribute": text,
     "minimum_disk": size,
+    "healing": choice(Healing),
     "new_disks": choice(Taking),
     "new_nodes": choice(Taking),
     "engine": engine,

@@ -20,10 +20,12 @@ from artesian.model.changes import (
     RemoveClient,
     RemoveDevice,
     RemoveServer,
+    SetHealing,
     SetSpare,
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
+from artesian.model.engine import Healing
 from artesian.model.names import device_name, server_name
 from artesian.model.topology import ManagerRole
 from tests.engines.deployment import (
@@ -109,6 +111,7 @@ class ArrangementContract:
             AddFaultSet("none", "rack"),
             AddPool(NO_DOMAIN, 10),
             SetSpare(NO_POOL, 10),
+            SetHealing(NO_POOL, Healing.LIMITED),
             AddServer("n4", "127.0.0.1", "none", None),
             AddServer("n4", "127.0.0.1", DOMAIN, "no-rack"),
             AddDevice("n1", "serial:1", "/dev/none", NO_POOL, GIB),
@@ -166,6 +169,14 @@ class ArrangementContract:
         assert (seen.spare_percentage, before.spare_percentage) == (34, SPARE_PERCENTAGE)
         assert seen.free_bytes < before.free_bytes
         system.do(SetSpare(POOL, SPARE_PERCENTAGE))
+
+    def test_healing_disturbs_as_much_as_it_may(self, system: Deployment) -> None:
+        seen = system.observe().pool(POOL)
+        assert seen is not None and seen.healing is Healing.LIMITED
+        for healing in Healing:
+            seen = system.make(SetHealing(POOL, healing)).pool(POOL)
+            assert seen is not None and seen.healing is healing
+        system.do(SetHealing(POOL, Healing.LIMITED))
 
     # --- disks
 

@@ -192,6 +192,31 @@ class TestCeph(EngineConformance):
         assert session.get(kept) == document
         assert system.settle().pool(POOL)
 
+    def test_a_disk_that_follows_a_dead_one_has_its_number(
+        self, system: Deployment, session: CephSession
+    ) -> None:
+        def number(disk: RawDisk) -> int:
+            document = session.get(names.key("devices", names.osd_uuid(system_id, disk.identity)))
+            assert document is not None
+            return int(document["osd"])
+
+        system_id, add = system.identity.system_id, system.handle.add_disk
+        dead = add("n1")
+        system.do(system.device(dead))
+        kept = number(dead)
+        Path(dead.path).rename(f"{dead.path}.gone")
+        system.assign()  # the node sees that it is not there any more
+        system.until("it is dead", lambda seen: any(one.failed for one in seen.devices))
+        system.do(RemoveDevice("n1", dead.identity, POOL))
+        elsewhere, follower = add("n2"), add("n1")
+        system.do(system.device(elsewhere), system.device(follower))
+        assert (number(elsewhere) != kept, number(follower)) == (True, kept)
+        system.settle()
+        system.do(*(RemoveDevice(one.node, one.identity, POOL) for one in (elsewhere, follower)))
+        assert {one["osd"] for one in session.ask("osd dump")["osds"]} == {
+            number(disk) for disk in system.disks.values()
+        }
+
     def test_of_disks_that_are_removed_at_once_enough_stay(self, system: Deployment, volume: str) -> None:
         def is_removed(node: str) -> bool:
             try:

@@ -134,6 +134,9 @@ def affected(engine: EngineSeen, change: c.Change) -> EngineSeen:
                 replace(one, spare_percentage=spare) if one.name == pool else one for one in engine.pools
             )
             return replace(engine, pools=pools)
+        case c.SetHealing(pool, healing):
+            pools = tuple(replace(one, healing=healing) if one.name == pool else one for one in engine.pools)
+            return replace(engine, pools=pools)
         case c.AddServer(name, _, domain, fault_set):
             server = SeenServer("s", server_name(name, domain), domain, fault_set, connected=True)
             return replace(engine, servers=(*engine.servers, server))

@@ -8,7 +8,7 @@ import pytest
 
 from artesian.model import changes as c
 from artesian.model.disk import PoolName
-from artesian.model.engine import ManagerPlace
+from artesian.model.engine import Healing, ManagerPlace
 from artesian.model.names import device_name
 from artesian.model.node import NodeState
 from artesian.model.pause import Pause
@@ -41,6 +41,7 @@ OF_NODE_1: tuple[c.Change, ...] = (
 OF_POOL: tuple[c.Change, ...] = (
     c.AddPool(POOL, 10),
     c.SetSpare(POOL, 10),
+    c.SetHealing(POOL, Healing.LIMITED),
     c.AddDevice("node-2", "serial:x", "/dev/x", POOL, GIB),
     c.RemoveDevice("node-2", "serial:x", POOL),
     c.EnterMaintenance("node-2", "default"),

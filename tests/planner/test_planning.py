@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from artesian.model import changes as c
 from artesian.model.disk import EngineLabel, Tombstone
-from artesian.model.engine import SeenDevice
+from artesian.model.engine import Healing, SeenDevice
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation, SeenAttachment
 from artesian.model.spec import ManagersSpec, Spec, Taking
@@ -91,6 +91,21 @@ def test_a_node_that_joins_later_follows_the_same_rules() -> None:
     assert kinds(world) == ["JoinNode", "AddServer", "AddDevice", "AddClient"]
     world.deploy()
     assert world.engine is not None and len(world.engine.devices) == 8
+
+
+def test_healing_disturbs_as_the_spec_says_and_without_a_word_as_it_did() -> None:
+    world = World(nodes(3), spec=TAKE).deploy()
+    assert not world.decide().plan.steps
+    world.spec = replace(TAKE, healing=Healing.FAVOR_APPLICATIONS)
+    (step,) = world.decide().plan.steps
+    assert step.change == c.SetHealing(POOL, Healing.FAVOR_APPLICATIONS)
+    assert (
+        step.because
+        == "the spec says favor-applications of healing, and pool default/default has something else"
+    )
+    world.deploy()
+    world.spec = TAKE
+    assert not world.decide().plan.steps
 
 
 def test_spare_is_what_the_largest_node_holds() -> None:

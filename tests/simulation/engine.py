@@ -30,6 +30,7 @@ from artesian.model.changes import (
     RemoveServer,
     RenameVolume,
     ReturnDevice,
+    SetHealing,
     SetLimits,
     SetSpare,
     UnmapVolume,
@@ -149,6 +150,10 @@ class SimulatedEngine:
     def _spare(self, change: SetSpare) -> None:
         self._need(change.pool in self.system.pools, f"pool {change.pool}")
         self.system.pools[change.pool].spare_percentage = change.spare_percentage
+
+    def _heal(self, change: SetHealing) -> None:
+        self._need(change.pool in self.system.pools, f"pool {change.pool}")
+        self.system.pools[change.pool].healing = change.healing
 
     def _add_server(self, change: AddServer) -> None:
         self._need(change.domain in self.system.domains, f"domain {change.domain}")
@@ -312,6 +317,7 @@ _EFFECTS: dict[type, Callable[[SimulatedEngine, EngineChange], None]] = {
     AddFaultSet: SimulatedEngine._fault_set,
     AddPool: SimulatedEngine._pool,
     SetSpare: SimulatedEngine._spare,
+    SetHealing: SimulatedEngine._heal,
     AddServer: SimulatedEngine._add_server,
     AddDevice: SimulatedEngine._add_device,
     AddClient: SimulatedEngine._add_client,

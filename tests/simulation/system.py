@@ -11,6 +11,7 @@ from artesian.model.disk import PoolName
 from artesian.model.engine import (
     NO_LIMITS,
     EngineSeen,
+    Healing,
     ManagerPlace,
     SeenClient,
     SeenDevice,
@@ -72,6 +73,7 @@ class Pool:
     id: str
     spare_percentage: int
     used_bytes: int = 0  # both copies
+    healing: Healing = Healing.LIMITED
 
 
 @dataclass
@@ -296,6 +298,7 @@ class System:
                 used_bytes=(self.old_figures or {}).get(name, pool.used_bytes),
                 free_bytes=max(0, sum(one.size_bytes for one in devices[name]) - pool.used_bytes) // 2,
                 spare_percentage=pool.spare_percentage,
+                healing=pool.healing,
                 degraded_bytes=sum(one.to_heal for one in devices[name]),
                 moving_bytes=sum(one.to_move or 0 for one in devices[name]),
             )

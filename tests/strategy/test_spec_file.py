@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artesian.model.disk import Media, PoolName
-from artesian.model.engine import CephSettings, ExistingEngine
+from artesian.model.engine import CephSettings, ExistingEngine, Healing
 from artesian.model.errors import SpecError
 from artesian.model.spec import DiskSelector, ManagersSpec, NodeSelector, PoolSpec, Spec, Survives, Taking
 from artesian.strategy.spec_file import read_spec
@@ -51,6 +51,13 @@ def test_everything_that_can_be_said() -> None:
         minimum_disk_bytes=10 * GIB,
         new_disks=Taking.TAKE,
     )
+
+
+def test_how_much_healing_may_disturb() -> None:
+    assert read_spec("managers: {count: 3}").healing is None
+    assert read_spec("healing: favor-applications").healing is Healing.FAVOR_APPLICATIONS
+    with pytest.raises(SpecError, match=r"line 1: healing: .*unlimited"):
+        read_spec("healing: much")
 
 
 def test_an_engine_that_is_there_already() -> None:

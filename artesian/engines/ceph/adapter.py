@@ -39,6 +39,7 @@ from artesian.model.changes import (
     RemoveServer,
     RenameVolume,
     ReturnDevice,
+    SetHealing,
     SetLimits,
     SetSpare,
     UnmapVolume,
@@ -124,6 +125,8 @@ class CephEngine:
                 arranging.add_fault_set(session, reading, change)
             case AddPool() | SetSpare():
                 arranging.add_pool(session, reading, change)
+            case SetHealing():
+                arranging.set_healing(session, reading, change)
             case AddServer():
                 arranging.add_server(session, reading, change)
             case RemoveServer():

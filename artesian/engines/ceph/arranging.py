@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 
-from artesian.engines.ceph import names
+from artesian.engines.ceph import healing, names, vacancies
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.reading import Reading
 from artesian.engines.ceph.session import CephSession
@@ -21,9 +21,11 @@ from artesian.model.changes import (
     ExitMaintenance,
     RemoveClient,
     RemoveServer,
+    SetHealing,
     SetSpare,
 )
 from artesian.model.disk import PoolName
+from artesian.model.engine import Healing
 from artesian.model.names import server_name
 
 FAULT_SET_TYPE = "rack"  # CRUSH has no type of that name, and racks are what they mostly are
@@ -55,9 +57,22 @@ def add_pool(session: CephSession, reading: Reading, change: AddPool | SetSpare)
         raise NotYet(f"there is no storage pool {change.pool} yet")
     if known is not None and isinstance(change, AddPool):
         return
+    if known is None:
+        _let_heal(session, change.pool, Healing.LIMITED)
     wanted = {"spare_percentage": change.spare_percentage}
     if known != wanted:
         session.set(names.key("pools", change.pool.domain, change.pool.pool), wanted)
+
+
+def set_healing(session: CephSession, reading: Reading, change: SetHealing) -> None:
+    """Raises NotYet."""
+    need_pool(reading, change.pool)
+    _let_heal(session, change.pool, change.healing)
+
+
+def _let_heal(session: CephSession, pool: PoolName, how: Healing) -> None:
+    for name, value in healing.settings(how).items():
+        session.command("config set", who=healing.section(pool), name=name, value=value)
 
 
 def add_server(session: CephSession, reading: Reading, change: AddServer) -> None:
@@ -96,6 +111,7 @@ def remove_server(session: CephSession, reading: Reading, change: RemoveServer) 
     devices = len(reading.devices_on(name))
     if devices:
         raise NotYet(f"the server of {change.node} in {change.domain} still has {devices} disks")
+    vacancies.give_up_all(session, reading, name)
     try:
         session.command("osd crush rm", name=names.host_bucket(name))
     except CommandFailed as error:

@@ -217,12 +217,9 @@ _OSD = {
     "osd_heartbeat_interval": "1",
     "osd_mon_shutdown_timeout": "1",  # to say good-bye to monitors, which may have ended before
     "osd_mon_report_interval": "1",
-    "osd_recovery_sleep": "0",
     "osd_recovery_sleep_hdd": "0",
     "osd_recovery_sleep_hybrid": "0",
     "osd_recovery_delay_start": "0",
-    "osd_max_backfills": "4",
-    "osd_recovery_max_active": "4",
     "osd_scrub_during_recovery": "false",
     # Where a disk is in the map is decided elsewhere.
     "osd_class_update_on_start": "false",

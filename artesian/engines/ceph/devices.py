@@ -12,7 +12,7 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
-from artesian.engines.ceph import names
+from artesian.engines.ceph import names, vacancies
 from artesian.engines.ceph.arranging import FAULT_SET_TYPE, need_pool
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import has_images
@@ -79,7 +79,10 @@ class Devices:
         if said.get("refused"):
             raise ChangeRefused(f"node {change.node} refuses disk {change.path}: {said['refused']}")
         key = json.dumps({"cephx_secret": cephx_key(self._secret, f"osd.{uuid}")}).encode()
-        osd = int(self._session.ask("osd new", key, uuid=uuid)["osdid"])
+        self._wait_for_predecessor(reading, change, server)
+        vacant = vacancies.number_for(self._session, reading, uuid, server)
+        kept: Json = {} if vacant is None else {"id": str(vacant)}
+        osd = int(self._session.ask("osd new", key, uuid=uuid, **kept)["osdid"])
         weight = max(said["size_bytes"] / _TIB, 0.0001)
         place = [f"host={names.host_bucket(server)}", f"root={names.root_bucket(change.pool.domain)}"]
         self._session.command("osd crush add", id=osd, weight=weight, args=place)
@@ -95,10 +98,20 @@ class Devices:
             "pool": change.pool.pool,
             "path": change.engine_path or change.path,
             "size_bytes": said["size_bytes"],
+            "epoch": reading.epoch,
         }
         self._session.remove(names.key("removed", uuid))
         self._session.set(names.key("devices", uuid), device)
+        self._session.remove(names.key("vacant", str(osd)))
         return device
+
+    def _wait_for_predecessor(self, reading: Reading, change: AddDevice, server: str) -> None:
+        """A number that is about to be free is worth a moment. Data that is still on its way is not waited
+        for: it may have nowhere to go but to the new disk. Raises NotYet."""
+        for uuid, one in reading.devices_of(change.pool).items():
+            is_next = one["server"] == server and one.get("leaving") and _is_dead(reading, uuid, one)
+            if is_next and self._is_made(uuid, one) and self._is_empty(str(one["osd"])):
+                raise NotYet(f"disk {one['path']} is being taken out, whose number {change.path} is to have")
 
     # --- Ceph's own pools
 
@@ -168,7 +181,7 @@ class Devices:
         self._session.command("osd out", ids=[osd])
         if not self._is_empty(osd):
             raise NotYet(f"the data of disk {change.identity} is moving away")
-        self._purge(uuid, osd, change.identity)
+        self._take_out(reading, uuid, device, change.identity)
 
     def _begin_to_leave(self, reading: Reading, uuid: str, device: Json, identity: str) -> None:
         """Raises ChangeRefused."""
@@ -209,18 +222,16 @@ class Devices:
             raise
         return int(osd) in answer["safe_to_destroy"]
 
-    def _purge(self, uuid: str, osd: str, identity: str) -> None:
+    def _take_out(self, reading: Reading, uuid: str, device: Json, identity: str) -> None:
         """It ends by itself once it is not in the map any more. Only what is written down as removed is ever
         made empty: that nothing is known of a disk proves nothing."""
+        osd = device["osd"]
         self._session.set(names.key("removed", uuid), {})
-        self._session.command("osd down", ids=[osd])
-        try:
-            self._session.command("osd purge", id=int(osd), yes_i_really_mean_it=True)
-        except CommandFailed as error:
-            if error.number in (errno.EBUSY, errno.EAGAIN):
-                raise NotYet(f"disk {identity} is being taken out") from None
-            if error.number != errno.ENOENT:
-                raise
+        self._session.command("osd down", ids=[str(osd)])
+        if _is_dead(reading, uuid, device):
+            vacancies.vacate(self._session, uuid, device, identity)
+        else:
+            vacancies.purge(self._session, osd, f"disk {identity} is being taken out")
         self._forget(uuid)
 
     def _forget(self, uuid: str) -> None:
@@ -239,6 +250,13 @@ class Devices:
             self._session.command("osd in", ids=[str(device["osd"])])
         if not reading.is_up(device["osd"]):
             raise NotYet(f"disk {change.identity} is not back yet")
+
+
+def _is_dead(reading: Reading, uuid: str, device: Json) -> bool:
+    """Whether a disk's node says that it has failed."""
+    return bool(reading.documents("disks").get((uuid,), {}).get("failed")) and not reading.is_up(
+        device["osd"]
+    )
 
 
 def _staying(reading: Reading, pool: PoolName) -> list[str]:

@@ -34,7 +34,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One moment, in Ceph's own words. `sessions`: entities that are connected to a monitor."""
+    """One moment, in Ceph's own words. `sessions`: entities that are connected to a monitor;
+    `settings`: what is in the monitors' own store of them."""
 
     monitors: Json
     osd_map: Json
@@ -44,6 +45,7 @@ class Answers:
     documents: Documents
     sessions: frozenset[str]
     figures: Figures
+    settings: list[Json] = field(default_factory=list)
 
 
 class Gatherer:
@@ -70,6 +72,7 @@ class Gatherer:
                 documents=self._session.documents(names.ROOT),
                 sessions=frozenset(one["entity_name"] for one in sessions(self._session, monitors)),
                 figures=self._measured() if measured else Figures(),
+                settings=ask("config dump"),
             )
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be observed: {error}") from None

@@ -22,8 +22,8 @@ _SILENT = (errno.ETIMEDOUT, errno.EINTR, errno.ENOTCONN, errno.ESHUTDOWN)
 # What a manager daemon answers; a monitor says no more than EINVAL to it.
 _OF_MANAGER_DAEMONS = frozenset(
     {
-        "osd purge", "osd safe-to-destroy", "osd ok-to-stop", "osd df", "osd perf", "osd pool stats",
-        "pg dump",
+        "osd destroy", "osd purge", "osd safe-to-destroy", "osd ok-to-stop", "osd df", "osd perf",
+        "osd pool stats", "pg dump",
     }
 )  # fmt: skip
 

@@ -9,8 +9,10 @@ key-value store; each value is a JSON object:
     artesian/servers/SERVER           {"node", "address", "domain", "fault_set"}
     artesian/disks/UUID               {"refused"} or {"size_bytes"} or {"failed"}: its node says this of it
     artesian/devices/UUID             {"osd", "name", "server", "domain", "pool", "path", "size_bytes",
-                                       "token", "leaving"}: it was accepted, and may be made an OSD
+                                       "token", "leaving", "epoch"}: it was accepted, in this epoch of the
+                                       map, and may be made an OSD
     artesian/removed/UUID             {}: it was taken out, and what is on it counts for nothing
+    artesian/vacant/OSD               {"server", "uuid"}: the number of a disk that died, for the next one
     artesian/invited/MONITOR          {}: it may join the others
     artesian/clients/GUID             {"node"}: its node's client runs, or has run
     artesian/volumes/VOLUME           {"name", "domain", "pool", "size_bytes"}
@@ -36,7 +38,7 @@ MONITOR_PORT = 3300
 ROOT = "artesian/"
 KINDS = frozenset(
     {
-        *("domains", "fault_sets", "pools", "servers", "disks", "devices", "removed"),
+        *("domains", "fault_sets", "pools", "servers", "disks", "devices", "removed", "vacant"),
         *("invited", "clients", "volumes", "limits", "mapped", "opened"),
     }
 )

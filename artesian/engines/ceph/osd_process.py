@@ -19,7 +19,7 @@ from artesian.engines.ceph.bluestore_label import TOKEN, Label, clear, read_labe
 from artesian.engines.ceph.disk_fitness import Fitness
 from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.keys import cephx_key, keyring
-from artesian.engines.ceph.monitors import Monitors
+from artesian.engines.ceph.monitors import Json, Monitors
 from artesian.engines.ceph.process_config import ProcessConfig, read_config
 from artesian.engines.ceph.quick_deaths import QuickDeaths
 from artesian.engines.ceph.waiting import Command, Pauses, daemon, run
@@ -96,7 +96,7 @@ class Waiting:
         if fitness.wrong or disk is None:
             self._publish(fitness)
             return fitness.wrong
-        if _is_of(fitness.label, token) or self._has_served(osd, fitness.label):
+        if _is_of(fitness.label, token) or self._has_served(known, fitness.label):
             self._make_folder(osd, disk)
         elif known.get("leaving"):
             return "the disk is being removed, and nothing is on it"
@@ -127,13 +127,16 @@ class Waiting:
         found = self._monitors.ask("osd dump")["osds"]
         return any(one["uuid"] == self._config.uuid for one in found)
 
-    def _has_served(self, osd: int, label: Label | None) -> bool:
+    def _has_served(self, device: Json, label: Label | None) -> bool:
         """Whether what is on the disk has been in use since it was accepted, whatever token was written down
-        afterwards, by somebody who did not know: then it counts."""
-        if label is None or not label.is_complete or label.osd != str(osd):
+        afterwards, by somebody who did not know: then it counts. Not so what one of the same number was."""
+        if label is None or not label.is_complete or label.osd != str(device["osd"]):
             return False
-        known = self._monitors.ask("osd dump")["osds"]
-        return any(one["uuid"] == label.uuid and one["osd"] == osd and one["up_from"] for one in known)
+        since, known = int(device.get("epoch", 0)), self._monitors.ask("osd dump")["osds"]
+        return any(
+            (one["uuid"], one["osd"]) == (label.uuid, device["osd"]) and one["up_from"] > since
+            for one in known
+        )
 
     def _look(self) -> tuple[Fitness, str | None]:
         """At a disk that was looked at just before, not again: tools have to be run for it."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from artesian.engines.ceph import health, names
+from artesian.engines.ceph import healing, health, names
 from artesian.engines.ceph.gathering import Answers
 from artesian.engines.ceph.keys import volume_key
 from artesian.engines.ceph.monitors import Json
@@ -119,6 +119,15 @@ class Reading:
     def is_up(self, osd: int) -> bool:
         """Whether an OSD serves."""
         return bool(self._osds.get(osd, {}).get("up"))
+
+    def is_destroyed(self, osd: int) -> bool:
+        """Whether nothing is left of an OSD but its number."""
+        return "destroyed" in self._osds.get(osd, {}).get("state", ())
+
+    @property
+    def epoch(self) -> int:
+        """Of the map of all OSDs: it grows with each change."""
+        return int(self._answers.osd_map["epoch"])
 
     def is_in(self, osd: int) -> bool:
         """Whether data is placed on an OSD."""
@@ -247,6 +256,7 @@ class Reading:
                 failed_bytes=state.failed_bytes,
                 moving_bytes=state.moving_bytes,
                 iops=_rate(rate) if self._answers.figures.fresh and there is not None else None,
+                healing=healing.healing_of(pool, self._answers.settings),
             )
 
     def _volumes(self) -> Iterator[SeenVolume]:

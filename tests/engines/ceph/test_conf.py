@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from artesian.engines.ceph import healing
 from artesian.engines.ceph.conf import (
     addresses_of,
     client_settings,
@@ -16,7 +17,7 @@ from artesian.engines.ceph.conf import (
     plain_address,
 )
 from artesian.model.assignment import Assignment
-from artesian.model.engine import CephSettings, ManagerPlace
+from artesian.model.engine import CephSettings, Healing, ManagerPlace
 from artesian.model.topology import ManagerRole
 
 FOLDER = Path("/somewhere/of/ours")
@@ -69,6 +70,10 @@ def test_a_silent_disk_is_missed_as_soon_by_monitors_as_by_other_disks() -> None
 
 def test_healing_begins_when_its_owner_says() -> None:
     assert of_node(CephSettings(heal_after_s=77))["mon"]["mon_osd_down_out_interval"] == "77"
+
+
+def test_how_much_healing_may_disturb_is_not_in_files_which_count_for_more() -> None:
+    assert not healing.settings(Healing.LIMITED).keys() & of_node(CephSettings())["osd"].keys()
 
 
 def test_where_disks_are_in_the_map_is_not_for_them_to_say() -> None:
