@@ -33,6 +33,7 @@ from artesian.model.restart import RestartPart
 
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
 _STOP_TIMEOUT_S = 30.0
+_SETTLED_S = 5.0  # after which whoever asks the engine hears of it
 _PARTS = {
     Role.MDM: RestartPart.MANAGERS,
     Role.GATEWAY: RestartPart.MANAGERS,
@@ -155,7 +156,8 @@ class EmbeddedNode:
             identity = processes.running(place.pid_file)
             process_id = identity.process_id if identity is not None else None
             part, number = _PARTS.get(place.role), started_under(self._run, place.name)
-            seen.append(SeenProcess(place.name, identity is not None, process_id, part, number))
+            settled = identity is not None and identity.age_s > _SETTLED_S
+            seen.append(SeenProcess(place.name, identity is not None, process_id, part, number, settled))
         return tuple(seen)
 
     def running(self, part: Part) -> dict[str, ProcessIdentity]:

@@ -17,6 +17,8 @@ class SeenProcess:
 
     `part`: with which others it is restarted; None: it never is. `started_under`: the number of the restart
     that was the last when it was started, 0 if there had been none; None: its agent knows of no restarts.
+    `settled`: it has run for so long that the engine, which may notice late that a process is another one,
+    speaks of this one.
     """
 
     name: str
@@ -24,6 +26,7 @@ class SeenProcess:
     process_id: int | None = None
     part: RestartPart | None = None
     started_under: int | None = None
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,8 @@ def what_is_missing(
 ) -> str:
     """Why a part does not count as restarted and back; empty if it does."""
     found = seen.node(node)
-    missing = _missing_process(state, seen, number, node, part) or _missing_in_engine(
-        state, seen.engine, node, part
-    )
+    missing = _missing_process(state, seen, number, node, part)
+    missing = missing or _missing_in_engine(state, seen, node, part)
     if missing and (found is None or found.state is not NodeState.ALIVE):
         return f"node {node} is {found.state if found is not None else 'not there'}"
     return missing
@@ -117,6 +116,9 @@ def _missing_process(
             return f"{one.name} of node {node} does not run"
     if len(of_part) < _expected(state, node, part):
         return f"not all {part} of node {node} run"
+    for one in of_part:
+        if not one.settled:
+            return f"{one.name} of node {node} has only just been started"
     return ""
 
 
@@ -130,7 +132,8 @@ def _expected(state: FrameworkState, node: str, part: RestartPart) -> int:
     return len(state.node(node).domains)
 
 
-def _missing_in_engine(state: FrameworkState, engine: EngineSeen | None, node: str, part: RestartPart) -> str:
+def _missing_in_engine(state: FrameworkState, seen: Observation, node: str, part: RestartPart) -> str:
+    engine = seen.engine
     if engine is None:
         return "the engine does not answer"
     if part is RestartPart.MANAGERS:
@@ -141,7 +144,21 @@ def _missing_in_engine(state: FrameworkState, engine: EngineSeen | None, node: s
         return "" if answers else f"the manager on node {node} does not answer"
     names = {server_name(node, domain) for domain in state.node(node).domains}
     away = [one.name for one in engine.servers if one.name in names and not one.connected]
-    return f"server {min(away)} is away" if away else ""
+    if away:
+        return f"server {min(away)} is away"
+    return _unserved(state, seen, engine, node)
+
+
+def _unserved(state: FrameworkState, seen: Observation, engine: EngineSeen, node: str) -> str:
+    """A device that the engine still takes for what a process served that has ended."""
+    if state.engine is None or state.engine.ceph is None:
+        return ""
+    names = {server_name(node, domain) for domain in state.node(node).domains}
+    running = [one.process_id for one in seen.processes.get(node, ()) if one.running]
+    for device in engine.devices:
+        if device.server in names and not device.failed and not device.is_served_by(running):
+            return f"device {device.path} of {device.server} has not come back"
+    return ""
 
 
 def _place(state: FrameworkState, node: str) -> ManagerPlace | None:

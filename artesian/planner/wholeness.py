@@ -10,6 +10,8 @@ from artesian.model.node import NodeState
 from artesian.model.restart import RestartPart
 from artesian.planner.facts import Facts
 
+_ONLY_JUST = "has only just been started"
+
 
 def why_not_restarted(facts: Facts, node: str, part: RestartPart) -> str | None:
     """Why a part of a node is not begun with now; None if it may be."""
@@ -78,6 +80,9 @@ def _nodes(facts: Facts) -> Iterator[str]:
             yield f"node {name} is silent"
         if record.in_maintenance:
             yield f"node {name} is in maintenance"
+        for one in facts.seen.processes.get(name, ()):
+            if one.part is not None and not (one.running and one.settled):
+                yield f"{one.name} of node {name} {_ONLY_JUST if one.running else 'does not run'}"
 
 
 def _managers(facts: Facts) -> Iterator[str]:

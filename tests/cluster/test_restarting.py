@@ -22,6 +22,7 @@ pytestmark = [
 
 BREATH_S = 10.0  # for which a writer may stand still
 LOOK_S = 0.1
+NOT_HEARD = ("has not reported yet", "is silent")  # for a scheduler that has just begun
 
 
 class Watched:
@@ -30,7 +31,7 @@ class Watched:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.ids: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self.most_at_once = 0
+        self.at_once: list[dict[str, str]] = []
         self._over = threading.Event()
 
     def look(self) -> None:
@@ -41,12 +42,13 @@ class Watched:
                     known.append(one["process_id"])
         restart = self._cluster.get("/restart")
         begun = {
-            node["name"]
+            node["name"]: part["missing"]
             for node in (restart or {"nodes": ()})["nodes"]
             for part in node["parts"]
-            if part["begun"] and not part["restarted"]
+            if part["begun"] and not part["restarted"] and not part["missing"].endswith(NOT_HEARD)
         }
-        self.most_at_once = max(self.most_at_once, len(begun))
+        if len(begun) > 1:
+            self.at_once.append(begun)
 
     def go_on(self) -> None:
         while not self._over.wait(LOOK_S):
@@ -70,7 +72,7 @@ class Watched:
     def restarted(self) -> set[str]:
         """Names without what is the node's: those of which there was a second one, and never a third."""
         assert all(len(one) <= 2 for one in self.ids.values()), self.ids
-        assert self.most_at_once <= 1
+        assert not self.at_once
         return {f"{node} {name.partition('-')[0]}" for (node, name), one in self.ids.items() if len(one) == 2}
 
 

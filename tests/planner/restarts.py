@@ -23,15 +23,17 @@ from tests.planner.situations import IDENTITY, World, nodes
 
 TAKE = Spec(new_disks=Taking.TAKE, new_nodes=Taking.TAKE)
 NOW_S = 1_000.0
+SETTLED_AFTER = 2  # looks: the engine is one of them behind
 _PARTS = {"mdm": RestartPart.MANAGERS, "gateway": RestartPart.MANAGERS, "sds": RestartPart.SERVERS}
 
 
 @dataclass
 class Process:
-    """One of a node. It runs again when `away` has come down to nothing."""
+    """One of a node. It runs again when `away` has come down to nothing, and `age` looks ago that was."""
 
     number: int
     away: int = 0
+    age: int = SETTLED_AFTER
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class RestartWorld(World):
         super().__init__(nodes(self.count), TAKE)
         self._deriver = Deriver()
         self.running: dict[str, dict[str, Process]] = {}
+        self.known_away: set[tuple[str, str]] = set()  # to the engine
         self.told: dict[str, Assignment] = {}
         self.converge()
         self.agents()
@@ -108,13 +111,13 @@ class RestartWorld(World):
                 not one.away,
                 part=_PARTS.get(name.partition("-")[0]) if knows else None,
                 started_under=one.number if knows else None,
+                settled=one.age >= SETTLED_AFTER,
             )
             for name, one in sorted(self.running[node].items())
         )
 
     def _runs(self, node: str, name: str) -> bool:
-        found = self.running.get(node, {})
-        return not found or (name in found and not found[name].away)
+        return (node, name) not in self.known_away
 
     # --- what agents do
 
@@ -127,9 +130,15 @@ class RestartWorld(World):
         for node in self.nodes:
             if node.name not in self.silent | but:
                 self.told[node.name] = self._assigned(node.name)
+        self.known_away = self._away()
         for name, assignment in self.told.items():
             if name not in self.silent:
                 self._make_so(name, assignment)
+
+    def _away(self) -> set[tuple[str, str]]:
+        return {
+            (node, name) for node, all_of in self.running.items() for name, one in all_of.items() if one.away
+        }
 
     def _make_so(self, node: str, assignment: Assignment) -> None:
         running = self.running.setdefault(node, {})
@@ -142,9 +151,10 @@ class RestartWorld(World):
                 running[name] = Process(assignment.restart)
             elif known.number < assignment.since(part) and node not in self.old_agents:
                 self._note(node, name, assignment.restart)
-                running[name] = Process(assignment.restart, self.away + 1)
+                running[name] = Process(assignment.restart, self.away + 1, 0)
         for one in running.values():
             one.away = max(0, one.away - (node not in self.stuck))
+            one.age += not one.away
 
     def _note(self, node: str, name: str, number: int) -> None:
         assert self.engine is not None

@@ -17,7 +17,7 @@ from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
 from artesian.planner.assigning import assignment_of
 from artesian.planner.restarting import awaited
-from tests.planner.restarts import NOW_S, RestartWorld
+from tests.planner.restarts import NOW_S, SETTLED_AFTER, Process, RestartWorld
 from tests.planner.situations import GIB, POOL
 
 
@@ -145,10 +145,14 @@ def test_nor_while_data_is_moving(world: RestartWorld) -> None:
 
 def test_nor_while_a_manager_is_away(world: RestartWorld) -> None:
     assert world.engine is not None
-    node = next(one for one in ("node-1", "node-2", "node-3") if one != "node-1")
-    world.running[node]["mdm"].away = 1
     world.ask()
-    assert because(world) == f"the manager on node {node} does not answer"
+    world.running["node-2"]["mdm"].away = 1
+    assert because(world) == "mdm of node node-2 does not run"
+    world.running["node-2"]["mdm"] = Process(0, age=0)
+    assert because(world) == "mdm of node node-2 has only just been started"
+    world.running["node-2"]["mdm"].age = SETTLED_AFTER
+    world.known_away = {("node-2", "mdm")}
+    assert because(world) == "the manager on node node-2 does not answer"
 
 
 def test_nor_while_a_node_is_silent(world: RestartWorld) -> None:
@@ -263,6 +267,17 @@ def test_it_can_be_gone_on_with(world: RestartWorld) -> None:
     assert world.ended_as is RestartState.DONE
     names = world.nodes_in_order()
     assert len(names) == len(set(names))
+
+
+def test_what_goes_on_does_not_begin_in_a_maintenance_that_is_about_to_end(world: RestartWorld) -> None:
+    world.ask("node-4")
+    while not world.resting():
+        world.look()
+    world.cancel()
+    world.resume()
+    assert [one.change for one in world.decide().guarded.ready] == [c.ExitMaintenance("node-4", "default")]
+    world.run()
+    assert [one.resting for one in world.log] == [{"node-4.default"}]
 
 
 def test_cancelled_it_begins_with_nobody_and_the_last_one_comes_back(world: RestartWorld) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from artesian.model.restart import RestartPart
 _ANSWER_S = 3.0
 _INSTALL_AGAIN_S = 300.0
 _BY_THE_WAY = (Role.CLEARING, Role.PACKAGES)  # what ends by itself is not told of
+# Monitors miss one of theirs only when two leases have passed, and then elect; of an OSD its map says which
+# process it is.
+_SETTLED_S = defaultdict(lambda: 3.0, {Role.MON: 16.0})
 _PARTS = {
     Role.MON: RestartPart.MANAGERS,
     Role.MGR: RestartPart.MANAGERS,
@@ -166,7 +170,8 @@ class CephNode:
                 identity = place.running
                 process_id = identity.process_id if identity is not None else None
                 part, number = _PARTS.get(place.role), place.started_under
-                seen.append(SeenProcess(place.name, identity is not None, process_id, part, number))
+                settled = identity is not None and identity.age_s > _SETTLED_S[place.role]
+                seen.append(SeenProcess(place.name, identity is not None, process_id, part, number, settled))
         return tuple(seen)
 
     def running(self, part: Part) -> dict[str, ProcessIdentity]:
