@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from artesian.cli.outcome import ExitCode
-from artesian.embedded.local.errors import NotRunning
-from artesian.model.errors import ArtesianError
+from artesian.host import processes
 from tests.cluster.cases import Cluster, unable_to_mount
 from tests.cluster.writing import Writer
 
@@ -21,56 +20,52 @@ pytestmark = [
 ]
 
 BREATH_S = 10.0  # for which a writer may stand still
-LOOK_S = 0.1
-NOT_HEARD = ("has not reported yet", "is silent")  # for a scheduler that has just begun
+LOOK_S = 0.02
+TWO_NODES = ("--node", "node-1", "--node", "node-2")
 
 
 class Watched:
-    """What was seen of the processes of all nodes while a restart went on."""
+    """What was seen of the processes of all nodes while a restart went on, by their pid files."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
         self.ids: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self.at_once: list[dict[str, str]] = []
+        self.at_once: list[set[str]] = []
+        self._files = {
+            (node, name): cluster.folder / "nodes" / node / "agent" / "engine" / "run" / f"{name}.pid"
+            for node in cluster.nodes()
+            for name in cluster.processes(node)
+        }
         self._over = threading.Event()
 
-    def look(self) -> None:
-        for node in self._cluster.get("/nodes"):
-            for one in node["processes"]:
-                known = self.ids[node["name"], one["name"]]
-                if one["running"] and one["process_id"] not in known:
-                    known.append(one["process_id"])
-        restart = self._cluster.get("/restart")
-        begun = {
-            node["name"]: part["missing"]
-            for node in (restart or {"nodes": ()})["nodes"]
-            for part in node["parts"]
-            if part["begun"] and not part["restarted"] and not part["missing"].endswith(NOT_HEARD)
-        }
-        if len(begun) > 1:
-            self.at_once.append(begun)
+    def _look(self) -> None:
+        away = set()
+        for (node, name), path in self._files.items():
+            identity = processes.running(path)
+            if identity is None:
+                away.add(node)
+            elif identity.process_id not in self.ids[node, name]:
+                self.ids[node, name].append(identity.process_id)
+        if len(away) > 1:
+            self.at_once.append(away)
 
-    def go_on(self) -> None:
+    def _go_on(self) -> None:
         while not self._over.wait(LOOK_S):
-            try:
-                self.look()
-            except (ArtesianError, NotRunning):
-                continue  # the scheduler is being started again
+            self._look()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        self.look()
-        thread = threading.Thread(target=self.go_on)
+        self._look()
+        thread = threading.Thread(target=self._go_on)
         thread.start()
         try:
             yield
         finally:
             self._over.set()
             thread.join()
-        self.look()
+        self._look()
 
     def restarted(self) -> set[str]:
-        """Names without what is the node's: those of which there was a second one, and never a third."""
+        """Those of which there was a second one, and never a third; no two nodes lacked some at once."""
         assert all(len(one) <= 2 for one in self.ids.values()), self.ids
         assert not self.at_once
         return {f"{node} {name.partition('-')[0]}" for (node, name), one in self.ids.items() if len(one) == 2}
@@ -91,11 +86,12 @@ def writer(cluster: Cluster) -> Iterator[Writer]:
     made.stop()
 
 
-def everything(cluster: Cluster) -> set[str]:
-    """All that is to be restarted: tiebreakers have no gateway."""
+def everything(cluster: Cluster, *nodes: str) -> set[str]:
+    """All that is to be restarted, on these nodes or on all: tiebreakers have no gateway."""
     managers = {one["node"]: one["role"] for one in cluster.get("/status")["managers"]}
     gateways = {f"{node} gateway" for node, role in managers.items() if role == "manager"}
-    return {f"{node} sds" for node in cluster.nodes()} | {f"{node} mdm" for node in managers} | gateways
+    found = {f"{node} sds" for node in cluster.nodes()} | {f"{node} mdm" for node in managers} | gateways
+    return {one for one in found if not nodes or one.startswith(nodes)}
 
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(cluster: Cluster, writer: Writer) -> None:
@@ -123,14 +119,14 @@ def test_everything_is_restarted_once_and_nobody_notices(cluster: Cluster, write
 def test_so_it_is_when_scheduler_and_agents_are_killed_meanwhile(cluster: Cluster, writer: Writer) -> None:
     watched = Watched(cluster)
     with watched.watching():
-        cluster.run("restart", "--yes", "--no-wait")
+        cluster.run("restart", *TWO_NODES, "--yes", "--no-wait")
         for node in ("node-1", "node-2"):
             cluster.wait(f"{node} is in turn", lambda node=node: being_restarted(cluster) == node)
             cluster.kill_agent(node)
             cluster.kill_scheduler()
             cluster.run("up", "--yes")
         cluster.wait("its end", lambda: cluster.get("/restart")["state"] == "done", 120.0)
-    assert watched.restarted() == everything(cluster)
+    assert watched.restarted() == everything(cluster, "node-1", "node-2")
     cluster.wait_healthy()
     writer.goes_on()
     assert writer.longest_pause_s() < BREATH_S
@@ -147,7 +143,7 @@ def being_restarted(cluster: Cluster) -> str:
 def test_it_ends_half_way_and_goes_on_where_it_was(cluster: Cluster, writer: Writer) -> None:
     watched = Watched(cluster)
     with watched.watching():
-        cluster.run("restart", "--yes", "--no-wait")
+        cluster.run("restart", *TWO_NODES, "--yes", "--no-wait")
         cluster.wait("it has begun", lambda: being_restarted(cluster))
         assert "restart: " in cluster.run("status").stdout
         cluster.run("restart", "--cancel")
@@ -155,7 +151,7 @@ def test_it_ends_half_way_and_goes_on_where_it_was(cluster: Cluster, writer: Wri
         assert cluster.get("/restart")["state"] == "cancelled"
         assert not all(one["restarted"] for one in cluster.get("/restart")["nodes"])
         assert cluster.json("restart", "--resume", "--yes")["state"] == "done"
-    assert watched.restarted() == everything(cluster)
+    assert watched.restarted() == everything(cluster, "node-1", "node-2")
     writer.goes_on()
 
 
