@@ -5,6 +5,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Whoever has this set pays for it at every start of a process: thousands of them are started here.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Tests with real processes mostly wait for them: two for each processor, and no more than six in all.
 WORKERS ?= $(shell cpus=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$(( cpus > 3 ? 6 : 2 * cpus )))
 

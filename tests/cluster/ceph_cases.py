@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.cluster import machine
 from tests.cluster.cases import COMMAND_TIMEOUT_S, Cluster, unable_to_mount
 from tests.cluster.writing import Writer
 from tests.engines.ceph.installed import why_no_ceph
+
+_STANDS_S, _RUNS_S = 0.4, 0.1  # of what is slow
 
 
 def why_not() -> str:
@@ -89,6 +92,28 @@ class CephCluster(Cluster):
         self.wait(f"{prefix} on {node}", lambda: self.process(node, prefix) not in (None, before))
         self.wait_healthy()
         return time.monotonic() - began
+
+    @contextlib.contextmanager
+    def slow(self, node: str, prefix: str) -> Iterator[None]:
+        """A process of a node stands still most of the time, as if its disk did."""
+        process_id, is_over = self.process(node, prefix), threading.Event()
+        assert process_id is not None, f"no {prefix} runs on {node}"
+
+        def stutter() -> None:
+            with contextlib.suppress(ProcessLookupError):
+                while not is_over.is_set():
+                    os.kill(process_id, signal.SIGSTOP)
+                    is_over.wait(_STANDS_S)
+                    os.kill(process_id, signal.SIGCONT)
+                    is_over.wait(_RUNS_S)
+
+        thread = threading.Thread(target=stutter)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
     def freeze(self, node: str) -> None:
         """Let all that runs on a node stand still, whoever starts something meanwhile."""

@@ -38,6 +38,14 @@ rules:
   - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask}}
   - {{name: replace, scope: device, when: failed and ours, remedy: replace-device, approval: automatic}}
 """
+SLOW = """
+  - name: slow
+    scope: device
+    when: ours and not failed and latency_s > 0.1 and latency_s > 5 * peers_latency_s
+    for: 3s
+    remedy: replace-device
+    approval: automatic
+"""
 FILLING_BYTES = 800 * MIB  # with the second of the ratios too much for four disks, and not for six
 # As in every Ceph, and so that pools are full soon.
 RATIOS = {"nearfull": (0.85, 0.1), "backfillfull": (0.9, 0.105), "full": (0.95, 0.11)}
@@ -174,6 +182,24 @@ def test_07_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) ->
     assert part["node"] == "node-2"
     cluster.wait_healthy()
     assert not cluster.pool()["degraded_bytes"] and cluster.pool()["devices"] == 4
+    story.writer.goes_on()
+
+
+def test_07_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
+    spec = cluster.home / "slow.yaml"
+    spec.write_text(SPEC + SLOW)
+    cluster.run("apply", "--spec", spec, "--yes")
+    before = len(cluster.remedies("replace-device"))
+    with cluster.slow("node-3", "osd"):
+        cluster.wait("a remedy", lambda: len(cluster.remedies("replace-device")) > before, 60.0)
+        remedy = cluster.remedies("replace-device")[-1]
+        assert "node-3" in remedy["because"] or "node-3" in remedy["shown"], remedy
+        cluster.wait("its disk is empty", lambda: not cluster.remedies("replace-device")[-1]["open"], 90.0)
+    assert cluster.remedies("replace-device")[-1]["state"] == "helped"
+    spec.write_text(SPEC)
+    cluster.run("apply", "--spec", spec, "--yes")
+    cluster.wait_healthy()
+    assert cluster.pool()["devices"] == 4
     story.writer.goes_on()
 
 

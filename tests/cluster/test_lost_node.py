@@ -135,12 +135,12 @@ def test_a_pool_without_room_gets_another_machine(cluster: Cluster, written: str
     text = SPEC.replace("new_disks: take\nnew_nodes: take", "new_disks: ask\nnew_nodes: ask")
     spec.write_text(text.replace("nodes_per_day: 1", "nodes_per_day: 1, nodes_total: 2") + MORE)
     cluster.run("pause", "remedy:add-node", "--for", "10s")
-    cluster.run("apply", "--spec", spec, "--yes", "--timeout", "20")
+    cluster.run("apply", "--spec", spec, "--yes", "--timeout", "100")
     fill(cluster.mounts / "data" / "more", 300 * MIB)
     cluster.wait("a remedy", lambda: cluster.remedies("add-node"))
     cluster.wait("its begin", lambda: cluster.remedies("add-node")[0]["machine"])  # the pause ends by itself
     cluster.kill_scheduler()  # with the machine asked for, or made already: another one is never made
-    cluster.run("up", "--timeout", "30")
+    cluster.run("up", "--timeout", "150")
     cluster.wait("help", lambda: helped(cluster, "add-node"), 90.0)
     (remedy,) = cluster.remedies("add-node")
     (made,) = set(cluster.nodes()) - there

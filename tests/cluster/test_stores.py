@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.cases import ANY_CODE, Cluster
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ def bring_back(cluster: Cluster, kept: Path) -> None:
         path.unlink()
     for path in kept.iterdir():
         shutil.copy(path, cluster.folder / "scheduler" / path.name)
-    cluster.run("up", "--yes", "--timeout", "60")
+    cluster.run("up", "--yes", "--timeout", f"{60 * PATIENCE:g}", timeout_s=90 * PATIENCE)
 
 
 def secrets(cluster: Cluster) -> set[str]:

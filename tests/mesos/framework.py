@@ -13,11 +13,12 @@ from artesian.mesos.resources import Mark, reserved, scalar
 from artesian.mesos.scheduler import MesosAccess, Pace, SchedulerClient
 from tests.mesos.definitions import SCHEDULER, Recorder
 from tests.mesos.real import executor_command
+from tests.patience import PATIENCE
 
 Json = dict[str, Any]
 ROLE = "artesian"
 SENT = Recorder(SCHEDULER)
-_PATIENCE_S = 60.0
+_PATIENCE_S = 60.0 * PATIENCE
 
 
 def framework_info(framework_id: str, **more: Any) -> Json:

@@ -115,7 +115,7 @@ def test_the_leader_is_found_by_redirects_and_by_zookeeper_and_its_successor_too
             for framework in (redirected, found):
                 await framework.wait("DISCONNECTED")
             for framework in (redirected, found):
-                await framework.wait("SUBSCRIBED", timeout_s=60)
+                await framework.wait("SUBSCRIBED")
             second = await asyncio.to_thread(until, leader, "another master leads", 60)
             assert second in others
             operator = Operator(MesosAccess(path))
