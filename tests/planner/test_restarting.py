@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 
 from artesian.model import changes as c
-from artesian.model.engine import ExistingEngine
+from artesian.model.engine import CephSettings, ExistingEngine
 from artesian.model.errors import Conflict, NotPossible, NotThere
+from artesian.model.names import device_name
 from artesian.model.node import NodeState
+from artesian.model.observation import Observation, SeenProcess
 from artesian.model.pause import Pause
 from artesian.model.restart import RestartPart, RestartState
 from artesian.model.state import with_item
 from artesian.model.wishes import VolumeWish
 from artesian.planner.assigning import assignment_of
+from artesian.planner.restarted import what_is_missing
 from artesian.planner.restarting import awaited
 from tests.planner.restarts import NOW_S, SETTLED_AFTER, Process, RestartWorld
 from tests.planner.situations import GIB, POOL
@@ -153,6 +156,24 @@ def test_nor_while_a_manager_is_away(world: RestartWorld) -> None:
     world.running["node-2"]["mdm"].age = SETTLED_AFTER
     world.known_away = {("node-2", "mdm")}
     assert because(world) == "the manager on node node-2 does not answer"
+
+
+def test_a_disk_of_ceph_is_back_once_the_map_names_the_process_that_runs_now(world: RestartWorld) -> None:
+    assert world.state.engine is not None and world.engine is not None
+    claims = {key: one for key, one in world.state.claims.items() if one.node == "node-1"}
+    (name, *_), number = [device_name(one) for one in claims], int(NOW_S)
+    ceph = replace(world.state.engine, kind="ceph", ceph=CephSettings())
+    state = replace(world.state, engine=ceph, claims=dict(list(claims.items())[:1]))
+    served = SeenProcess("osd-1", True, 5_001_234, RestartPart.SERVERS, number)
+    devices = tuple(one for one in world.engine.devices if one.name == name)
+
+    def missing(served_by: int | None) -> str:
+        engine = replace(world.engine, devices=(replace(devices[0], served_by=served_by),))
+        seen = Observation(world.nodes, engine, processes={"node-1": (served,)})
+        return what_is_missing(state, seen, number, "node-1", RestartPart.SERVERS)
+
+    assert missing(1_234) == ""
+    assert missing(4_321).endswith("has not come back") and missing(None) == missing(4_321)
 
 
 def test_nor_while_a_node_is_silent(world: RestartWorld) -> None:
