@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from tests.cluster.cases import COMMAND_TIMEOUT_S, Cluster, unable_to_mount
 from tests.cluster.writing import Writer
 from tests.engines.ceph.installed import why_no_ceph
 
-_STANDS_S, _RUNS_S = 0.4, 0.1  # of what is slow
+SLOW_IOPS = 10
+_THROTTLES = Path("/sys/fs/cgroup/blkio")
 
 
 def why_not() -> str:
@@ -93,28 +93,6 @@ class CephCluster(Cluster):
         self.wait_healthy()
         return time.monotonic() - began
 
-    @contextlib.contextmanager
-    def slow(self, node: str, prefix: str) -> Iterator[None]:
-        """A process of a node stands still most of the time, as if its disk did."""
-        process_id, is_over = self.process(node, prefix), threading.Event()
-        assert process_id is not None, f"no {prefix} runs on {node}"
-
-        def stutter() -> None:
-            with contextlib.suppress(ProcessLookupError):
-                while not is_over.is_set():
-                    os.kill(process_id, signal.SIGSTOP)
-                    is_over.wait(_STANDS_S)
-                    os.kill(process_id, signal.SIGCONT)
-                    is_over.wait(_RUNS_S)
-
-        thread = threading.Thread(target=stutter)
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
-
     def freeze(self, node: str) -> None:
         """Let all that runs on a node stand still, whoever starts something meanwhile."""
         while new := [one for one in machine.below(self.folder / "nodes" / node) if one not in self._frozen]:
@@ -130,6 +108,30 @@ class CephCluster(Cluster):
         super().destroy()  # first: a writer may wait for storage that stands still
         for writer in self._writers:
             writer.stop()
+
+
+@contextlib.contextmanager
+def slow_disk(process_id: int, folder: Path) -> Iterator[None]:
+    """A process may write to the disk below a folder a few times a second only."""
+    disk = folder.stat().st_dev
+    group = _THROTTLES / f"artesian-{process_id}"
+    group.mkdir()
+    try:
+        limit = f"{os.major(disk)}:{os.minor(disk)} {SLOW_IOPS}"
+        (group / "blkio.throttle.write_iops_device").write_text(limit)
+        (group / "cgroup.procs").write_text(str(process_id))
+        yield
+    finally:
+        for one in (group / "cgroup.procs").read_text().split():
+            (_THROTTLES / "cgroup.procs").write_text(one)
+        group.rmdir()
+
+
+def unable_to_slow_down() -> str:
+    """Why no process can be slowed down on this machine; empty if it can."""
+    if not (_THROTTLES / "blkio.throttle.write_iops_device").exists() or not os.access(_THROTTLES, os.W_OK):
+        return f"{_THROTTLES} throttles nothing"
+    return ""
 
 
 @contextlib.contextmanager

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from tests.cluster.cases import Cluster
-from tests.cluster.ceph_cases import CephCluster, cut_off, unable_to_cut_off, why_not
+from tests.cluster.ceph_cases import (
+    CephCluster,
+    cut_off,
+    slow_disk,
+    unable_to_cut_off,
+    unable_to_slow_down,
+    why_not,
+)
 from tests.cluster.writing import Writer
 
 pytestmark = [
@@ -185,12 +192,15 @@ def test_07_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) ->
     story.writer.goes_on()
 
 
+@pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
 def test_07_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
     spec = cluster.home / "slow.yaml"
     spec.write_text(SPEC + SLOW)
     cluster.run("apply", "--spec", spec, "--yes")
     before = len(cluster.remedies("replace-device"))
-    with cluster.slow("node-3", "osd"):
+    process_id = cluster.process("node-3", "osd")
+    assert process_id is not None
+    with slow_disk(process_id, cluster.folder):
         cluster.wait("a remedy", lambda: len(cluster.remedies("replace-device")) > before, 60.0)
         remedy = cluster.remedies("replace-device")[-1]
         assert "node-3" in remedy["because"] or "node-3" in remedy["shown"], remedy

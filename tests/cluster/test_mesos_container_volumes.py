@@ -90,5 +90,6 @@ def test_a_task_keeps_its_volume_while_mesos_agent_and_ours_are_killed(nodes: Me
         lambda: nodes.agent_id("node-1") and nodes.agent_task("node-1"), "our agent is launched again", 60.0
     )
     nodes.tasks_of_others.call("KILL", kill={"task_id": {"value": "counts"}})
-    assert nodes.ended("counts")["state"] == "TASK_KILLED"
+    ended = nodes.ended("counts")
+    assert ended["state"] == "TASK_KILLED", ended
     wait_nowhere(nodes, "kept")

@@ -205,7 +205,7 @@ class TestCeph(EngineConformance):
         system.do(system.device(dead))
         kept = number(dead)
         Path(dead.path).rename(f"{dead.path}.gone")
-        system.assign()  # the node sees that it is not there any more
+        system.switch_on("n1")  # its agent looks again
         system.until("it is dead", lambda seen: any(one.failed for one in seen.devices))
         system.do(RemoveDevice("n1", dead.identity, POOL))
         elsewhere, follower = add("n2"), add("n1")

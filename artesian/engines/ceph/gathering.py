@@ -14,6 +14,7 @@ from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import EngineUnreachable
 
 _NEW_S = 10.0
+_LATENCY_KEPT_S = 60.0
 Documents = dict[tuple[str, ...], Json]
 
 
@@ -56,6 +57,7 @@ class Gatherer:
         self._lock = threading.Lock()
         self._figures = Figures()
         self._unknown_since_s: dict[str, float] = {}
+        self._latencies: dict[int, tuple[float, Json]] = {}
 
     def gather(self, *, measured: bool) -> Answers:
         """With figures or without: these are the manager daemon's, and may be long in coming. Raises
@@ -92,8 +94,27 @@ class Gatherer:
         except (EngineUnreachable, CommandFailed):
             return replace(self._figures, fresh=False)
         with self._lock:
-            self._figures = replace(figures, new_groups=self._new_groups(figures.placement_groups))
+            self._figures = replace(
+                figures,
+                latencies=self._lasting(figures.latencies),
+                new_groups=self._new_groups(figures.placement_groups),
+            )
             return self._figures
+
+    def _lasting(self, latencies: list[Json]) -> list[Json]:
+        """A disk that has completed nothing within the last second tells of no latency: the slower it is, the
+        less often it tells. So what it has told last counts for a while."""
+        now_s = time.monotonic()
+        self._latencies |= {
+            one["id"]: (now_s, one) for one in latencies if one["perf_stats"]["commit_latency_ns"]
+        }
+        present = {one["id"] for one in latencies}
+        self._latencies = {
+            osd: (at_s, one)
+            for osd, (at_s, one) in self._latencies.items()
+            if osd in present and now_s - at_s < _LATENCY_KEPT_S
+        }
+        return [one for _, one in self._latencies.values()]
 
     def _new_groups(self, groups: list[Json]) -> frozenset[str]:
         """Also groups that a pool was divided into just now, whose disks have not spoken of them yet."""
