@@ -35,6 +35,7 @@ _HEARTBEAT_S = 4.0
 _POLL_S = 20.0
 _POLL_ONE_OF_SEVERAL_S = 5.0  # one that hangs is left sooner
 _RETRY_S = 0.5
+_FRESH_S = 60.0  # for which an assignment counts as confirmed
 _ASSIGNMENT = "assignment.json"
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class Agent:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._generation, self._assignment = self._load()
+        self._confirmed_s = float("-inf")  # when the scheduler has last said that this is what is assigned
         self._refused = ""
         self._plugin = NodePlugin(folder, lambda: self._config, lambda: self._assignment, self._mute.is_set)
         self._seen_disks: tuple[float, tuple[Disk, ...], str] = (float("-inf"), (), "")
@@ -146,8 +148,12 @@ class Agent:
                 continue
             try:
                 answer = client.assignment(self._generation, poll_s)
-                if answer is not None and self._goes_on_with(config):
+                if not self._goes_on_with(config):
+                    return
+                if answer is not None:
                     self._take(*answer)
+                if answer is None or answer[0] == self._generation:
+                    self._confirm()
             except SchedulerUnreachable as error:
                 log.debug("the scheduler is away", reason=str(error))
                 self._ended.wait(_RETRY_S)
@@ -180,11 +186,25 @@ class Agent:
         log.info("assigned", generation=generation)
         self._wake.set()
 
+    def _confirm(self) -> None:
+        """What is to be restarted may wait for this."""
+        was_fresh, self._confirmed_s = self._is_fresh, time.monotonic()
+        if not was_fresh:
+            self._wake.set()
+
+    @property
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._confirmed_s < _FRESH_S
+
     def _make_so(self, assignment: Assignment) -> str:
         """One step towards the assignment; what went wrong with processes, empty if nothing did."""
         self._drill.ensure(assignment.drill_writer, self._faults.filling)
         self._engine.become(assignment)  # before volumes ask where they are
         self._volumes.ensure(assignment.volumes, discard=assignment.discard)
+        if (
+            not self._is_fresh
+        ):  # a restart that was assigned long ago may be over: nobody waits for us any more
+            assignment = dataclasses.replace(assignment, managers_since=0, servers_since=0)
         try:
             if assignment.stop:
                 changed = [] if self._volumes.seen() else self._engine.stop()

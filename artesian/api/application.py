@@ -15,6 +15,7 @@ from artesian.api import (
     drill_routes,
     pause_routes,
     remedy_routes,
+    restart_routes,
     routes,
     snapshot_routes,
     volume_routes,
@@ -53,6 +54,7 @@ def make_application(scheduler: Scheduler, agent_files: AgentFiles | None = None
     application.include_router(remedy_routes.routes)
     application.include_router(drill_routes.routes)
     application.include_router(pause_routes.routes)
+    application.include_router(restart_routes.routes)
     registry = CollectorRegistry()
     registry.register(SchedulerCollector(scheduler))
 

@@ -9,6 +9,7 @@ from typing import Any
 from artesian.api.pause_views import pauses_view
 from artesian.api.pool_views import pools_view
 from artesian.api.remedy_views import remedies_view
+from artesian.api.restart_views import restart_in_status
 from artesian.model.changes import (
     Change,
     CreateSnapshot,
@@ -84,6 +85,7 @@ def status_view(scheduler: Scheduler, verdict: Verdict) -> Document:
         "pauses": pauses_view(state),
         "remedies": [one for one in remedies_view(state) if one["open"]],
         "drills": sorted(key for key, one in state.drills.items() if one.state.is_open),
+        "restart": restart_in_status(state, verdict),
         "stopping": state.stopping,
         "plan_id": verdict.decision.plan.id,
         "notes": [*verdict.decision.plan.notes, *idle_notes(scheduler, verdict)],

@@ -62,6 +62,12 @@ def _lifecycle(app: typer.Typer) -> None:
         app.command()(command)
 
 
+def _restarts(app: typer.Typer) -> None:
+    from artesian.cli.cluster import restarts
+
+    app.command()(restarts.restart)
+
+
 def _connections(app: typer.Typer) -> None:
     from artesian.cli.cluster import connecting
 
@@ -139,6 +145,7 @@ def _containers(app: typer.Typer) -> None:
 _PARTS: Mapping[Callable[[typer.Typer], None], tuple[str, ...]] = {
     _engine: ("engine",),
     _lifecycle: ("up", "down", "status"),
+    _restarts: ("restart",),
     _connections: ("connect",),
     _schedulers: ("scheduler",),
     _plans: ("plan", "apply", "events"),

@@ -22,15 +22,23 @@ from artesian.engines.embedded_names import (
 )
 from artesian.engines.node_port import NodeEngineError, Part
 from artesian.engines.node_secret import take_secret
+from artesian.engines.started_under import remember, started_under
 from artesian.host import processes
 from artesian.host.files import put_aside, rotate_log, write_if_changed
 from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
 from artesian.model.names import server_name
 from artesian.model.observation import SeenProcess
+from artesian.model.restart import RestartPart
 
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
 _STOP_TIMEOUT_S = 30.0
+_SETTLED_S = 5.0  # after which whoever asks the engine hears of it
+_PARTS = {
+    Role.MDM: RestartPart.MANAGERS,
+    Role.GATEWAY: RestartPart.MANAGERS,
+    Role.SDS: RestartPart.SERVERS,
+}
 _MEMBERS_TIMEOUT_S = 3.0
 
 Config = MdmConfig | SdsConfig | SdcConfig | GatewayConfig
@@ -75,18 +83,33 @@ class EmbeddedNode:
                 objections.append(objection)
                 unwanted = [place for place in unwanted if place.role not in (Role.MDM, Role.GATEWAY)]
         changed += self._stop(unwanted)
+        changed += self._end_outdated(assignment, configs, held_down)
         missing = []
         for name, (role, text) in configs.items():
             place = self._place(role, name)
             write_if_changed(place.config, text, 0o600)
             if name not in held_down and processes.running(place.pid_file) is None:
                 rotate_log(place.log)
+                remember(self._run, name, assignment.restart)
                 missing.append(place)
         if missing:
             self._starter.start(missing)
         if objections:
             raise NodeEngineError("; ".join(objections))
         return changed + [place.name for place in missing]
+
+    def _end_outdated(
+        self, assignment: Assignment, configs: dict[str, tuple[Role, str]], held_down: Collection[str]
+    ) -> list[str]:
+        """End what is to be started anew; what starts processes is to know how they are now, too."""
+        outdated = [
+            self._place(role, name)
+            for name, (role, _) in configs.items()
+            if name not in held_down and started_under(self._run, name) < assignment.since(_PARTS.get(role))
+        ]
+        if outdated:
+            self._starter.close()
+        return self._stop(outdated)
 
     def _manager_objection(self, assignment: Assignment) -> str | None:
         """Why the manager here must go on; None if its quorum has let it go."""
@@ -132,7 +155,9 @@ class EmbeddedNode:
         for place in self._known():
             identity = processes.running(place.pid_file)
             process_id = identity.process_id if identity is not None else None
-            seen.append(SeenProcess(place.name, identity is not None, process_id))
+            part, number = _PARTS.get(place.role), started_under(self._run, place.name)
+            settled = identity is not None and identity.age_s > _SETTLED_S
+            seen.append(SeenProcess(place.name, identity is not None, process_id, part, number, settled))
         return tuple(seen)
 
     def running(self, part: Part) -> dict[str, ProcessIdentity]:
@@ -155,6 +180,10 @@ class EmbeddedNode:
             return None
 
     @property
+    def _run(self) -> Path:
+        return self._folder / "run"
+
+    @property
     def _socket(self) -> Path:
         return self._folder / "nbd.sock"
 
@@ -165,7 +194,7 @@ class EmbeddedNode:
             None,
             config=self._folder / f"{role}~{name}.yaml",
             log=self._folder / "logs" / f"{name}.log",
-            pid_file=self._folder / "run" / f"{name}.pid",
+            pid_file=self._run / f"{name}.pid",
         )
 
     def _known(self) -> list[ProcessPlace]:

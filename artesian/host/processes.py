@@ -32,6 +32,12 @@ class ProcessIdentity:
         return cls(process_id, _start_ticks(process_id), boot_id())
 
     @property
+    def age_s(self) -> float:
+        """How long ago it was started; only of a process of this boot."""
+        up_s = float(Path("/proc/uptime").read_text().split()[0])
+        return up_s - self.start_ticks / os.sysconf("SC_CLK_TCK")
+
+    @property
     def is_alive(self) -> bool:
         try:
             return self.boot_id == boot_id() and _start_ticks(self.process_id) == self.start_ticks

@@ -8,6 +8,7 @@ from typing import Any
 from artesian.model.disk import PoolName
 from artesian.model.drill import DrillKind, DrillWriter, Fault, WriterMode
 from artesian.model.engine import CephSettings, ManagerPlace
+from artesian.model.restart import RestartPart
 from artesian.model.topology import ManagerRole
 
 
@@ -44,6 +45,8 @@ class Assignment:
 
     `domains` are those in which it is a server. `managers` are all of the engine's: clients and
     servers have to find them. Of an engine that was there before, `manager_addresses` say where they listen.
+    What is started now is started under `restart`, the number of the last one; managers and servers that were
+    started under a smaller number than `managers_since` and `servers_since` are ended and started anew.
     """
 
     node: str
@@ -68,6 +71,15 @@ class Assignment:
     discard: bool = False  # volumes that are not assigned are let go of at once, whatever is not written yet
     faults: tuple[Fault, ...] = ()  # of drills
     drill_writer: DrillWriter | None = None
+    restart: int = 0
+    managers_since: int = 0
+    servers_since: int = 0
+
+    def since(self, part: RestartPart | None) -> int:
+        """The restart under which a part has to have been started."""
+        if part is None:
+            return 0
+        return self.managers_since if part is RestartPart.MANAGERS else self.servers_since
 
 
 def assignment_from_json(document: dict[str, Any]) -> Assignment:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from artesian.model.disk import PoolName
 from artesian.model.engine import ExistingEngine, Healing, ManagerPlace, SnapshotId
+from artesian.model.restart import RestartPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,16 @@ class ExitMaintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartProcesses:
+    """What of a part was started on a node under a smaller number is ended and started anew. Its agent does
+    it."""
+
+    node: str
+    part: RestartPart
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class CreateVolume:
     """Make a volume; one with a `source` begins with what that snapshot has, and depends on it no longer."""
 
@@ -272,4 +283,4 @@ EngineChange = (
     | CreateSnapshot
     | DeleteSnapshot
 )
-Change = JoinNode | EngineChange
+Change = JoinNode | RestartProcesses | EngineChange

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from artesian.model.disk import PoolName
 from artesian.model.topology import ManagerRole
+
+PROCESS_IDS = 1_000_000  # of a larger process id an engine may only know what is left after this
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,11 @@ class SeenDevice:
     used_bytes: int | None = None
     room_bytes: int | None = None
     iops: float | None = None
+    served_by: int | None = None  # the process id, modulo a million, of engines that know it
+
+    def is_served_by(self, process_ids: Collection[int | None]) -> bool:
+        """Whether it is one of these that serves it."""
+        return self.served_by in {one % PROCESS_IDS for one in process_ids if one is not None}
 
 
 @dataclass(frozen=True, slots=True)

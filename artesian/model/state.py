@@ -15,6 +15,7 @@ from artesian.model.engine import CephSettings, ExistingEngine, ManagerPlace
 from artesian.model.names import client_guid
 from artesian.model.pause import EVERYTHING, Pause
 from artesian.model.remedy import Remedy
+from artesian.model.restart import Restart, RestartPart
 from artesian.model.wishes import VolumeWish
 
 Value = TypeVar("Value")
@@ -54,7 +55,11 @@ class EngineIdentity:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """What was decided about a node. `domains` are those in which it is a server."""
+    """What was decided about a node. `domains` are those in which it is a server.
+
+    Numbers are those of restarts: `rests_for` that for which its servers are in maintenance, the others those
+    under which its managers and its servers have to have been started.
+    """
 
     joined: bool = False
     in_maintenance: bool = False
@@ -65,11 +70,18 @@ class NodeRecord:
     revision: int = 0  # grows whenever a volume is to come or to go: no two assignments look the same
     without_manager: bool = False  # the one that it has is to be replaced by one elsewhere
     drained: bool = False  # it is in maintenance because whoever runs the machines wants it empty
+    rests_for: int = 0
+    managers_since: int = 0
+    servers_since: int = 0
 
     @property
     def is_usable(self) -> bool:
         """Whether it is in use, and to stay so."""
         return self.joined and not (self.leaving or self.in_maintenance)
+
+    def since(self, part: RestartPart) -> int:
+        """The restart under which this part has to have been started."""
+        return self.managers_since if part is RestartPart.MANAGERS else self.servers_since
 
     @property
     def gives_up_manager(self) -> bool:
@@ -109,6 +121,7 @@ class FrameworkState:
     remedies: Mapping[str, Remedy] = field(default_factory=lambda: MappingProxyType({}))
     drills: Mapping[str, Drill] = field(default_factory=lambda: MappingProxyType({}))
     pauses: Mapping[str, Pause] = field(default_factory=lambda: MappingProxyType({}))
+    restart: Restart | None = None
 
     def guid_of(self, node: str) -> str:
         """The guid of a node's client; empty as long as there is no engine."""

@@ -21,6 +21,9 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
     if engine is None:
         return Assignment(node, address)
     own = [place for place in engine.managers if place.node == node]
+    restart = state.restart
+    # Once a restart is over nobody is to begin with it any more, however late he hears of it.
+    now = restart.number if restart is not None and restart.is_going else -1
     return Assignment(
         node=node,
         address=address,
@@ -44,6 +47,9 @@ def assignment_of(state: FrameworkState, node: str, address: str) -> Assignment:
         discard=state.stopping is Stopping.DISCARD,
         faults=faults_on(drills, node),
         drill_writer=writer_on(drills, node),
+        restart=restart.number if restart is not None else 0,
+        managers_since=now if record.managers_since == now else 0,
+        servers_since=now if record.servers_since == now else 0,
     )
 
 

@@ -14,12 +14,14 @@ from artesian.model.changes import (
     CreateEngine,
     DeleteVolume,
     EnterMaintenance,
+    ExitMaintenance,
     JoinNode,
     MapVolume,
     RemoveClient,
     RemoveDevice,
     RemoveManager,
     RemoveServer,
+    RestartProcesses,
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
@@ -27,10 +29,13 @@ from artesian.model.names import device_name, server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import SeenAttachment
 from artesian.model.plan import Consent, GuardedPlan, HeldStep, Plan, Step
+from artesian.model.restart import RestartPart
 from artesian.model.topology import VerdictKind
 from artesian.planner.facts import Facts
 from artesian.planner.needs import too_small
 from artesian.planner.pausing import paused
+from artesian.planner.restarting import is_of_restart
+from artesian.planner.wholeness import why_not_restarted
 from artesian.strategy.managers import DEFAULT_MANAGERS
 
 
@@ -42,8 +47,10 @@ def guard(plan: Plan, facts: Facts) -> GuardedPlan:
     guardian = _Guard(facts)
     ready, waiting, held = [], [], []
     for step in plan.steps:
-        objection = guardian.objection(step, approved, plan.id)
         earlier = [there[one] for one in step.after if one in there]
+        # Until its turn has come, nothing is said of a node that is to be restarted.
+        is_later = bool(earlier) and is_of_restart(step, facts.state)
+        objection = None if is_later else guardian.objection(step, approved, plan.id)
         if objection is not None:
             held.append(HeldStep(step, objection))
         elif earlier:
@@ -198,6 +205,9 @@ class _Guard:
             return f"node {change.node} is in maintenance: its data moves when that has ended"
         if change.pool in self._emptied:
             return f"another disk is being taken out of pool {change.pool}"
+        restarted = [name for name, one in self._facts.state.nodes.items() if one.rests_for]
+        if restarted:
+            return f"node {min(restarted)} is being restarted"
         mine = device_name(change.identity)
         leaving = [
             device.path
@@ -232,6 +242,8 @@ class _Guard:
     def _enter_maintenance(self, change: Change) -> str | None:
         """A node that is about to be away must be the only one, and nothing may need it."""
         assert isinstance(change, EnterMaintenance)
+        if not self._facts.state.node(change.node).in_maintenance:
+            return self._restart(change.node, RestartPart.SERVERS)
         users = [
             name
             for name, wish in sorted(self._facts.state.volumes.items())
@@ -255,6 +267,28 @@ class _Guard:
             if because is not None:
                 return because
         return self._someone_silent(self._may_be_silent(change.node))
+
+    def _exit_maintenance(self, change: Change) -> str | None:
+        """A node that may still begin with its restart has to hear first that it is over."""
+        assert isinstance(change, ExitMaintenance)
+        node = change.node
+        if self._facts.state.node(node).rests_for and node in self._facts.seen.behind:
+            return (
+                f"node {node} has not heard yet what it is to do" if self._not_alive(node) is None else None
+            )
+        return None
+
+    def _restart_processes(self, change: Change) -> str | None:
+        assert isinstance(change, RestartProcesses)
+        if self._facts.state.node(change.node).since(change.part) == change.number:
+            return None  # it was told to, and is looked after until it has come back
+        return self._restart(change.node, change.part)
+
+    def _restart(self, node: str, part: RestartPart) -> str | None:
+        beside = min(map(str, self._emptied | self._resting), default=None)
+        if beside is not None:
+            return f"something is done to {beside} in this pass already"
+        return self._not_alive(node) or why_not_restarted(self._facts, node, part)
 
     def _may_be_silent(self, node: str) -> set[str]:
         """Nodes that are empty on purpose: one whose agent was ended because it is drained, and those that
@@ -365,6 +399,8 @@ _RULES: dict[type, Callable[[_Guard, Change], str | None]] = {
     RemoveManager: _Guard._remove_manager,
     RemoveDevice: _Guard._remove_device,
     EnterMaintenance: _Guard._enter_maintenance,
+    ExitMaintenance: _Guard._exit_maintenance,
+    RestartProcesses: _Guard._restart_processes,
     RemoveServer: _Guard._remove_server,
     RemoveClient: _Guard._remove_client,
     MapVolume: _Guard._map,

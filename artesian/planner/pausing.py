@@ -13,10 +13,12 @@ from artesian.model.changes import (
     ExitMaintenance,
     MapVolume,
     RemoveManager,
+    RestartProcesses,
     ReturnDevice,
     UnmapVolume,
 )
 from artesian.model.disk import PoolName
+from artesian.model.restart import RestartPart
 from artesian.planner.facts import Facts
 
 # An old client is cut off from a volume; copies that were away come back.
@@ -63,6 +65,8 @@ def _pools(change: Change, facts: Facts) -> Iterator[PoolName]:
         claims = facts.state.claims.values()
         yield from {one.pool for one in claims if (one.node, one.pool.domain) == (change.node, change.domain)}
         return
+    if isinstance(change, RestartProcesses) and change.part is RestartPart.SERVERS:
+        yield from {one.pool for one in facts.state.claims.values() if one.node == change.node}
     pool = getattr(change, "pool", None)
     if isinstance(pool, PoolName):
         yield pool

@@ -28,6 +28,7 @@ from artesian.planner.guard import guard
 from artesian.planner.managing import plan_managers
 from artesian.planner.needs import unfit
 from artesian.planner.removing import plan_maintenance, plan_removals
+from artesian.planner.restarting import plan_restart
 from artesian.planner.returning import plan_returns
 from artesian.planner.volumes import plan_volumes
 from artesian.strategy.deriver import Deriver
@@ -114,4 +115,5 @@ def make_plan(facts: Facts) -> Plan:
     plan_maintenance(facts, steps)
     plan_removals(facts, steps)
     plan_volumes(facts, steps)
+    plan_restart(facts, steps)
     return steps.plan()

@@ -22,17 +22,20 @@ from artesian.model.changes import (
     CreateVolume,
     DeleteSnapshot,
     DeleteVolume,
+    EnterMaintenance,
     JoinNode,
     RemoveClient,
     RemoveDevice,
     RemoveManager,
     RemoveServer,
+    RestartProcesses,
     ReturnDevice,
 )
 from artesian.model.disk import Claim
 from artesian.model.engine import EngineSeen
 from artesian.model.observation import Observation
 from artesian.model.plan import Step
+from artesian.model.restart import RestartPart
 from artesian.model.state import EngineIdentity, FrameworkState, NodeRecord, with_item
 from artesian.model.wishes import SnapshotWish, VolumeWish
 
@@ -112,6 +115,14 @@ def intend(
                 draft.change_node(node, is_client=True)
             case RemoveClient(node):
                 draft.change_node(node, is_client=False)  # its node ends it, so that it can be removed
+            case EnterMaintenance(node, _):
+                # Nobody else has wished for it: it is the restart's, and ends when its node has come back.
+                if not draft.node(node).in_maintenance and state.restart is not None:
+                    draft.change_node(node, rests_for=state.restart.number)
+            case RestartProcesses(node, RestartPart.MANAGERS, number):
+                draft.change_node(node, managers_since=number)
+            case RestartProcesses(node, RestartPart.SERVERS, number):
+                draft.change_node(node, servers_since=number)
     return draft.applied_to(state)
 
 

@@ -16,6 +16,7 @@ from artesian.model.disk import Claim
 from artesian.model.names import device_name, server_name
 from artesian.model.plan import Consent
 from artesian.planner.facts import Facts, Steps
+from artesian.planner.restarted import rests
 
 
 def plan_removals(facts: Facts, steps: Steps) -> None:
@@ -75,5 +76,6 @@ def plan_maintenance(facts: Facts, steps: Steps) -> None:
                 continue
             if record.in_maintenance:
                 steps.add(EnterMaintenance(name, domain), f"node {name} is in maintenance")
-            else:
-                steps.add(ExitMaintenance(name, domain), f"node {name} is no longer in maintenance")
+            elif not rests(facts.state, facts.seen, name):
+                of = "no longer in maintenance" if not record.rests_for else "no longer being restarted"
+                steps.add(ExitMaintenance(name, domain), f"node {name} is {of}")

@@ -10,7 +10,7 @@ from enum import StrEnum
 import structlog
 
 from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotYet
-from artesian.model.changes import AddDevice, JoinNode
+from artesian.model.changes import AddDevice, JoinNode, RestartProcesses
 from artesian.model.event import Event
 from artesian.model.plan import Step
 from artesian.model.state import EngineIdentity
@@ -99,6 +99,9 @@ class Actor:
     def _take(self, step: Step, engine: Engine | None) -> Taken:
         if isinstance(step.change, JoinNode):
             return Taken(step, Outcome.DONE)
+        if isinstance(step.change, RestartProcesses):  # it is assigned, and done once the node is back
+            what = f"the {step.change.part} of node {step.change.node} are started anew"
+            return Taken(step, Outcome.UNDER_WAY, f"{what}; {step.because}")
         refused = self._refused.get(step.id)
         if refused is not None and self._clock() - refused[0] < _PAUSE_AFTER_REFUSAL_S:
             return Taken(step, Outcome.REFUSED, refused[1])

@@ -48,6 +48,7 @@ from artesian.scheduler.pausing import end_those_that_are_over
 from artesian.scheduler.providing import Providers
 from artesian.scheduler.remedying import Remediator
 from artesian.scheduler.reports import Reports
+from artesian.scheduler.restarting import RestartWatch
 from artesian.scheduler.turning import Known, turned
 from artesian.scheduler.verdict import Verdict, pass_verdict
 from artesian.store.port import NotLeading, Store
@@ -91,6 +92,7 @@ class Scheduler:
         self.remediator = Remediator(self.memory, self.providers, self.wake)
         self._node_making = NodeMaking(self.memory, substrate, self.wake)
         self.driller = Driller(self.memory, self.reports, substrate, self.providers, self.wake)
+        self._restart_watch = RestartWatch(self.memory, clock)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._spec: tuple[str, Spec] = ("", read_whole_spec(""))
@@ -215,6 +217,7 @@ class Scheduler:
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
         self._heed(seen)
+        self._restart_watch.look(seen)
         state = self.memory.state
         decision = decide(self.spec, seen, state, self._deriver)
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from artesian.clusters.port import SubstrateNode
 from artesian.engines.port import Engine, EngineUnreachable
@@ -44,6 +45,13 @@ def observe(
             node.name
             for node in substrate
             if node.name in heard and heard[node.name].report.generation != generation_of(node)
+        ),
+        processes=MappingProxyType(
+            {
+                node.name: heard[node.name].report.processes
+                for node in nodes
+                if node.name in heard and node.state is not NodeState.GONE
+            }
         ),
     )
 

@@ -14,6 +14,7 @@ from artesian.model.disk import Claim, Tombstone
 from artesian.model.drill import Drill
 from artesian.model.pause import Pause
 from artesian.model.remedy import Remedy
+from artesian.model.restart import Restart
 from artesian.model.state import Approval, EngineIdentity, FrameworkState, NodeRecord, Stopping
 from artesian.model.wishes import VolumeWish
 from artesian.store.port import StoreUnusable
@@ -34,6 +35,7 @@ _ONE: dict[str, TypeAdapter[Any]] = {
     "paused": TypeAdapter(bool),
     "stopping": TypeAdapter(Stopping),
     "approval": TypeAdapter(Approval | None),
+    "restart": TypeAdapter(Restart | None),
 }
 assert {field.name for field in fields(FrameworkState)} == set(_MANY) | set(_ONE)
 

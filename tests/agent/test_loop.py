@@ -165,6 +165,32 @@ def test_what_was_assigned_last_is_made_so(
     assert reports[0]["generation"] == "g1"
 
 
+def test_nothing_is_restarted_by_an_assignment_that_nobody_has_confirmed(
+    tmp_path: Path,
+    run: Any,
+    ensured: list[Assignment],
+    reports: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be an old one: the restart may be over, and nobody else may be waiting now."""
+    assigned = dataclasses.replace(ASSIGNED, restart=7, managers_since=7, servers_since=7)
+    document = {"generation": "g1", "assignment": dataclasses.asdict(assigned)}
+    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    run(lambda: reports)
+    assert {(one.restart, one.managers_since, one.servers_since) for one in ensured} == {(7, 0, 0)}
+    monkeypatch.setattr(SchedulerClient, "assignment", lambda *_: time.sleep(0.01))
+    (tmp_path / "dev").rmdir()
+    (tmp_path / "dev").mkdir()
+    again = Agent(tmp_path, dataclasses.replace(CONFIG, dev=str(tmp_path / "dev")))
+    thread = threading.Thread(target=again.run)
+    thread.start()
+    try:
+        eventually(lambda: ensured[-1] == assigned)
+    finally:
+        again.stop()
+        thread.join(10.0)
+
+
 def test_another_scheduler_is_asked_at_once_and_what_the_one_before_still_says_does_not_count(
     tmp_path: Path, ensured: list[Assignment], monkeypatch: pytest.MonkeyPatch
 ) -> None:

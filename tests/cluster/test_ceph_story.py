@@ -220,7 +220,7 @@ def test_08_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) ->
 
 
 @pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
-def test_08_b_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
+def test_09_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
     spec = cluster.home / "slow.yaml"
     spec.write_text(SPEC + SLOW)
     cluster.run("apply", "--spec", spec, "--yes")
@@ -250,7 +250,7 @@ def small_ratios(cluster: CephCluster) -> Iterator[None]:
     cluster.wait_healthy()
 
 
-def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
+def test_10_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story: Story, cluster: CephCluster, small_ratios: None
 ) -> None:
     fills = (
@@ -271,7 +271,7 @@ def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story.writer.goes_on()
 
 
-def test_10_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, cluster: CephCluster) -> None:
+def test_11_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, cluster: CephCluster) -> None:
     cluster.run("node", "maintain", "node-2")
     assert "noout" in str(cluster.ceph("osd", "dump")["crush_node_flags"])
     cluster.run("local", "off", "node-2")
@@ -286,7 +286,58 @@ def test_10_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, clus
     assert "noout" not in str(cluster.ceph("osd", "dump")["crush_node_flags"])
 
 
-def test_11_a_node_that_is_removed_gives_its_data_and_its_manager_away(
+def daemons(cluster: CephCluster) -> dict[tuple[str, str], int]:
+    """The process ids of monitors, manager daemons and OSDs, by node and name."""
+    return {
+        (node, name): process_id
+        for node in cluster.nodes()
+        for name, process_id in cluster.processes(node).items()
+        if name.startswith(("mon", "mgr", "osd"))
+    }
+
+
+def others(cluster: CephCluster) -> dict[str, dict[str, int]]:
+    """Those of whoever uses volumes."""
+    return {
+        node: {
+            name: one for name, one in cluster.processes(node).items() if "client" in name or "volume" in name
+        }
+        for node in cluster.nodes()
+    }
+
+
+def test_12_every_daemon_is_restarted_while_the_volume_is_in_use(story: Story, cluster: CephCluster) -> None:
+    since_s, before, users = time.time(), daemons(cluster), others(cluster)
+    dry_run = cluster.json("restart", "--dry-run")
+    assert {one["change"] for one in dry_run["steps"]} == {
+        "RestartProcesses",
+        "EnterMaintenance",
+        "ExitMaintenance",
+    }
+    cluster.run("restart", "--yes", "--no-wait")
+    seen: set[str] = set()
+
+    def is_over() -> bool:
+        held = cluster.ceph("osd", "dump")["crush_node_flags"]
+        assert len(held) <= 1, f"more than one node rests: {held}"
+        seen.update(held)
+        up = [one["up"] for one in cluster.ceph("osd", "dump")["osds"]]
+        assert all(one["in"] for one in cluster.ceph("osd", "dump")["osds"])
+        assert up.count(0) <= 2, "the OSDs of more than one node are away"
+        return bool(cluster.get("/restart")["state"] != "going")
+
+    cluster.wait("its end", is_over, 240.0)
+    assert cluster.get("/restart")["state"] == "done", cluster.get("/restart")
+    cluster.wait_healthy()
+    after = daemons(cluster)
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+    assert others(cluster) == users
+    assert seen and "noout" not in str(cluster.ceph("osd", "dump")["crush_node_flags"])
+    story.writer.goes_on()
+    assert story.writer.longest_pause_s(since_s) < BREATH_S
+
+
+def test_13_a_node_that_is_removed_gives_its_data_and_its_manager_away(
     story: Story, cluster: CephCluster
 ) -> None:
     node = next(one for one in sorted(managers(cluster), reverse=True) if one != story.node)
@@ -299,7 +350,7 @@ def test_11_a_node_that_is_removed_gives_its_data_and_its_manager_away(
     story.writer.goes_on()
 
 
-def test_12_nobody_lost_anything(story: Story, cluster: CephCluster) -> None:
+def test_14_nobody_lost_anything(story: Story, cluster: CephCluster) -> None:
     story.writer.stop()
     cluster.run("volume", "detach", "data")
     cluster.run("volume", "attach", "data", "--node", story.node, "--mount", story.path)

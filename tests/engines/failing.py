@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -19,13 +20,17 @@ from artesian.model.changes import (
     RemoveDevice,
     RemoveManager,
     RemoveServer,
+    RestartProcesses,
 )
 from artesian.model.engine import EngineSeen
 from artesian.model.names import device_name, server_name
 from artesian.model.observation import SeenProcess
+from artesian.model.plan import Step
+from artesian.model.restart import Restart, RestartPart
 from artesian.model.topology import ManagerRole
 from artesian.planner.assigning import assignment_of
-from tests.engines.deployment import DOMAIN, POOL, SERVING, Capability, Deployment, need, shape
+from artesian.planner.recording import intend
+from tests.engines.deployment import DOMAIN, NODES, POOL, SERVING, Capability, Deployment, need, shape
 from tests.engines.volumes import BLOCK, GIB, MIB, in_use, pattern
 
 
@@ -236,6 +241,48 @@ class FailureContract:
         assert not any(one.running for one in _processes(system, "n3"))
         assert set(node.ensure(_assignment(system, "n3"))) == names
         assert system.settle()
+
+    # --- restarts
+
+    @pytest.mark.parametrize("part", RestartPart)
+    def test_a_part_is_started_anew_once_for_each_restart_and_nothing_else_is(
+        self, system: Deployment, volume: str, part: RestartPart
+    ) -> None:
+        data = pattern(47, 2 * MIB)
+        with in_use(system, volume, "n4") as blocks:
+            blocks.write_durably(0, data)
+            before = {one.name: one for one in _processes(system, "n1")}
+            number = 1 + max(one.started_under or 0 for one in before.values())
+            told = Step(RestartProcesses("n1", part, number), "the suite wants it")
+            asked = replace(system.state, restart=Restart(number, NODES))
+            system.state = intend(asked, [told], system.identity, {})
+            system.assign()
+            after = {one.name: one for one in _processes(system, "n1")}
+            anew = {name for name, one in after.items() if one.process_id != before[name].process_id}
+            assert anew == {name for name, one in before.items() if one.part is part} != set()
+            assert {one.started_under for one in after.values() if one.part is part} == {number}
+            assert all(one.running for one in after.values())
+            again = system.handle.node_engine("n1")  # as of an agent that was started again
+            assert again.ensure(_assignment(system, "n1")) == []
+            assert _processes(system, "n1") == tuple(after.values())
+            system.settle()
+            assert blocks.read(0, len(data)) == data
+
+    def test_what_died_is_started_under_the_last_restart_and_not_started_anew(
+        self, system: Deployment
+    ) -> None:
+        number = 1 + max(one.started_under or 0 for one in _processes(system, "n3"))
+        system.state = replace(system.state, restart=Restart(number, NODES))
+        system.handle.kill("n3")
+        system.assign()
+        before = _processes(system, "n3")
+        assert {one.started_under for one in before} == {number}
+        for part in RestartPart:
+            told = Step(RestartProcesses("n3", part, number), "the suite wants it")
+            system.state = intend(system.state, [told], system.identity, {})
+        system.assign()
+        assert _processes(system, "n3") == before
+        system.settle()
 
 
 def _assignment(system: Deployment, node: str) -> Assignment:

@@ -41,8 +41,10 @@ def status_lines(status: Document) -> list[str]:
 
 
 def _what_goes_on(status: Document) -> list[str]:
-    """Remedies and drills, in the order in which somebody should look at them."""
-    lines = [
+    """Remedies, drills and a restart, in the order in which somebody should look at them."""
+    restart = status.get("restart")
+    lines = [f"restart: {restart['sentence']}"] if restart is not None else []
+    lines += [
         f"remedy {one['id']}: {one['kind']} of {one['title']} "
         + ("waits for you: artesian remedies show" if one["state"] == "asking" else f"is {one['state']}")
         + f" ({one['because']})"

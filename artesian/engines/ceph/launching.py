@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artesian.engines.ceph.process_config import ProcessConfig, Role
+from artesian.engines.started_under import remember, started_under
 from artesian.host import processes
 from artesian.host.files import rotate_log, write_if_changed
 from artesian.host.outside import wrapped
@@ -50,6 +51,11 @@ class Place:
     def running(self) -> ProcessIdentity | None:
         return self.single.running()
 
+    @property
+    def started_under(self) -> int:
+        """The last restart when it was started."""
+        return started_under(self.folder / "run", self.name)
+
     def write(self, config: ProcessConfig) -> None:
         """The process reads it when it next looks. Raises OSError."""
         write_if_changed(self.config, config.to_text(), 0o600)
@@ -84,8 +90,9 @@ class Launcher:
     def __init__(self) -> None:
         self._children: list[subprocess.Popen[bytes]] = []
 
-    def start(self, place: Place) -> bool:
-        """Start what has a config and does not run; False if it runs. Raises OSError."""
+    def start(self, place: Place, restart: int = 0) -> bool:
+        """Start what has a config and does not run; False if it runs. `restart`: the last one that was asked
+        for. Raises OSError."""
         self.reap()
         lock = place.single.lock_or_find(_UNDER_WAY_S)
         if not isinstance(lock, int):
@@ -93,6 +100,7 @@ class Launcher:
         rotate_log(place.log)
         command = [sys.executable, "-P", "-m", "artesian.engines.ceph.launch", str(place.config), str(lock)]
         try:
+            remember(place.folder / "run", place.name, restart)
             with place.log.open("ab") as output:
                 process = subprocess.Popen(
                     wrapped(command),

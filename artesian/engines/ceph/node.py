@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
@@ -24,10 +25,19 @@ from artesian.host.processes import ProcessIdentity
 from artesian.model.assignment import Assignment
 from artesian.model.engine import CephSettings
 from artesian.model.observation import SeenProcess
+from artesian.model.restart import RestartPart
 
 _ANSWER_S = 3.0
 _INSTALL_AGAIN_S = 300.0
 _BY_THE_WAY = (Role.CLEARING, Role.PACKAGES)  # what ends by itself is not told of
+# Monitors miss one of theirs only when two leases have passed, and then elect; of an OSD its map says which
+# process it is.
+_SETTLED_S = defaultdict(lambda: 3.0, {Role.MON: 16.0})
+_PARTS = {
+    Role.MON: RestartPart.MANAGERS,
+    Role.MGR: RestartPart.MANAGERS,
+    Role.OSD: RestartPart.SERVERS,
+}
 _ROLES = {
     Part.SERVERS: (Role.OSD,),
     Part.MANAGER: (Role.MON,),
@@ -71,10 +81,9 @@ class CephNode:
         if lacking:
             objections.append(lacking)
         else:
-            held = [place for place, _ in wanted if place.name in held_down]
-            changed += [
-                place.name for place, _ in wanted if place not in held and self._launcher.start(place)
-            ]
+            free = [(place, config) for place, config in wanted if place.name not in held_down]
+            changed += self._end_outdated(assignment, free)
+            changed += [place.name for place, _ in free if self._launcher.start(place, assignment.restart)]
             self._go_on_clearing()
         if objections:
             raise NodeEngineError("; ".join(objections))
@@ -95,6 +104,18 @@ class CephNode:
             put_aside(self._folder / "mon")
         for config in map(clearing, left):
             Place(self._folder, config.role, config.name).write(config)
+        return ended
+
+    def _end_outdated(self, assignment: Assignment, wanted: list[tuple[Place, ProcessConfig]]) -> list[str]:
+        """End what is to be started anew."""
+        outdated = [
+            (place, config)
+            for place, config in wanted
+            if place.started_under < assignment.since(_PARTS.get(place.role))
+        ]
+        ended = self._end([place for place, _ in outdated])
+        for place, config in outdated:
+            place.write(config)
         return ended
 
     def _manager_objection(self, assignment: Assignment) -> str | None:
@@ -148,7 +169,9 @@ class CephNode:
             if place.role not in _BY_THE_WAY:
                 identity = place.running
                 process_id = identity.process_id if identity is not None else None
-                seen.append(SeenProcess(place.name, identity is not None, process_id))
+                part, number = _PARTS.get(place.role), place.started_under
+                settled = identity is not None and identity.age_s > _SETTLED_S[place.role]
+                seen.append(SeenProcess(place.name, identity is not None, process_id, part, number, settled))
         return tuple(seen)
 
     def running(self, part: Part) -> dict[str, ProcessIdentity]:

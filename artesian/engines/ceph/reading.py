@@ -13,6 +13,7 @@ from artesian.engines.ceph.monitors import Json
 from artesian.model.disk import PoolName
 from artesian.model.engine import (
     NO_LIMITS,
+    PROCESS_IDS,
     EngineSeen,
     SeenClient,
     SeenDevice,
@@ -217,7 +218,14 @@ class Reading:
                 write_latency_s=latency / 1e9 if latency is not None and self.is_up(osd) else None,
                 used_bytes=KIB * figures["kb_used"] if "kb_used" in figures else None,
                 room_bytes=self._room(figures) if "kb_used" in figures else None,
+                served_by=self._process_of(osd) if self.is_up(osd) else None,
             )
+
+    def _process_of(self, osd: int) -> int | None:
+        """By what tells its addresses from those of another daemon at the same ones: its process id, and a
+        million for each time that it came back after it had been missed."""
+        addresses = self._osds.get(osd, {}).get("public_addrs", {}).get("addrvec", ())
+        return next((int(one["nonce"]) % PROCESS_IDS for one in addresses), None)
 
     def _size(self, device: Json) -> int:
         """As Ceph says; of one that has just come, as its node has said."""

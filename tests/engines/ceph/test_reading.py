@@ -56,6 +56,17 @@ class TestManagers:
 
 
 class TestServersAndDevices:
+    @pytest.mark.parametrize("nonce", [4_567, 2_004_567])  # as it began, and missed twice since then
+    def test_a_device_says_which_process_serves_it(self, nonce: int) -> None:
+        cluster = Cluster()
+        cluster.osds[1]["public_addrs"] = {
+            "addrvec": [{"type": "v2", "addr": "10.0.0.2:6800", "nonce": nonce}]
+        }
+        assert device(cluster, 1).is_served_by([17, 3_004_567])
+        assert not device(cluster, 1).is_served_by([17, None])
+        cluster.osds[1]["up"] = 0
+        assert not device(cluster, 1).is_served_by([4_567])
+
     def test_a_server_is_connected_as_long_as_one_of_its_disks_is(self) -> None:
         cluster = Cluster()
         cluster.add_device(3, "n1")
