@@ -65,7 +65,9 @@ class Theirs:
             "default tree": [one for one in buckets["buckets"] if one["name"] == "default"],
             "pools": self.session.ask("osd dump")["pools"],
             "config": [
-                (one["section"], one["name"], one["value"]) for one in self.session.ask("config dump")
+                (one["section"], one["name"], one["value"])
+                for one in self.session.ask("config dump")
+                if one["mask"] != f"class:{names.device_class(POOL)}"
             ],
             "clients": self.session.ask("osd dump")["require_min_compat_client"],
         }
