@@ -376,6 +376,11 @@ class Deployment:
         self.off -= set(nodes)
         self.assign()
 
+    def look_again(self, node: str) -> None:
+        """As its agent does all the time."""
+        self._assigned.pop(node, None)
+        self.assign()
+
     def recover(self) -> None:
         """Whatever has happened: all nodes do what they are to do, and the engine is whole."""
         for node in NODES:

@@ -38,7 +38,7 @@ from artesian.model.changes import (
     SetLimits,
     UnmapVolume,
 )
-from artesian.model.engine import CephSettings
+from artesian.model.engine import CephSettings, EngineSeen
 from artesian.model.state import EngineIdentity
 from tests.engines.ceph.installed import why_no_ceph
 from tests.engines.conformance import EngineConformance, EngineMakingConformance
@@ -213,8 +213,12 @@ class TestCeph(EngineConformance):
         system.do(system.device(dead))
         kept = number(dead)
         Path(dead.path).rename(f"{dead.path}.gone")
-        system.switch_on("n1")  # its agent looks again
-        system.until("it is dead", lambda seen: any(one.failed for one in seen.devices))
+
+        def is_dead(seen: EngineSeen) -> bool:
+            system.look_again("n1")
+            return any(one.failed for one in seen.devices)
+
+        system.until("it is dead", is_dead)
         system.do(RemoveDevice("n1", dead.identity, POOL))
         elsewhere, follower = add("n2"), add("n1")
         system.do(system.device(elsewhere), system.device(follower))

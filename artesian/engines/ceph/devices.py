@@ -81,7 +81,7 @@ class Devices:
         key = json.dumps({"cephx_secret": cephx_key(self._secret, f"osd.{uuid}")}).encode()
         self._wait_for_predecessor(reading, change, server)
         vacant = vacancies.number_for(self._session, reading, uuid, server)
-        kept: Json = {} if vacant is None else {"id": str(vacant)}
+        kept: Json = {} if vacant is None else {"id": vacant}
         osd = int(self._session.ask("osd new", key, uuid=uuid, **kept)["osdid"])
         weight = max(said["size_bytes"] / _TIB, 0.0001)
         place = [f"host={names.host_bucket(server)}", f"root={names.root_bucket(change.pool.domain)}"]
