@@ -7,23 +7,33 @@ from typing import Any, cast
 import pytest
 
 from artesian.cli.cluster.access import Api
+from artesian.cli.cluster.agents import unseen
 from artesian.cli.cluster.lifecycle import _are_all_served
 
 
 class Scheduler:
     """Nothing is left of its plan; `states` are those in which its node is seen, one after the other."""
 
-    def __init__(self, *states: str) -> None:
+    def __init__(self, *states: str, answers: bool = True) -> None:
         self._states = list(states)
+        self._substrate = {"answers": answers, "because": "no master leads"}
 
     def get(self, path: str) -> Any:
         if path == "/plan":
             return {"steps": []}
+        if path == "/status":
+            return {"substrate": self._substrate}
         assert path == "/nodes"
         return [{"name": "n1", "state": self._states.pop(0), "unreachable": False, "problem": ""}]
 
     def post(self, path: str) -> None:
         assert path == "/passes"
+
+
+def test_a_plan_that_was_made_while_nobody_knew_the_nodes_is_none() -> None:
+    api = Scheduler("alive", "alive", answers=False)
+    assert _are_all_served(cast(Api, api), 1.0, lambda _: None) is False
+    assert unseen(cast(Api, api)) == "no master leads"
 
 
 @pytest.mark.parametrize(

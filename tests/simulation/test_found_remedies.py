@@ -242,4 +242,5 @@ def test_a_dead_node_that_is_removed_has_its_manager_replaced() -> None:
         world.nodes[name].power_off()
         world.nodes[name].gone = True
         wait(world, RemedyState.HELPED, 2000, 10.0)
+        ticks(world, 30)
     assert sorted({*world.nodes} - {name}) == sorted(place.node for place in world.system.managers)

@@ -13,7 +13,7 @@ import typer
 from artesian.cli import options as common
 from artesian.cli.cluster import engines, mesos_options, options, scheduler_process
 from artesian.cli.cluster.access import Api, wait_for
-from artesian.cli.cluster.agents import silent_nodes, wait_for_agents
+from artesian.cli.cluster.agents import unseen, wait_for_agents, wait_for_substrate
 from artesian.cli.cluster.connection import refuse_connected
 from artesian.cli.cluster.placing import cluster_name
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
@@ -104,6 +104,7 @@ def up(
     agree(api, output, None, yes)
     with output.progress() as say:
         while not _are_all_served(api, timeout_s, say):
+            wait_for_substrate(api, say)
             wait_for_agents(api, say)
         wait_for(lambda: _volume_away(api), _ENGINE_TIMEOUT_S, say)
     status = api.get("/status")
@@ -186,11 +187,10 @@ def _read_attributes(folder: Path) -> dict[str, str]:
 
 
 def _are_all_served(api: Api, timeout_s: float, say: Progress) -> bool:
-    """Carry the plan out, and tell whether it was that of all nodes: nothing is planned for one that was
-    silent for a moment."""
-    before = silent_nodes(api)
+    """Carry the plan out, and tell whether it was that of all nodes, none of them unseen for a moment."""
+    before = unseen(api)
     wait_until_done(api, timeout_s, say)
-    return not (before or silent_nodes(api))
+    return before is None and unseen(api) is None
 
 
 def _volume_away(api: Api) -> str | None:
