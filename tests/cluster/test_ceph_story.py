@@ -224,15 +224,18 @@ def test_09_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -
     spec = cluster.home / "slow.yaml"
     spec.write_text(SPEC + SLOW)
     cluster.run("apply", "--spec", spec, "--yes")
-    before = len(cluster.remedies("replace-device"))
+
+    def remedy() -> dict[str, Any] | None:
+        found = [one for one in cluster.remedies("replace-device") if one["rule"] == "slow"]
+        return found[0] if found else None
+
     process_id = cluster.process("node-3", "osd")
     assert process_id is not None
     with slow_disk(process_id, cluster.folder):
-        cluster.wait("a remedy", lambda: len(cluster.remedies("replace-device")) > before, 60.0)
-        remedy = cluster.remedies("replace-device")[-1]
-        assert "node-3" in remedy["because"], remedy
-        cluster.wait("its disk is empty", lambda: not cluster.remedies("replace-device")[-1]["open"], 90.0)
-    assert cluster.remedies("replace-device")[-1]["state"] == "helped"
+        cluster.wait("a remedy", remedy, 60.0)
+        cluster.wait("its disk is empty", lambda: not (remedy() or {"open": True})["open"], 90.0)
+    over = remedy()
+    assert over is not None and "node-3" in over["because"] and over["state"] == "helped", over
     spec.write_text(SPEC)
     cluster.run("apply", "--spec", spec, "--yes")
     cluster.wait_healthy()
