@@ -219,30 +219,6 @@ def test_08_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) ->
     story.writer.goes_on()
 
 
-@pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
-def test_09_so_is_one_that_has_become_slow(story: Story, cluster: CephCluster) -> None:
-    spec = cluster.home / "slow.yaml"
-    spec.write_text(SPEC + SLOW)
-    cluster.run("apply", "--spec", spec, "--yes")
-
-    def remedy() -> dict[str, Any] | None:
-        found = [one for one in cluster.remedies("replace-device") if one["rule"] == "slow"]
-        return found[0] if found else None
-
-    process_id = cluster.process("node-3", "osd")
-    assert process_id is not None
-    with slow_disk(process_id, cluster.folder):
-        cluster.wait("a remedy", remedy, 60.0)
-        cluster.wait("its disk is empty", lambda: not (remedy() or {"open": True})["open"], 90.0)
-    over = remedy()
-    assert over is not None and "node-3" in over["because"] and over["state"] == "helped", over
-    spec.write_text(SPEC)
-    cluster.run("apply", "--spec", spec, "--yes")
-    cluster.wait_healthy()
-    assert cluster.pool()["devices"] == 4
-    story.writer.goes_on()
-
-
 @pytest.fixture
 def small_ratios(cluster: CephCluster) -> Iterator[None]:
     for name, (_, small) in RATIOS.items():
@@ -253,7 +229,7 @@ def small_ratios(cluster: CephCluster) -> Iterator[None]:
     cluster.wait_healthy()
 
 
-def test_10_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
+def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story: Story, cluster: CephCluster, small_ratios: None
 ) -> None:
     fills = (
@@ -271,6 +247,30 @@ def test_10_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     finally:
         filler.kill()
     assert len(closed(cluster, "expand-pool")["parts"]) == cluster.pool()["devices"] - 4
+    story.writer.goes_on()
+
+
+@pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
+def test_10_a_disk_that_has_become_slow_is_replaced_too(story: Story, cluster: CephCluster) -> None:
+    spec = cluster.home / "slow.yaml"
+    spec.write_text(SPEC + SLOW)
+    cluster.run("apply", "--spec", spec, "--yes")
+
+    def remedy() -> dict[str, Any] | None:
+        found = [one for one in cluster.remedies("replace-device") if one["rule"] == "slow"]
+        return found[0] if found else None
+
+    process_id, devices = cluster.process("node-3", "osd"), cluster.pool()["devices"]
+    assert process_id is not None
+    with slow_disk(process_id, cluster.folder):
+        cluster.wait("a remedy", remedy, 60.0)
+        cluster.wait("its disk is empty", lambda: not (remedy() or {"open": True})["open"], 90.0)
+    over = remedy()
+    assert over is not None and "node-3" in over["because"] and over["state"] == "helped", over
+    spec.write_text(SPEC)
+    cluster.run("apply", "--spec", spec, "--yes")
+    cluster.wait_healthy()
+    assert cluster.pool()["devices"] == devices
     story.writer.goes_on()
 
 
