@@ -221,6 +221,9 @@ _OSD = {
     "osd_recovery_sleep_hybrid": "0",
     "osd_recovery_delay_start": "0",
     "osd_scrub_during_recovery": "false",
+    # A full disk that lacks copies itself would wait for ever to be relieved by new ones. Nothing is written
+    # beyond `osd_failsafe_full_ratio` (97 %) all the same.
+    "osd_debug_skip_full_check_in_recovery": "true",
     # Where a disk is in the map is decided elsewhere.
     "osd_class_update_on_start": "false",
     "osd_crush_update_on_start": "false",

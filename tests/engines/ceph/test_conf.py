@@ -76,6 +76,10 @@ def test_how_much_healing_may_disturb_is_not_in_files_which_count_for_more() -> 
     assert not healing.settings(Healing.LIMITED).keys() & of_node(CephSettings())["osd"].keys()
 
 
+def test_a_full_disk_does_not_hold_up_its_own_relief() -> None:
+    assert of_node(CephSettings())["osd"]["osd_debug_skip_full_check_in_recovery"] == "true"
+
+
 def test_where_disks_are_in_the_map_is_not_for_them_to_say() -> None:
     osd = of_node(CephSettings())["osd"]
     assert (osd["osd_crush_update_on_start"], osd["osd_class_update_on_start"]) == ("false", "false")
