@@ -201,9 +201,7 @@ class Agent:
         self._drill.ensure(assignment.drill_writer, self._faults.filling)
         self._engine.become(assignment)  # before volumes ask where they are
         self._volumes.ensure(assignment.volumes, discard=assignment.discard)
-        if (
-            not self._is_fresh
-        ):  # a restart that was assigned long ago may be over: nobody waits for us any more
+        if not self._is_fresh:  # a restart may be over by now: nobody waits for us any more
             assignment = dataclasses.replace(assignment, managers_since=0, servers_since=0)
         try:
             if assignment.stop:

@@ -7,7 +7,6 @@ from typing import Any
 
 from artesian.api.views import waits_for
 from artesian.model.changes import Change, CreateSnapshot, DeleteSnapshot
-from artesian.model.engine import SnapshotId
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import SnapshotWish, VolumeWish
 from artesian.scheduler.snapshot_requests import seen_snapshot
@@ -28,7 +27,7 @@ def snapshot_view(
     that began with it. `taken_at_s`: Unix time."""
     there = seen_snapshot(verdict.seen, wish, snapshot)
     because = _why_not_ready(verdict, wish, snapshot, is_there=there is not None)
-    source = SnapshotId(wish.engine_id or "", snapshot.engine_id or "")
+    source = wish.id_of(snapshot)
     return {
         "volume": wish.name,
         "name": snapshot.name,
@@ -53,8 +52,8 @@ def _why_not_ready(verdict: Verdict, wish: VolumeWish, snapshot: SnapshotWish, *
         return waits
     if verdict.seen.engine is None:
         return f"the engine does not answer: {verdict.seen.engine_problem}"
-    if snapshot.deleted or not snapshot.taken:
+    if snapshot.deleted or not snapshot.taken or snapshot.engine_id is None:
         return "it is under way"
-    if is_there or snapshot.engine_id is None:
-        return "" if is_there else "it is under way"
+    if is_there:
+        return ""
     return "it is not in the engine any more, and is not taken anew with later data: delete it"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -76,3 +77,8 @@ class _Spinner:
                 frame = _FRAMES[count % len(_FRAMES)]
                 print(f"\r\x1b[K{frame} {self._text}", end="", file=sys.stderr, flush=True)
                 count += 1
+
+
+def moment(seconds: float) -> str:
+    """A Unix time as the clock on the wall shows it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

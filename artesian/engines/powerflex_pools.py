@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from artesian.engines.powerflex_reading import Reading, healing_of
+from artesian.engines.powerflex_reading import HEALING_POLICIES, LIMITED_POLICY, Reading, healing_of
 from artesian.engines.powerflex_session import GatewaySession, Json
 from artesian.model.changes import AddDomain, AddFaultSet, AddPool, SetHealing, SetSpare
 from artesian.model.engine import Healing
 
 Arrangement = AddDomain | AddFaultSet | AddPool | SetSpare | SetHealing
 _LIMITED_CONCURRENCY = 2
-# Of rebuilding and of rebalancing: what lacks a copy is more urgent.
-_POLICIES = {
-    Healing.UNLIMITED: ("unlimited", "unlimited"),
-    Healing.LIMITED: ("limitNumOfConcurrentIos", "favorAppIos"),
-    Healing.FAVOR_APPLICATIONS: ("favorAppIos", "favorAppIos"),
-}
 
 
 def arrange(session: GatewaySession, engine: Reading, change: Arrangement) -> None:
@@ -52,8 +46,8 @@ def _add_pool(session: GatewaySession, domain_id: str, name: str, percentage: in
 def _set_healing(session: GatewaySession, pool: Json, healing: Healing) -> None:
     if healing_of(pool) is healing:
         return
-    for what, policy in zip(("Rebuild", "Rebalance"), _POLICIES[healing], strict=True):
+    for what, policy in zip(("Rebuild", "Rebalance"), HEALING_POLICIES[healing], strict=True):
         wanted = {"policy": policy}
-        if policy == "limitNumOfConcurrentIos":
+        if policy == LIMITED_POLICY:
             wanted["numOfConcurrentIosPerDevice"] = str(_LIMITED_CONCURRENCY)
         session.act("StoragePool", pool["id"], f"set{what}IoPriorityPolicy", wanted)

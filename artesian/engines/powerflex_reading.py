@@ -27,6 +27,13 @@ from artesian.model.topology import ManagerRole
 KIB = 1024
 MIB = 1 << 20
 READ_WRITE = "ReadWrite"
+LIMITED_POLICY = "limitNumOfConcurrentIos"
+# Of rebuilding and of rebalancing: what lacks a copy is more urgent.
+HEALING_POLICIES = {
+    Healing.UNLIMITED: ("unlimited", "unlimited"),
+    Healing.LIMITED: (LIMITED_POLICY, "favorAppIos"),
+    Healing.FAVOR_APPLICATIONS: ("favorAppIos", "favorAppIos"),
+}
 
 _SIZE, _USED, _FREE = "capacityLimitInKb", "capacityInUseInKb", "capacityAvailableForVolumeAllocationInKb"
 _SINGLE, _HEALING, _LOST = (
@@ -88,15 +95,8 @@ def is_writer(mapping: Json) -> bool:
 
 def healing_of(pool: Json) -> Healing | None:
     """How much healing may disturb a pool's applications; None if it is as we do not set it."""
-    rebuild, rebalance = pool.get("rebuildIoPriorityPolicy"), pool.get("rebalanceIoPriorityPolicy")
-    match rebuild, rebalance:
-        case "unlimited", "unlimited":
-            return Healing.UNLIMITED
-        case "limitNumOfConcurrentIos", "favorAppIos":
-            return Healing.LIMITED
-        case "favorAppIos", "favorAppIos":
-            return Healing.FAVOR_APPLICATIONS
-    return None
+    found = pool.get("rebuildIoPriorityPolicy"), pool.get("rebalanceIoPriorityPolicy")
+    return next((healing for healing, policies in HEALING_POLICIES.items() if policies == found), None)
 
 
 def limits_of(mapping: Json) -> SeenLimits:

@@ -251,6 +251,12 @@ class EngineSeen:
         """The volume of this name."""
         return next((volume for volume in self.volumes if volume.name == name), None)
 
+    def snapshot_with_id(self, snapshot: SnapshotId) -> SeenSnapshot | None:
+        """The snapshot with these ids."""
+        volume = self.volume_with_id(snapshot.volume_id)
+        there = volume.snapshots if volume is not None else ()
+        return next((one for one in there if one.id == snapshot.snapshot_id), None)
+
     def volume_with_id(self, volume_id: str | None) -> SeenVolume | None:
         """The volume with this id; None too if the id is not known."""
         return next((volume for volume in self.volumes if volume.id == volume_id), None)

@@ -61,6 +61,10 @@ class VolumeWish:
         """The snapshot of this name."""
         return next((one for one in self.snapshots if one.name == name), None)
 
+    def id_of(self, snapshot: SnapshotWish) -> SnapshotId:
+        """One of its snapshots as the engine knows it; that of nothing, as long as it is not known there."""
+        return SnapshotId(self.engine_id or "", snapshot.engine_id or "")
+
     def with_snapshot(self, snapshot: SnapshotWish) -> VolumeWish:
         """It is to have this snapshot, in the place of another of its name."""
         if self.snapshot(snapshot.name) is None:

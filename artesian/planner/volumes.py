@@ -72,11 +72,10 @@ def _plan_volume(facts: Facts, steps: Steps, wish: VolumeWish, seen: SeenVolume 
 
 def _named(facts: Facts, source: SnapshotId) -> str | None:
     """A snapshot in words; None if it is not there."""
-    volume = facts.engine.volume_with_id(source.volume_id)
-    for snapshot in volume.snapshots if volume is not None else ():
-        if volume is not None and snapshot.id == source.snapshot_id:
-            return f"snapshot {snapshot.name} of volume {volume.name}"
-    return None
+    volume, snapshot = facts.engine.volume_with_id(source.volume_id), facts.engine.snapshot_with_id(source)
+    if volume is None or snapshot is None:
+        return None
+    return f"snapshot {snapshot.name} of volume {volume.name}"
 
 
 def _plan_renaming(steps: Steps, wish: VolumeWish, seen: SeenVolume) -> RenameVolume | None:

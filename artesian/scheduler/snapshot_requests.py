@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from artesian.model.engine import SeenSnapshot, SnapshotId
+from artesian.model.engine import SeenSnapshot
 from artesian.model.errors import Conflict, NotPossible, NotThere
 from artesian.model.observation import Observation
 from artesian.model.state import FrameworkState
@@ -54,8 +54,8 @@ def clone(state: FrameworkState, seen: Observation, volume: str, name: str, new_
         raise Conflict(
             f"snapshot {name} of volume {volume} is not there; artesian volume snapshots {volume} says why"
         )
-    source = SnapshotId(wish.engine_id or "", there.id)
-    return create_volume(state, seen, VolumeWish(new_name, wish.pool, there.size_bytes, source=source))
+    copy = VolumeWish(new_name, wish.pool, there.size_bytes, source=wish.id_of(snapshot))
+    return create_volume(state, seen, copy)
 
 
 def find_snapshot(state: FrameworkState, volume: str, name: str) -> tuple[VolumeWish, SnapshotWish]:
@@ -70,9 +70,7 @@ def find_snapshot(state: FrameworkState, volume: str, name: str) -> tuple[Volume
 
 def seen_snapshot(seen: Observation, wish: VolumeWish, snapshot: SnapshotWish) -> SeenSnapshot | None:
     """A snapshot as it was last seen; None if it was not."""
-    volume = seen.engine.volume_with_id(wish.engine_id) if seen.engine is not None else None
-    there = volume.snapshots if volume is not None else ()
-    return next((one for one in there if one.id == snapshot.engine_id), None)
+    return seen.engine.snapshot_with_id(wish.id_of(snapshot)) if seen.engine is not None else None
 
 
 def _need_snapshots(seen: Observation) -> None:

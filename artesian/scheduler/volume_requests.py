@@ -134,7 +134,7 @@ def delete_volume(state: FrameworkState, name: str, *, with_snapshots: bool = Fa
 
 def check_not_copied(state: FrameworkState, wish: VolumeWish, snapshot: SnapshotWish) -> None:
     """Raises Conflict as long as volumes are made of a snapshot. Those that are there do without it."""
-    source = SnapshotId(wish.engine_id or "", snapshot.engine_id or "")
+    source = wish.id_of(snapshot)
     waiting = [name for name, one in sorted(state.volumes.items()) if is_being_made_of(one, source)]
     if waiting:
         raise Conflict(

@@ -72,6 +72,12 @@ def run(tmp_path: Path) -> Callable[[Callable[[], object]], None]:
     return until
 
 
+def remember(folder: Path, assigned: Assignment) -> None:
+    """As an agent that ran before."""
+    document = {"generation": "g1", "assignment": dataclasses.asdict(assigned)}
+    (folder / "assignment.json").write_text(json.dumps(document))
+
+
 def lose(folder: Path, text: str | None) -> None:
     """An engine that has run here, and an assignment that is gone or unreadable."""
     (folder / "engine").mkdir()
@@ -110,8 +116,7 @@ def test_it_knows_the_disks_that_its_engine_is_about_to_use(
 ) -> None:
     system_id = str(UUID(int=9))
     assigned = dataclasses.replace(ASSIGNED, system_id=system_id)
-    document = {"generation": "g1", "assignment": dataclasses.asdict(assigned)}
-    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    remember(tmp_path, assigned)
     disk = sparse_file(tmp_path / "dev" / "sda")
     (seen,) = FolderDisks(tmp_path / "dev").find()
     osd = osd_uuid(system_id, seen.identity or "")
@@ -127,8 +132,7 @@ def test_it_says_what_the_engine_could_not_do(
         raise NodeEngineError("the disk\nis gone")
 
     monkeypatch.setattr(EngineOfNode, "ensure", refuse)
-    document = {"generation": "g1", "assignment": dataclasses.asdict(ASSIGNED)}
-    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    remember(tmp_path, ASSIGNED)
     run(lambda: reports)
     assert list(reports[0]["problems"]) == ["the disk is gone"]
 
@@ -158,8 +162,7 @@ def test_at_the_very_first_start_nothing_is_wrong(
 def test_what_was_assigned_last_is_made_so(
     tmp_path: Path, run: Any, ensured: list[Assignment], reports: list[dict[str, Any]]
 ) -> None:
-    document = {"generation": "g1", "assignment": dataclasses.asdict(ASSIGNED)}
-    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    remember(tmp_path, ASSIGNED)
     run(lambda: reports)
     assert ensured[0] == ASSIGNED
     assert reports[0]["generation"] == "g1"
@@ -174,8 +177,7 @@ def test_nothing_is_restarted_by_an_assignment_that_nobody_has_confirmed(
 ) -> None:
     """It may be an old one: the restart may be over, and nobody else may be waiting now."""
     assigned = dataclasses.replace(ASSIGNED, restart=7, managers_since=7, servers_since=7)
-    document = {"generation": "g1", "assignment": dataclasses.asdict(assigned)}
-    (tmp_path / "assignment.json").write_text(json.dumps(document))
+    remember(tmp_path, assigned)
     run(lambda: reports)
     assert {(one.restart, one.managers_since, one.servers_since) for one in ensured} == {(7, 0, 0)}
     monkeypatch.setattr(SchedulerClient, "assignment", lambda *_: time.sleep(0.01))

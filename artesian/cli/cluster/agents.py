@@ -10,33 +10,15 @@ _AGENTS_TIMEOUT_S = 30.0
 _SUBSTRATE_TIMEOUT_S = 120.0  # a master of Mesos may have to be followed by another one
 
 
-def silent_nodes(api: Api) -> list[str]:
-    """Nodes of which nobody knows why nothing is heard of them."""
-    return [
-        node["name"]
-        for node in api.get("/nodes")
-        if node["state"] == "silent" and not (node["unreachable"] or node["problem"])
-    ]
-
-
 def unseen(api: Api) -> str | None:
     """Why a plan may not be that of all nodes: nothing is done for one that is silent, and nothing at all
     while it is not known which nodes there are. None if it is."""
-    substrate = api.get("/status")["substrate"]
-    if not substrate["answers"]:
-        return str(substrate["because"])
-    silent = silent_nodes(api)
-    return f"waiting for the agents of {', '.join(silent)}" if silent else None
+    return _blindness(api) or _silence(api)
 
 
 def wait_for_substrate(api: Api, say: Progress) -> None:
     """Raises TookTooLong, saying why it is not known which nodes there are."""
-
-    def look() -> str | None:
-        substrate = api.get("/status")["substrate"]
-        return None if substrate["answers"] else str(substrate["because"])
-
-    wait_for(look, _SUBSTRATE_TIMEOUT_S, say)
+    wait_for(lambda: _blindness(api), _SUBSTRATE_TIMEOUT_S, say)
 
 
 def wait_for_agents(api: Api, say: Progress) -> None:
@@ -44,10 +26,24 @@ def wait_for_agents(api: Api, say: Progress) -> None:
 
     def look() -> str | None:
         try:
-            silent = silent_nodes(api)
+            return _silence(api)
         except NotPossible as error:
             return str(error)
-        return f"waiting for the agents of {', '.join(silent)}" if silent else None
 
     wait_for(look, _AGENTS_TIMEOUT_S, say)
     api.post("/passes")
+
+
+def _blindness(api: Api) -> str | None:
+    substrate = api.get("/status")["substrate"]
+    return None if substrate["answers"] else str(substrate["because"])
+
+
+def _silence(api: Api) -> str | None:
+    """Of nodes of which nobody knows why nothing is heard of them."""
+    silent = [
+        node["name"]
+        for node in api.get("/nodes")
+        if node["state"] == "silent" and not (node["unreachable"] or node["problem"])
+    ]
+    return f"waiting for the agents of {', '.join(silent)}" if silent else None

@@ -18,7 +18,7 @@ from artesian.cli.cluster.connection import refuse_connected
 from artesian.cli.cluster.placing import cluster_name
 from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
 from artesian.cli.cluster.stores import VARIABLE, wanted_store
-from artesian.cli.output import Output, Progress
+from artesian.cli.output import Output, Progress, moment
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
 from artesian.host.files import locked
 from artesian.model.errors import NotPossible
@@ -147,7 +147,7 @@ def _print_changes(api: Api) -> NoReturn:
     before: list[str] = []
     while True:
         lines = status_lines(api.get("/status"))
-        at = time.strftime("%Y-%m-%d %H:%M:%S")
+        at = moment(time.time())
         for line in lines:
             if line not in before:
                 print(f"{at}  {line}", flush=True)

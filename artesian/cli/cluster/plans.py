@@ -8,7 +8,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from artesian.cli import options as common
 from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.outcome import ExitCode
-from artesian.cli.output import Output
+from artesian.cli.output import Output, moment
 from artesian.model.errors import NeedsApproval, SpecError
 
 _FOLLOW_S = 0.5
@@ -38,7 +37,7 @@ def plan(
     else:
         api.post("/passes")  # what was plugged in just now is seen
         document = api.get("/plan")
-    Output(as_json).result(document, lambda: _table(document))
+    Output(as_json).result(document, lambda: table(document))
 
 
 def apply(
@@ -82,7 +81,7 @@ def events(
     while True:
         for event in found:
             after = event["number"]
-            at = datetime.fromtimestamp(event["at_s"]).strftime("%Y-%m-%d %H:%M:%S")
+            at = moment(event["at_s"])
             print(json.dumps(event) if as_json else event_line(event, at), flush=True)
         if not follow:
             return
@@ -136,7 +135,7 @@ def agree(api: Api, output: Output, plan_id: str | None, yes: bool) -> None:
     if not any(step["needs_approval"] and step["state"] == "held" for step in document["steps"]):
         return
     if not output.as_json:
-        output.result(document, lambda: _table(document))
+        output.result(document, lambda: table(document))
     if not yes:
         _ask(document["id"])
     api.post("/approvals", {"plan_id": document["id"], "who": who})
@@ -187,7 +186,8 @@ def _all_events(api: Api) -> list[Document]:
         found += more
 
 
-def _table(document: Document) -> Any:
+def table(document: Document) -> Any:
+    """A plan for people; what draws it is loaded only then."""
     from artesian.cli.cluster.tables import plan_table
 
     return plan_table(document)

@@ -11,7 +11,7 @@ import typer
 from artesian.cli import options as common
 from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api
-from artesian.cli.output import Output
+from artesian.cli.output import Output, moment
 from artesian.model.errors import NotThere
 
 remedies = typer.Typer(no_args_is_help=True, help="What the cluster does about what is wrong with it.")
@@ -131,9 +131,5 @@ def audit(
     output = Output(as_json)
     for kind in sorted(set(kinds or ()) - known):
         output.warn(f"nothing of kind {kind} has ever happened; there are {', '.join(sorted(known))}")
-    lines = [f"{_at(one['at_s'])}  {one['kind']:<9} {one['subject']}: {one['because']}" for one in found]
+    lines = [f"{moment(one['at_s'])}  {one['kind']:<9} {one['subject']}: {one['because']}" for one in found]
     output.result(found, "\n".join(lines) or "Nothing has been done yet.")
-
-
-def _at(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

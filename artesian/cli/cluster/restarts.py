@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.cluster.plans import table
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output
 from artesian.model.errors import Conflict, NotPossible
-
-Document = dict[str, Any]
 
 
 def restart(
@@ -48,7 +47,7 @@ def restart(
     wanted = {"nodes": on or [], "who": who}
     if dry_run:
         document = api.post("/restart", wanted | {"dry_run": True})
-        output.result(document, lambda: _table(document))
+        output.result(document, lambda: table(document))
         return
     if not yes:
         which = ", ".join(on) if on else "all nodes, one after the other"
@@ -70,9 +69,3 @@ def _missing(api: Api) -> str | None:
     if document["state"] != "going":
         raise Conflict(f"the restart is {sentence}")
     return f"{sentence} (it goes on until: artesian restart --cancel)"
-
-
-def _table(document: Document) -> Any:
-    from artesian.cli.cluster.tables import plan_table
-
-    return plan_table(document)

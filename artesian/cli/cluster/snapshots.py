@@ -8,11 +8,10 @@ import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options, volumes
-from artesian.cli.cluster.access import Api, wait_for
-from artesian.cli.cluster.volumes import Name, finish
+from artesian.cli.cluster.access import Api
+from artesian.cli.cluster.volumes import Name, finish, wait_for_wish, wait_until_gone
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output
-from artesian.embedded.local.errors import TookTooLong
 from artesian.model.errors import NotPossible
 from artesian.model.sizes import format_size
 
@@ -40,14 +39,7 @@ def snapshot(
         return None if document["ready"] else f"snapshot {name} of volume {volume}: {document['because']}"
 
     if not no_wait:
-        with output.progress() as say:
-            try:
-                wait_for(look, timeout_s, say)
-            except TookTooLong as error:
-                raise TookTooLong(
-                    f"{error}; it stays wanted, and is taken as soon as it can be: "
-                    f"artesian volume snapshots {volume}"
-                ) from None
+        wait_for_wish(output, look, timeout_s, "taken", f"artesian volume snapshots {volume}")
     document = api.get(path)
     said = f"Snapshot {name} of volume {volume} is wanted."
     if document["size_bytes"] is not None:
@@ -99,12 +91,6 @@ def delete_snapshot(
     if not yes:
         confirm(f"Delete snapshot {name} of volume {volume}?", NotPossible)
     api.delete(f"/volumes/{volume}/snapshots/{name}")
-
-    def look() -> str | None:
-        left = [one for one in api.get("/snapshots", volume=volume) if one["name"] == name]
-        return f"snapshot {name}: {left[0]['because'] or 'it is being deleted'}" if left else None
-
-    with output.progress() as say:
-        wait_for(look, timeout_s, say)
+    wait_until_gone(output, "snapshot", name, lambda: api.get("/snapshots", volume=volume), timeout_s)
     document = {"volume": volume, "name": name, "deleted": True}
     output.result(document, f"Snapshot {name} of volume {volume} is gone.")

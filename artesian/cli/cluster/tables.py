@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from artesian.cli.output import moment
 from artesian.cli.tables import table_of
 from artesian.model.sizes import format_size
 from artesian.remedy.words import rough_duration
@@ -160,7 +160,7 @@ def snapshot_table(snapshots: list[Document]) -> RenderableType:
         (
             one["volume"],
             one["name"],
-            _moment(one["taken_at_s"]),
+            moment(one["taken_at_s"]) if one["taken_at_s"] is not None else "-",
             format_size(one["size_bytes"]) if one["size_bytes"] is not None else "-",
             ", ".join(one["clones"]) or "-",
             "normal" if one["ready"] else one["because"],
@@ -168,10 +168,6 @@ def snapshot_table(snapshots: list[Document]) -> RenderableType:
         for one in snapshots
     ]
     return table_of(("volume", "snapshot", "taken", "size", "clones", "state"), rows, "Snapshots")
-
-
-def _moment(seconds: float | None) -> str:
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def fill_text(volume: Document) -> str:

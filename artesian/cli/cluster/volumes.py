@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -168,12 +168,7 @@ def delete(
         confirm(f"Delete volume {name} and all that is in it{kept}?", NotPossible)
     api.delete(f"/volumes/{name}", with_snapshots=with_snapshots)
 
-    def look() -> str | None:
-        left = [one for one in api.get("/volumes") if one["name"] == name]
-        return f"volume {name}: {left[0]['because'] or 'it is being deleted'}" if left else None
-
-    with output.progress() as say:
-        wait_for(look, timeout_s, say)
+    wait_until_gone(output, "volume", name, lambda: api.get("/volumes"), timeout_s)
     output.result({"name": name, "deleted": True}, f"Volume {name} is gone.")
 
 
@@ -232,16 +227,36 @@ def finish(
         return None if document["ready"] else f"volume {name}: {document['because']}"
 
     if not no_wait:
-        with output.progress() as say:
-            try:
-                wait_for(look, timeout_s, say)
-            except TookTooLong as error:
-                shown = f"artesian volume show {name}"
-                raise TookTooLong(
-                    f"{error}; it stays wanted, and is done as soon as it can be: {shown}"
-                ) from None
+        wait_for_wish(output, look, timeout_s, "done", f"artesian volume show {name}")
     document = api.get(f"/volumes/{name}")
     output.result(document | {"warnings": list(warnings)}, _text(document))
+
+
+def wait_for_wish(
+    output: Output, look: Callable[[], str | None], timeout_s: float, done: str, shown: str
+) -> None:
+    """Until `look` gives None. Raises TookTooLong, with the command by which it is `shown` whether it is
+    `done`."""
+    with output.progress() as say:
+        try:
+            wait_for(look, timeout_s, say)
+        except TookTooLong as error:
+            raise TookTooLong(
+                f"{error}; it stays wanted, and is {done} as soon as it can be: {shown}"
+            ) from None
+
+
+def wait_until_gone(
+    output: Output, kind: str, name: str, all_of: Callable[[], list[dict[str, Any]]], timeout_s: float
+) -> None:
+    """Until none of this name is left among `all_of` a kind. Raises TookTooLong."""
+
+    def look() -> str | None:
+        left = [one for one in all_of() if one["name"] == name]
+        return f"{kind} {name}: {left[0]['because'] or 'it is being deleted'}" if left else None
+
+    with output.progress() as say:
+        wait_for(look, timeout_s, say)
 
 
 def _text(document: dict[str, Any]) -> str:

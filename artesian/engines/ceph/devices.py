@@ -254,9 +254,8 @@ class Devices:
 
 def _is_dead(reading: Reading, uuid: str, device: Json) -> bool:
     """Whether a disk's node says that it has failed."""
-    return bool(reading.documents("disks").get((uuid,), {}).get("failed")) and not reading.is_up(
-        device["osd"]
-    )
+    said = reading.documents("disks").get((uuid,), {})
+    return bool(said.get("failed")) and not reading.is_up(device["osd"])
 
 
 def _staying(reading: Reading, pool: PoolName) -> list[str]:

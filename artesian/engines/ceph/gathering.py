@@ -60,8 +60,8 @@ class Gatherer:
         self._latencies: dict[int, tuple[float, Json]] = {}
 
     def gather(self, *, measured: bool) -> Answers:
-        """With figures or without: these are the manager daemon's, and may be long in coming. Raises
-        EngineUnreachable."""
+        """With figures and settings, or without: a change is carried out without them, and figures are the
+        manager daemon's, which may be long in coming. Raises EngineUnreachable."""
         ask = self._session.ask
         try:
             monitors = ask("mon dump")  # unlike quorum_status it waits for what was just changed
@@ -74,7 +74,7 @@ class Gatherer:
                 documents=self._session.documents(names.ROOT),
                 sessions=frozenset(one["entity_name"] for one in sessions(self._session, monitors)),
                 figures=self._measured() if measured else Figures(),
-                settings=ask("config dump"),
+                settings=ask("config dump") if measured else [],
             )
         except CommandFailed as error:
             raise EngineUnreachable(f"the cluster cannot be observed: {error}") from None

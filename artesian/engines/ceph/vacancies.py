@@ -7,7 +7,7 @@ disk that comes back itself is not kept: it is to begin anew, and in the map it 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.errors import CommandFailed
@@ -35,30 +35,35 @@ def purge(session: CephSession, osd: int, waiting: str) -> None:
 
 def number_for(session: CephSession, reading: Reading, uuid: str, server: str) -> int | None:
     """The number that waits for a new disk of a server, if there is one. Raises NotYet."""
-    for (number,), one in sorted(reading.documents("vacant").items(), key=lambda item: int(item[0][0])):
-        if one["server"] != server:
-            continue
-        if not reading.is_destroyed(int(number)):  # somebody else has done away with it, or uses it
-            session.remove(names.key("vacant", number))
-        elif one["uuid"] == uuid:
-            _give_up(session, number)
-        else:
-            return int(number)
+    for number, dead in _kept_for(session, reading, server):
+        if dead != uuid:
+            return number
+        _give_up(session, number)
     return None
 
 
 def give_up_all(session: CephSession, reading: Reading, server: str) -> None:
     """Of a server that goes. Raises NotYet."""
-    for (number,), one in reading.documents("vacant").items():
-        if one["server"] == server and reading.is_destroyed(int(number)):
-            _give_up(session, number)
-        elif one["server"] == server:
-            session.remove(names.key("vacant", number))
+    for number, _ in _kept_for(session, reading, server):
+        _give_up(session, number)
 
 
-def _give_up(session: CephSession, number: str) -> None:
-    purge(session, int(number), f"number {number} is being given up")
-    session.remove(names.key("vacant", number))
+def _kept_for(session: CephSession, reading: Reading, server: str) -> Iterator[tuple[int, str]]:
+    """Numbers and the UUIDs of those that had them, the least first. One that somebody else has done away
+    with, or uses, is kept no longer."""
+    kept = {int(number): one for (number,), one in reading.documents("vacant").items()}
+    for number, one in sorted(kept.items()):
+        if one["server"] != server:
+            continue
+        if reading.is_destroyed(number):
+            yield number, one["uuid"]
+        else:
+            session.remove(names.key("vacant", str(number)))
+
+
+def _give_up(session: CephSession, number: int) -> None:
+    purge(session, number, f"number {number} is being given up")
+    session.remove(names.key("vacant", str(number)))
 
 
 def _take_out(tell: Callable[[], object], waiting: str) -> None:
