@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from tests.cluster import machine
 from tests.cluster.cases import COMMAND_TIMEOUT_S, Cluster, unable_to_mount
 from tests.cluster.writing import Writer
 from tests.engines.ceph.installed import why_no_ceph
+from tests.patience import eventually
 
 SLOW_IOPS = 10
 _THROTTLES = Path("/sys/fs/cgroup/blkio")
@@ -122,9 +124,20 @@ def slow_disk(process_id: int, folder: Path) -> Iterator[None]:
         (group / "cgroup.procs").write_text(str(process_id))
         yield
     finally:
+        eventually(lambda: _is_emptied(group))
+
+
+def _is_emptied(group: Path) -> bool:
+    """Whether a control group is gone: it is busy for as long as a process that ends is in it."""
+    try:
         for one in (group / "cgroup.procs").read_text().split():
             (_THROTTLES / "cgroup.procs").write_text(one)
         group.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ESRCH):
+            raise
+        return False
+    return True
 
 
 def unable_to_slow_down() -> str:
