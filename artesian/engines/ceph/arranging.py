@@ -128,7 +128,7 @@ def maintain(session: CephSession, reading: Reading, change: EnterMaintenance | 
     if isinstance(change, ExitMaintenance):
         session.command("osd unset-group", flags="noout", who=[names.host_bucket(name)])
         return
-    osds = [str(one["osd"]) for one in reading.devices_on(name)]
+    osds = [str(one["osd"]) for one in reading.devices_on(name).values()]
     if osds:
         try:
             session.command("osd ok-to-stop", ids=osds)

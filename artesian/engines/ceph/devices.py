@@ -244,7 +244,7 @@ class Devices:
         device = reading.documents("devices").get((uuid,))
         if device is None:
             return
-        if reading.documents("disks").get((uuid,), {}).get("failed"):
+        if reading.is_said_to_have_failed(uuid):
             self._session.set(names.key("disks", uuid), {"size_bytes": device["size_bytes"]})
         if not reading.is_in(device["osd"]):
             self._session.command("osd in", ids=[str(device["osd"])])
@@ -253,9 +253,8 @@ class Devices:
 
 
 def _is_dead(reading: Reading, uuid: str, device: Json) -> bool:
-    """Whether a disk's node says that it has failed."""
-    said = reading.documents("disks").get((uuid,), {})
-    return bool(said.get("failed")) and not reading.is_up(device["osd"])
+    """Whether a disk has failed for good, as far as its node knows."""
+    return reading.is_said_to_have_failed(uuid) and not reading.is_up(device["osd"])
 
 
 def _staying(reading: Reading, pool: PoolName) -> list[str]:

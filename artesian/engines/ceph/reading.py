@@ -61,9 +61,9 @@ class Reading:
             if (one["domain"], one["pool"]) == (pool.domain, pool.pool)
         }
 
-    def devices_on(self, server: str) -> list[Json]:
-        """A server's devices."""
-        return [one for one in self.documents("devices").values() if one["server"] == server]
+    def devices_on(self, server: str) -> dict[str, Json]:
+        """A server's devices by their UUIDs."""
+        return {key[0]: one for key, one in self.documents("devices").items() if one["server"] == server}
 
     def volumes_in(self, pool: PoolName) -> list[str]:
         """The ids of a pool's volumes."""
@@ -190,12 +190,13 @@ class Reading:
         away = self._answers.osd_map.get("crush_node_flags", {})
         for (name,), one in sorted(self.documents("servers").items()):
             devices = self.devices_on(name)
+            is_served = any(self.is_up(one["osd"]) for one in devices.values())
             yield SeenServer(
                 id=name,
                 name=name,
                 domain=one["domain"],
                 fault_set=one["fault_set"],
-                connected=not devices or any(self.is_up(device["osd"]) for device in devices),
+                connected=is_served or all(self.is_said_to_have_failed(uuid) for uuid in devices),
                 in_maintenance="noout" in away.get(names.host_bucket(name), ()),
             )
 
@@ -237,14 +238,18 @@ class Reading:
         share = float(self._answers.osd_map["full_ratio"])
         return max(0, int(KIB * (share * figures["kb"] - figures["kb_used"])))
 
+    def is_said_to_have_failed(self, uuid: str) -> bool:
+        """Whether a disk's node says so: the node itself was there to say it."""
+        return bool(self.documents("disks").get((uuid,), {}).get("failed"))
+
     def _has_failed(self, uuid: str, device: Json) -> bool:
         """Whether its node says so, or it has stayed away for so long that its data was given to others,
         although its server is there."""
         if self.is_up(device["osd"]):
             return False
-        if self.documents("disks").get((uuid,), {}).get("failed"):
+        if self.is_said_to_have_failed(uuid):
             return True
-        others = [one for one in self.devices_on(device["server"]) if one["osd"] != device["osd"]]
+        others = [one for one in self.devices_on(device["server"]).values() if one["osd"] != device["osd"]]
         out = not self.is_in(device["osd"]) and not device.get("leaving")
         return out and any(self.is_up(one["osd"]) for one in others)
 

@@ -75,6 +75,15 @@ class TestServersAndDevices:
         cluster.osds[3]["up"] = 0
         assert not server(cluster, "n1").connected
 
+    def test_a_server_is_there_whose_node_says_that_all_its_disks_have_failed(self) -> None:
+        cluster = Cluster()
+        cluster.add_device(3, "n1")
+        cluster.osds[0]["up"] = cluster.osds[3]["up"] = 0
+        cluster.documents["disks", "uuid-0"] = {"failed": "it cannot be read"}
+        assert not server(cluster, "n1").connected  # it does not say so of the other one
+        cluster.documents["disks", "uuid-3"] = {"failed": "it is not there"}
+        assert server(cluster, "n1").connected
+
     def test_a_server_without_disks_has_nothing_to_be_away_with(self) -> None:
         cluster = Cluster()
         cluster.add_server("n9")
