@@ -9,11 +9,12 @@ from typing import Any
 
 from artesian.engines.ceph import names
 from artesian.engines.ceph.errors import CommandFailed
-from artesian.engines.ceph.monitors import Json
+from artesian.engines.ceph.monitors import Json, listens
 from artesian.engines.ceph.session import CephSession
 from artesian.engines.port import EngineUnreachable
 
 _NEW_S = 10.0
+_THERE_S = 1.5  # one packet may get lost
 _LATENCY_KEPT_S = 60.0
 Documents = dict[tuple[str, ...], Json]
 
@@ -125,11 +126,17 @@ class Gatherer:
 
 
 def sessions(session: CephSession, monitors: Json) -> list[Json]:
-    """Everybody who is connected to a monitor. One that is dying may not answer; who was there comes back."""
+    """Everybody who is connected to a monitor. One that is dying may not answer; who was there comes back.
+    One that has died is a member of the quorum until the others miss it, and is not waited for."""
     found: list[Any] = []
-    for name in (one["name"] for one in monitors["mons"] if one["rank"] in monitors["quorum"]):
+    for one in monitors["mons"]:
+        addresses = (address["addr"] for address in one["public_addrs"]["addrvec"])
+        if one["rank"] not in monitors["quorum"]:
+            continue
+        if not any(listens(address, _THERE_S) for address in addresses):
+            continue
         try:
-            found += session.ask("sessions", monitor=name)
+            found += session.ask("sessions", monitor=one["name"])
         except (EngineUnreachable, CommandFailed):
             continue
     return found

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 from artesian.engines.ceph import names
-from artesian.engines.ceph.conf import monitor_address, plain_address
+from artesian.engines.ceph.conf import monitor_address
 from artesian.engines.ceph.errors import CephNodeError
 from artesian.engines.ceph.keys import cephx_key, keyring_entry
-from artesian.engines.ceph.monitors import Monitors
+from artesian.engines.ceph.monitors import Monitors, listens
 from artesian.engines.ceph.process_config import ProcessConfig, read_config
 from artesian.engines.ceph.waiting import Command, Pauses, daemon, run
 from artesian.host.files import put_aside
 
 _ALL = "allow *"
 _ANSWER_S = 1.0
-_LISTENS_S = 0.3
 MGR_CAPS = {"mon": "allow profile mgr", "osd": _ALL, "mds": _ALL}
 
 
@@ -73,23 +71,12 @@ def _was_let_go(config: ProcessConfig) -> bool:
     """Whether a living cluster has no place for the monitor whose data is here. As long as none answers, it
     may be this one that is needed for it."""
     others = [one for one in config.monitors if one != monitor_address(config.address)]
-    if not _anybody_listens(others):
+    if not any(map(listens, others)):
         return False
     try:
         return not is_member(config, _ANSWER_S)
     except CephNodeError:
         return False
-
-
-def _anybody_listens(monitors: Iterable[str]) -> bool:
-    for one in monitors:
-        host, _, port = plain_address(one).rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), _LISTENS_S).close()
-            return True
-        except (OSError, ValueError):
-            continue
-    return False
 
 
 def _make(config: ProcessConfig) -> None:

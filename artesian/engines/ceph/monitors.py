@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -26,6 +27,16 @@ _OF_MANAGER_DAEMONS = frozenset(
         "osd pool stats", "pg dump",
     }
 )  # fmt: skip
+
+
+def listens(monitor: str, timeout_s: float = 0.3) -> bool:
+    """Whether somebody is there at a monitor's address, as Ceph writes it: no more than that, but at once."""
+    host, _, port = plain_address(monitor).rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout_s).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class Monitors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 import pytest
@@ -70,3 +71,35 @@ def test_a_disk_that_is_not_there_any_more_has_none(clock: Clock) -> None:
     assert latencies(gatherer) == {0: 5, 1: 2}
     session.latencies = {1: 2}
     assert latencies(gatherer) == {1: 2}
+
+
+class Quorum:
+    """Monitors by name, and who says that he is connected to each."""
+
+    def __init__(self, connected: dict[str, list[str]]) -> None:
+        self.connected = connected
+        self.asked: list[str] = []
+
+    def ask(self, prefix: str, *, monitor: str) -> Any:
+        assert prefix == "sessions"
+        self.asked.append(monitor)
+        return [{"entity_name": one} for one in self.connected[monitor]]
+
+
+def monitor(name: str, rank: int, port: int) -> dict[str, Any]:
+    addresses = [{"type": "v2", "addr": f"127.0.0.1:{port}", "nonce": 0}]
+    return {"name": name, "rank": rank, "public_addrs": {"addrvec": addresses}}
+
+
+def test_a_monitor_that_has_died_is_not_asked_who_is_connected_to_it() -> None:
+    quorum = Quorum({"a": ["client.1"], "b": ["client.2"], "c": ["client.3"]})
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as dies:
+        alive, dead = there.getsockname()[1], dies.getsockname()[1]
+        dies.close()
+        dump = {
+            "mons": [monitor("a", 0, alive), monitor("b", 1, dead), monitor("c", 2, alive)],
+            "quorum": [0, 1],
+        }
+        found = gathering.sessions(cast(CephSession, quorum), dump)
+    assert found == [{"entity_name": "client.1"}]
+    assert quorum.asked == ["a"]
