@@ -284,6 +284,7 @@ class Reading:
                 moving_bytes=state.moving_bytes,
                 iops=_rate(rate) if self._answers.figures.fresh and there is not None else None,
                 healing=healing.healing_of(pool, self._answers.settings),
+                is_full=there is not None and "full" in there["flags_names"].split(","),
             )
 
     def _volumes(self) -> Iterator[SeenVolume]:

@@ -145,6 +145,15 @@ class TestPools:
         assert pool(cluster).free_bytes == pytest.approx(before - (3 << 30) * 24 // 200, abs=1)
 
     @pytest.mark.parametrize(
+        ("flags", "is_full"),
+        [("hashpspool", False), ("hashpspool,nearfull", False), ("hashpspool,full", True)],
+    )
+    def test_a_pool_is_full_if_nobody_can_write_to_it(self, flags: str, *, is_full: bool) -> None:
+        cluster = Cluster()
+        cluster.pool_flags = flags
+        assert pool(cluster).is_full is is_full
+
+    @pytest.mark.parametrize(
         ("state", "degraded", "failed", "moving"),
         [
             ("active+undersized+degraded", 500, 0, 0),
