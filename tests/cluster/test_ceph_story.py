@@ -42,7 +42,7 @@ new_disks: take
 new_nodes: take
 default_rules: no
 providers:
-  - {{name: files, kind: file, disk_size: 6GiB, lead_time: 1s}}
+  - {{name: files, kind: file, disk_size: 9GiB, lead_time: 1s}}
 budget: {{disks_total: 8}}
 rules:
   - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask}}
@@ -56,7 +56,7 @@ SLOW = """
     remedy: replace-device
     approval: automatic
 """
-FILLING_BYTES = 620 * MIB  # with the second of the ratios too much for four disks, and not for six
+FILLING_BYTES = 500 * MIB  # with the second of the ratios too much for four small disks
 # As in every Ceph, and so that pools are full soon.
 RATIOS = {"nearfull": (0.85, 0.1), "backfillfull": (0.9, 0.105), "full": (0.95, 0.11)}
 
@@ -294,7 +294,7 @@ DRILLS = {
 @pytest.fixture(scope="module")
 def drilled(cluster: CephCluster) -> None:
     spec = cluster.home / "drills.yaml"
-    spec.write_text(SPEC.replace("approval: automatic", "approval: ask").replace("> 85%", "> 15%"))
+    spec.write_text(SPEC.replace("approval: automatic", "approval: ask").replace("> 85%", "> 10%"))
     cluster.run("apply", "--spec", spec, "--yes")
 
 
