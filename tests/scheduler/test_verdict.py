@@ -25,6 +25,7 @@ ENGINE = EngineSeen("abc", pools=(SeenPool("p", POOL),))
 SEEN = Observation(nodes=(Node("n1", "10.0.0.1"), Node("n2", "10.0.0.2")), engine=ENGINE)
 
 DEGRADED = "Pool default/default is degraded."
+FULL = "Pool default/default is full."
 
 
 def decided(
@@ -86,6 +87,8 @@ def test_a_node_that_does_not_report_is_trouble(state: NodeState) -> None:
     [
         (replace(ENGINE, pools=(SeenPool("p", POOL, degraded_bytes=1),)), DEGRADED),
         (replace(ENGINE, pools=(SeenPool("p", POOL, failed_bytes=1),)), DEGRADED),
+        (replace(ENGINE, pools=(SeenPool("p", POOL, 100, 88, spare_percentage=10),)), FULL),
+        (replace(ENGINE, pools=(SeenPool("p", POOL, 100, is_full=True),)), FULL),
         (
             replace(ENGINE, devices=(SeenDevice("1", "d", "n1.default", "/dev/sdb", POOL, 1, failed=True),)),
             "Device /dev/sdb of n1.default has failed.",
