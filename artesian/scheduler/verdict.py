@@ -93,6 +93,8 @@ def _trouble(seen: Observation) -> list[str]:
 
 
 def _all_is_well(seen: Observation, decision: Decision) -> str:
+    if decision.plan.notes and seen.engine is None and seen.nodes:
+        return "; ".join(decision.plan.notes)
     if decision.plan.notes:
         return f"nothing to do: {decision.plan.notes[0]}"
     pools = len(seen.engine.pools) if seen.engine is not None else 0

@@ -51,6 +51,12 @@ def test_a_note_is_told_when_there_is_nothing_else_to_tell() -> None:
     assert verdict.sentence == "Nothing to do: pool x cannot survive a node."
 
 
+def test_without_an_engine_it_is_not_said_that_there_is_nothing_to_do() -> None:
+    verdict = pass_verdict(replace(SEEN, engine=None), decided(note="the engine cannot be adopted yet"), [])
+    assert verdict.sentence == "The engine cannot be adopted yet."
+    assert not verdict.healthy
+
+
 def test_every_outcome_is_counted_and_the_first_is_explained() -> None:
     taken = [
         Taken(JOIN, Outcome.DONE),
