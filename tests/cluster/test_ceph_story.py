@@ -45,7 +45,7 @@ providers:
   - {{name: files, kind: file, disk_size: 9GiB, lead_time: 1s}}
 budget: {{disks_total: 8}}
 rules:
-  - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask}}
+  - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask, cooldown: 1s}}
   - {{name: replace, scope: device, when: failed and ours, remedy: replace-device, approval: automatic}}
 """
 SLOW = """
