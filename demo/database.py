@@ -43,6 +43,8 @@ class Writer(Protocol):
         """Insert a row; returns when its commit is acknowledged."""
 
     def close(self) -> None: ...
+    def abort(self) -> None:
+        """End at once, whatever is under way."""
 
 
 def find_postgres() -> Path | None:
@@ -80,14 +82,16 @@ class Postgres:
             raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+
     def start(self) -> None:
         """Initialise the data folder if it is new, and start the server."""
+        self._make(self._socket_folder)
         if not self._data.exists():
-            self._data.mkdir(mode=0o700)
-            self._socket_folder.mkdir(parents=True, exist_ok=True)
-            if os.geteuid() == 0:
-                shutil.chown(self._data, "postgres", "postgres")
-                shutil.chown(self._socket_folder, "postgres", "postgres")
+            self._make(self._data)
             self._run(str(self._programs / "initdb"), "-D", str(self._data), "-A", "trust", "-U", self._user)
         self._run(
             str(self._programs / "pg_ctl"), "-D", str(self._data), "-w", "-t", "60", "-s",
@@ -167,6 +171,10 @@ class PostgresWriter:
         self._process.stdin.close()
         self._process.wait()
 
+    def abort(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
 
 class Sqlite:
     """SQLite in its safest mode, in one file on the folder."""
@@ -215,16 +223,21 @@ class SqliteWriter:
     def close(self) -> None:
         self._connection.close()
 
+    def abort(self) -> None:
+        self._connection.interrupt()
+
 
 class Load:
-    """Writes rows in a thread and remembers which were acknowledged, and the longest wait for one."""
+    """Writes rows in a thread, with a pause after each, and remembers which were acknowledged, and the
+    longest wait for one."""
 
-    def __init__(self, writer: Writer, first: int) -> None:
+    def __init__(self, writer: Writer, first: int, pause_s: float = 0.0) -> None:
         self.acknowledged: set[int] = set()
         self.longest_wait_s = 0.0
         self.error: Exception | None = None
         self._writer = writer
         self._next = first
+        self._pause_s = pause_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -237,6 +250,7 @@ class Load:
                 self.longest_wait_s = max(self.longest_wait_s, time.monotonic() - began)
                 self.acknowledged.add(self._next)
                 self._next += 1
+                self._stopping.wait(self._pause_s)
         except (RuntimeError, OSError, sqlite3.Error) as error:
             self.error = error
 
@@ -249,6 +263,12 @@ class Load:
                 return False
             time.sleep(0.02)
         return self.error is None
+
+    def give_up(self) -> None:
+        """Stop without an answer to the row under way."""
+        self._stopping.set()
+        self._writer.abort()
+        self._thread.join(ANSWER_TIMEOUT_S)
 
     def stop(self) -> None:
         """Finish the row under way and stop."""

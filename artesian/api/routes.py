@@ -51,9 +51,10 @@ def plan_for(
 ) -> Document:
     """What another spec would lead to; nothing is stored. It has no id, as nobody can agree to it yet."""
     spec, state, warnings = _tried_out(scheduler, text)
-    decision = decide(spec, verdict.seen, state)
-    idle = scheduler.idle_parts(spec, verdict.seen, decision.topology)
-    document = views.plan_view(pass_verdict(verdict.seen, decision, []), idle)
+    seen = requests.seen_by(spec, scheduler.spec, verdict.seen)
+    decision = decide(spec, seen, state)
+    idle = scheduler.idle_parts(spec, seen, decision.topology)
+    document = views.plan_view(pass_verdict(seen, decision, []), idle)
     return document | {"id": None, "notes": [*warnings, *document["notes"]]}
 
 

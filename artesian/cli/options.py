@@ -37,4 +37,7 @@ NodeOption = Annotated[int, typer.Option("--node", parser=_node, metavar="NODE",
 Volume = Annotated[str, typer.Argument(metavar="VOLUME", help="A volume's name or id.")]
 Size = Annotated[int, typer.Argument(parser=parsed_size, metavar="SIZE", help="Such as 8GiB.")]
 SizeOption = Annotated[int, typer.Option(parser=parsed_size, metavar="SIZE")]
+DiskSize = Annotated[
+    int | None, typer.Option(parser=parsed_size, metavar="SIZE", help="Of each new disk (default 2GiB).")
+]
 OptionalSize = Annotated[int | None, typer.Option(parser=parsed_size, metavar="SIZE")]

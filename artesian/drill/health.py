@@ -66,8 +66,15 @@ def _nodes(facts: DrillFacts) -> Iterator[str]:
     for name, record in sorted(facts.state.nodes.items()):
         if record.in_maintenance:
             yield f"node {name} is in maintenance"
-        if record.leaving:
+        if _is_leaving(facts, name):
             yield f"node {name} is being removed"
+
+
+def _is_leaving(facts: DrillFacts, name: str) -> bool:
+    """Whether something of a node has still to go: one that is removed stays marked, and disturbs nothing."""
+    record, engine = facts.state.node(name), facts.state.engine
+    has_manager = engine is not None and any(place.node == name for place in engine.managers)
+    return record.leaving and bool(record.domains or record.is_client or has_manager)
 
 
 def _engine(facts: DrillFacts, engine: EngineSeen) -> Iterator[str]:
@@ -141,8 +148,8 @@ def _troubles(drill: Drill, facts: DrillFacts) -> Iterator[str]:
         if node.state is NodeState.GONE and node.name == hit:
             yield f"node {node.name} is gone for certain, which is more than this drill does"
     for name, record in sorted(facts.state.nodes.items()):
-        if record.leaving or record.in_maintenance:
-            yield f"node {name} is being {'removed' if record.leaving else 'put in maintenance'}"
+        if (leaving := _is_leaving(facts, name)) or record.in_maintenance:
+            yield f"node {name} is being {'removed' if leaving else 'put in maintenance'}"
     engine = facts.seen.engine
     if engine is not None:
         servers = {one.name for one in facts.servers_of(hit)} if hit else set()

@@ -77,7 +77,7 @@ class SeenManager:
 @dataclass(frozen=True, slots=True)
 class SeenPool:
     """A storage pool and what is in it. `moving_bytes`: still to be copied by rebuilds and rebalancing;
-    `healing` is None where it is neither of those."""
+    `healing` is None where it is neither of those; `is_full`: the engine lets nobody write to it any more."""
 
     id: str
     name: PoolName
@@ -90,6 +90,7 @@ class SeenPool:
     moving_bytes: int = 0
     iops: float | None = None  # of its volumes' clients at present, if that is known
     healing: Healing | None = None
+    is_full: bool = False
 
     @property
     def is_whole(self) -> bool:

@@ -72,7 +72,9 @@ def plan_engine(facts: Facts, steps: Steps) -> NewEngine | None:
         places.append(ManagerPlace(manager.node, node.address if node is not None else "", manager.role))
     reasons = "; ".join(f"{manager.node}: {manager.because}" for manager in facts.topology.managers)
     change = CreateEngine(tuple(places))
-    steps.add(change, f"there is no engine yet ({reasons})", *(JoinNode(place.node) for place in places))
+    kind = "ceph" if facts.spec.ceph is not None else "embedded"
+    because = f"there is no engine yet, and {kind} is wanted ({reasons})"
+    steps.add(change, because, *(JoinNode(place.node) for place in places))
     return change
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from artesian.model.errors import Conflict
+from artesian.model.observation import Observation
 from artesian.model.pause import EVERYTHING
 from artesian.model.plan import Consent
 from artesian.model.spec import Spec
@@ -41,6 +42,14 @@ def set_spec(state: FrameworkState, text: str, *, force: bool = False) -> Framew
     if left_behind is not None:
         raise Conflict(left_behind)
     return replace(state, spec_text=text, engine=_engine_by(spec, state))
+
+
+def seen_by(spec: Spec, present: Spec, seen: Observation) -> Observation:
+    """What is seen, as far as it goes for another spec than the present one: whether the engine that it names
+    can be adopted is known only once it is given, and what was found out of another one is not said of it."""
+    if spec.engine is None or spec.engine == present.engine:
+        return seen
+    return replace(seen, engine=None, engine_problem="it is looked at once the spec is given")
 
 
 def _engine_by(spec: Spec, state: FrameworkState) -> EngineIdentity | None:
@@ -98,6 +107,7 @@ def stop_everything(state: FrameworkState, stopping: Stopping, *, force: bool = 
         nodes = sorted({claim.node for claim in state.claims.values()})
         raise Conflict(
             f"disks of {', '.join(nodes)} are part of engine {engine.system_id}, which others use too: "
-            f"let their data move away first, with artesian node remove {nodes[0]}; or use --force"
+            f"let their data move away first, with artesian node remove {nodes[0]} (those of a pool's "
+            "last two nodes with artesian disk remove); or use --force"
         )
     return replace(state, stopping=stopping)

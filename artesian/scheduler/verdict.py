@@ -80,7 +80,8 @@ def _trouble(seen: Observation) -> list[str]:
             found += [f"pool {pool.name} has lost data"] if pool.failed_bytes else []
         elif not pool.is_whole:
             found.append(f"pool {pool.name} is degraded")
-        if 100 * pool.used_bytes >= FULL_PERCENT * pool.size_bytes * (100 - pool.spare_percentage) // 100 > 0:
+        may_be_written = FULL_PERCENT * pool.size_bytes * (100 - pool.spare_percentage) // 100
+        if pool.is_full or 100 * pool.used_bytes >= may_be_written > 0:
             found.append(f"pool {pool.name} is full")
     found += [
         f"device {device.path} of {device.server} has failed"
@@ -92,6 +93,8 @@ def _trouble(seen: Observation) -> list[str]:
 
 
 def _all_is_well(seen: Observation, decision: Decision) -> str:
+    if decision.plan.notes and seen.engine is None and seen.nodes:
+        return "; ".join(decision.plan.notes)
     if decision.plan.notes:
         return f"nothing to do: {decision.plan.notes[0]}"
     pools = len(seen.engine.pools) if seen.engine is not None else 0

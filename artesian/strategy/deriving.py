@@ -17,6 +17,7 @@ from artesian.model.node import Node, NodeState
 from artesian.model.spec import DEFAULT_POOL, Spec, Taking
 from artesian.model.topology import (
     Topology,
+    VerdictKind,
     WantedClient,
     WantedDevice,
     WantedPool,
@@ -54,6 +55,8 @@ def derive(
     devices = _devices(situation, shortfalls)
     given: Given = Counter(map(attrgetter("node", "pool"), devices))
     shortfalls += _single_copies(given)
+    if not devices and spec.engine is None:
+        shortfalls += _nothing_to_take(situation, memory)
     wanted, missing = wanted_managers(situation) if spec.engine is None else ([], [])
     shortfalls += missing
     servers, missing = _servers(situation, given)
@@ -187,6 +190,21 @@ def _clients(situation: Situation, given: Given) -> tuple[WantedClient, ...]:
             because = f"nothing is said of node {node.name}, and every node can use volumes"
         clients.append(WantedClient(node.name, uses, because))
     return tuple(clients)
+
+
+def _nothing_to_take(situation: Situation, memory: Memory) -> list[str]:
+    """An engine of ours without a disk holds nothing. What somebody has taken out is not missed."""
+    alive = {node.name for node in situation.nodes if node.state is NodeState.ALIVE}
+    reasons = [
+        verdict.because
+        for verdict in situation.verdicts.values()
+        if verdict.node in alive and verdict.identity not in memory.tombstones
+    ]
+    if not reasons or any(one.kind is not VerdictKind.REFUSED for one in situation.verdicts.values()):
+        return []
+    because, count = Counter(reasons).most_common(1)[0]
+    share = f"{count} of {len(reasons)}"
+    return [f"no disk may be taken, so there is no pool: {because} ({share}: artesian disk list)"]
 
 
 def _single_copies(given: Given) -> list[str]:

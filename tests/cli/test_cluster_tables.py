@@ -65,6 +65,14 @@ def test_a_step_of_a_plan_says_what_speaks_against_it() -> None:
     assert "held: pool p is degraded" in text and "7f3a" not in text and "held: somebody" not in text
 
 
+def test_only_bytes_of_a_step_are_shown_as_a_size() -> None:
+    arguments = {"number": 1795362000, "size_bytes": 4 << 30, "bandwidth_bytes_per_s": 20 << 20}
+    step = {"id": "1", "change": "X", "arguments": arguments, "because": "it is so", "state": "ready",
+            "destructive": False, "needs_approval": False, "detail": "", "after": []}  # fmt: skip
+    text = " ".join(_shown(plan_table({"id": "abc", "steps": [step], "notes": []})).split())
+    assert "number=1795362000" in text and "size_bytes=4.0GiB" in text and "20.0MiB" in text
+
+
 def test_a_process_of_a_silent_node_is_not_said_to_run() -> None:
     node: dict[str, Any] = {
         "name": "n1", "state": "silent", "address": "10.0.0.1", "roles": [], "stale": True,

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from artesian.cli.cluster import engines
 from artesian.cli.cluster.engines import EngineKind, spec_with
+from artesian.cli.cluster.plans import fail_without_engine
 from artesian.cli.main import main
 from artesian.cli.outcome import ExitCode
 from artesian.cli.output import Output
@@ -125,3 +127,22 @@ def test_nothing_is_begun_when_a_spec_says_otherwise(
     assert code == ExitCode.IN_THE_WAY
     assert "asks for the embedded engine" in capsys.readouterr().err
     assert not folder.exists()
+
+
+def test_nothing_is_begun_for_a_spec_that_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "spec.yaml", tmp_path / "cluster"
+    file.write_text("engine: cehp\n")
+    assert main(["up", "--dir", str(folder), "--spec", str(file)]) == ExitCode.USAGE
+    assert "'cehp' is no engine" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_nodes_that_cannot_have_an_engine_are_no_success() -> None:
+    nodes_alone = {"engine": None, "nodes": [{}]}
+    with pytest.raises(typer.Exit) as ended:
+        fail_without_engine(nodes_alone, [])
+    assert ended.value.exit_code == ExitCode.FAILED
+    fail_without_engine(nodes_alone, [{"state": "held"}])
+    fail_without_engine(nodes_alone | {"engine": {"kind": "ceph"}}, [])

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from demo.database import find_postgres
 from tests.cluster import machine
 from tests.cluster.cases import COMMAND_TIMEOUT_S, Cluster, unable_to_mount
 from tests.cluster.writing import Writer
@@ -25,8 +26,9 @@ _THROTTLES = Path("/sys/fs/cgroup/blkio")
 
 
 def why_not() -> str:
-    """What is missing for a Ceph whose volumes are mounted, in words; empty if nothing is."""
-    return why_no_ceph() or unable_to_mount() or ""
+    """What is missing for a Ceph with a database on a volume, in words; empty if nothing is."""
+    no_database = "" if find_postgres() is not None else "PostgreSQL is not installed"
+    return why_no_ceph() or unable_to_mount() or no_database
 
 
 class CephCluster(Cluster):

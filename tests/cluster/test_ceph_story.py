@@ -1,5 +1,5 @@
 """The life of a cluster with a real Ceph, chapter by chapter: each test goes on where the one before has
-ended, and somebody writes to a volume all the time."""
+ended, and a writer and a database use a volume all the time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests.cluster.ceph_cases import (
     unable_to_slow_down,
     why_not,
 )
+from tests.cluster.drilling import run_drill
+from tests.cluster.ledger import Ledger
 from tests.cluster.writing import Writer
 
 pytestmark = [
@@ -40,7 +42,7 @@ new_disks: take
 new_nodes: take
 default_rules: no
 providers:
-  - {{name: files, kind: file, disk_size: 6GiB, lead_time: 1s}}
+  - {{name: files, kind: file, disk_size: 9GiB, lead_time: 1s}}
 budget: {{disks_total: 8}}
 rules:
   - {{name: expand, scope: pool, when: used_share > 85%, remedy: expand-pool, approval: ask}}
@@ -54,7 +56,7 @@ SLOW = """
     remedy: replace-device
     approval: automatic
 """
-FILLING_BYTES = 800 * MIB  # with the second of the ratios too much for four disks, and not for six
+FILLING_BYTES = 500 * MIB  # with the second of the ratios too much for four small disks
 # As in every Ceph, and so that pools are full soon.
 RATIOS = {"nearfull": (0.85, 0.1), "backfillfull": (0.9, 0.105), "full": (0.95, 0.11)}
 
@@ -68,6 +70,12 @@ class Story:
         self.path = cluster.mounts / "data"
         cluster.run("volume", "create", "data", "4GiB", "--node", self.node, "--mount", self.path)
         self.writer: Writer = cluster.writer(self.path)
+        self.ledger = Ledger(self.path, cluster.home)
+
+    def goes_on(self) -> None:
+        """Whoever uses the volume still does."""
+        self.writer.goes_on()
+        self.ledger.goes_on()
 
     def take_over(self, node: str, *more: str) -> float:
         """Bring the volume to another node; how long that took."""
@@ -76,6 +84,7 @@ class Story:
         self.cluster.run("volume", "attach", "data", "--node", node, "--mount", path, *more)
         took_s = time.monotonic() - began
         assert self.writer.lost(path) == []
+        self.ledger.move(path)
         self.node, self.path, self.writer = node, path, self.cluster.writer(path)
         return took_s
 
@@ -120,7 +129,7 @@ def test_01_an_osd_that_is_killed_comes_back_and_nobody_notices(story: Story, cl
     since_s = time.time()
     before = cluster.kill("node-2", "osd")
     cluster.wait_for_another("node-2", "osd", before)
-    story.writer.goes_on()
+    story.goes_on()
     assert story.writer.longest_pause_s(since_s) < BREATH_S
 
 
@@ -128,7 +137,7 @@ def test_02_so_does_the_leading_manager(story: Story, cluster: CephCluster) -> N
     since_s, node = time.time(), leader(cluster)
     before = cluster.kill(node, "mon")
     cluster.wait_for_another(node, "mon", before)
-    story.writer.goes_on()
+    story.goes_on()
     cluster.wait("all follow one", lambda: list(managers(cluster).values()) == [True] * 3)
     assert story.writer.longest_pause_s(since_s) < BREATH_S
 
@@ -139,7 +148,7 @@ def test_03_and_the_active_manager_daemon(story: Story, cluster: CephCluster) ->
     before = cluster.kill(node, "mgr")
     cluster.wait_for_another(node, "mgr", before)
     cluster.wait("one is active", lambda: cluster.ceph("mgr", "stat")["available"])
-    story.writer.goes_on()
+    story.goes_on()
     assert story.writer.longest_pause_s(since_s) < BREATH_S
 
 
@@ -152,9 +161,9 @@ def test_04_daemons_that_nobody_reaches_are_done_without_and_come_back(
     with cut_off(cluster.node(node)["address"]):
         cluster.wait("its manager is missed", lambda: managers(cluster)[node] is False)
         cluster.wait("its disk is missed", lambda: pools_with(cluster, "degraded_bytes"))
-        story.writer.goes_on()
+        story.goes_on()
     cluster.wait_healthy()
-    story.writer.goes_on()
+    story.goes_on()
     assert story.writer.longest_pause_s(since_s) < SILENCE_S
 
 
@@ -165,7 +174,7 @@ def test_05_a_volume_goes_on_elsewhere_when_its_node_loses_power(story: Story, c
     cluster.run("local", "on", "node-4")
     cluster.wait_healthy()
     assert not cluster.node("node-4")["attachments"]
-    story.writer.goes_on()
+    story.goes_on()
 
 
 def test_06_a_node_that_stood_still_changes_nothing_when_it_goes_on(
@@ -176,11 +185,11 @@ def test_06_a_node_that_stood_still_changes_nothing_when_it_goes_on(
     cluster.wait("it is missed", lambda: cluster.node("node-1")["state"] != "alive", 60.0)
     story.take_over("node-4", "--force")
     cluster.thaw()
-    story.writer.goes_on()
+    story.goes_on()
     cluster.wait("it lets go", lambda: str(old_path) not in Path("/proc/self/mounts").read_text(), 60.0)
     old.stop()
     cluster.wait_healthy()
-    story.writer.goes_on()
+    story.goes_on()
 
 
 def test_07_a_copy_has_what_was_there_at_one_moment_and_stands_on_its_own(
@@ -206,17 +215,16 @@ def test_07_a_copy_has_what_was_there_at_one_moment_and_stands_on_its_own(
     assert "volume copy has snapshots (once)" in said
     cluster.run("volume", "delete", "copy", "--with-snapshots", "--yes")
     assert not (story.path / "more").exists()
-    story.writer.goes_on()
+    story.goes_on()
 
 
 def test_08_a_disk_that_fails_is_replaced(story: Story, cluster: CephCluster) -> None:
-    path = cluster.disk("node-2", "sdb")
-    path.rename(path.with_name(".sdb.gone"))
+    cluster.disk("node-2", "sdb").rename(cluster.home / "gone")
     (part,) = closed(cluster, "replace-device")["parts"]
     assert part["node"] == "node-2"
     cluster.wait_healthy()
     assert not cluster.pool()["degraded_bytes"] and cluster.pool()["devices"] == 4
-    story.writer.goes_on()
+    story.goes_on()
 
 
 @pytest.fixture
@@ -247,7 +255,7 @@ def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     finally:
         filler.kill()
     assert len(closed(cluster, "expand-pool")["parts"]) == cluster.pool()["devices"] - 4
-    story.writer.goes_on()
+    story.goes_on()
 
 
 @pytest.mark.skipif(bool(unable_to_slow_down()), reason=f"no disk can be made slow: {unable_to_slow_down()}")
@@ -271,10 +279,34 @@ def test_10_a_disk_that_has_become_slow_is_replaced_too(story: Story, cluster: C
     cluster.run("apply", "--spec", spec, "--yes")
     cluster.wait_healthy()
     assert cluster.pool()["devices"] == devices
-    story.writer.goes_on()
+    story.goes_on()
 
 
-def test_11_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, cluster: CephCluster) -> None:
+DRILLS = {
+    "kill-server": ["--hold", "6s"],
+    "kill-manager": ["--hold", "6s"],
+    "cut-off-node": ["--hold", "16s"],
+    "fail-disk": [],
+    "fill-pool": [],
+}
+
+
+@pytest.fixture(scope="module")
+def drilled(cluster: CephCluster) -> None:
+    spec = cluster.home / "drills.yaml"
+    spec.write_text(SPEC.replace("approval: automatic", "approval: ask").replace("> 85%", "> 10%"))
+    cluster.run("apply", "--spec", spec, "--yes")
+
+
+@pytest.mark.parametrize("kind", DRILLS)
+def test_11_drills_lose_nothing(story: Story, cluster: CephCluster, drilled: None, kind: str) -> None:
+    report = run_drill(cluster, kind, *DRILLS[kind])
+    asked = {"fail-disk": ["replace-device"], "fill-pool": ["expand-pool"]}.get(kind, [])
+    assert [one["kind"] for one in report["remedies"]] == asked
+    story.goes_on()
+
+
+def test_12_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, cluster: CephCluster) -> None:
     cluster.run("node", "maintain", "node-2")
     assert "noout" in str(cluster.ceph("osd", "dump")["crush_node_flags"])
     cluster.run("local", "off", "node-2")
@@ -282,7 +314,7 @@ def test_11_nothing_is_rebuilt_while_a_node_is_in_maintenance(story: Story, clus
     while time.monotonic() < end:
         assert not pools_with(cluster, "moving_bytes")
         assert all(one["in"] for one in cluster.ceph("osd", "dump")["osds"])
-    story.writer.goes_on()
+    story.goes_on()
     cluster.run("local", "on", "node-2")
     cluster.run("node", "maintain", "node-2", "--end")
     cluster.wait_healthy()
@@ -309,7 +341,7 @@ def others(cluster: CephCluster) -> dict[str, dict[str, int]]:
     }
 
 
-def test_12_every_daemon_is_restarted_while_the_volume_is_in_use(story: Story, cluster: CephCluster) -> None:
+def test_13_every_daemon_is_restarted_while_the_volume_is_in_use(story: Story, cluster: CephCluster) -> None:
     since_s, before, users = time.time(), daemons(cluster), others(cluster)
     dry_run = cluster.json("restart", "--dry-run")
     assert {one["change"] for one in dry_run["steps"]} == {
@@ -336,11 +368,11 @@ def test_12_every_daemon_is_restarted_while_the_volume_is_in_use(story: Story, c
     assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
     assert others(cluster) == users
     assert seen and "noout" not in str(cluster.ceph("osd", "dump")["crush_node_flags"])
-    story.writer.goes_on()
+    story.goes_on()
     assert story.writer.longest_pause_s(since_s) < BREATH_S
 
 
-def test_13_a_node_that_is_removed_gives_its_data_and_its_manager_away(
+def test_14_a_node_that_is_removed_gives_its_data_and_its_manager_away(
     story: Story, cluster: CephCluster
 ) -> None:
     node = next(one for one in sorted(managers(cluster), reverse=True) if one != story.node)
@@ -350,14 +382,17 @@ def test_13_a_node_that_is_removed_gives_its_data_and_its_manager_away(
     cluster.wait("nothing runs there", lambda: not cluster.processes(node))
     assert not [one for (on, _), one in cluster.disks().items() if on == node and one["pool"]]
     assert f"manager-{node}" not in str(cluster.ceph("mon", "dump"))
-    story.writer.goes_on()
+    story.goes_on()
 
 
-def test_14_nobody_lost_anything(story: Story, cluster: CephCluster) -> None:
+def test_15_nobody_lost_anything(story: Story, cluster: CephCluster) -> None:
     story.writer.stop()
+    story.ledger.close()
     cluster.run("volume", "detach", "data")
     cluster.run("volume", "attach", "data", "--node", story.node, "--mount", story.path)
     assert story.writer.lost(story.path) == []
+    story.ledger.open(story.path)
+    story.ledger.close()
     assert (story.path / "filling").stat().st_size == FILLING_BYTES
     cluster.run("down", "--destroy", "--yes")
     assert not cluster.folder.exists()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from artesian.cli.outcome import ExitCode
 from tests.cluster.cases import Cluster, unable_to_mount
+from tests.cluster.drilling import nothing_is_left, run_drill
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,36 +53,6 @@ def spec(cluster: Cluster, replacing: str) -> Path:
     return path
 
 
-def drill(cluster: Cluster, *arguments: str) -> dict[str, Any]:
-    """Run to its end; it has to pass, and leave nothing behind."""
-    cluster.wait("calm", lambda: cluster.get("/drills")["refused"] is None, 30.0)
-    end = ("--json", "--dir", str(cluster.folder))
-    done = subprocess.run(
-        [sys.executable, "-m", "artesian.cli.main", "drill", "run", *arguments, *end],
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    assert report["state"] == "passed", report["verdict"]
-    assert report["acknowledged"] == report["verified"] > 20
-    nothing_is_left(cluster)
-    return report
-
-
-def nothing_is_left(cluster: Cluster) -> None:
-    assert [one["name"] for one in cluster.get("/volumes")] == ["data"]
-    for node in cluster.nodes():
-        agent = cluster.folder / "nodes" / node / "agent"
-        assert list(agent.glob("faults/*")) == []
-        left = [*agent.glob("drills/*"), *agent.glob("mounts/*")]
-        cluster.wait("the writer's folders are gone", lambda left=left: not any(one.exists() for one in left))
-        assert list((cluster.folder / "nodes" / node / "dev").glob(".*")) == []
-        running = [one["name"] for one in cluster.node(node)["processes"] if not one["running"]]
-        assert running == []
-
-
 def took_s(report: dict[str, Any], moment: str) -> float:
     return float(report["times"][moment] - report["times"]["provoked"])
 
@@ -104,7 +73,7 @@ def test_a_node_with_somebodys_volume_is_not_hit_unless_that_is_asked_for(cluste
 
 def test_servers_that_are_killed_come_back(cluster: Cluster) -> None:
     before = {node: cluster.processes(node) for node in cluster.nodes()}
-    report = drill(cluster, "kill-server", "--hold", "6s")
+    report = run_drill(cluster, "kill-server", "--hold", "6s")
     node = report["node"]
     name = f"sds-{node}.default"
     assert cluster.processes(node)[name] != before[node][name]
@@ -114,7 +83,7 @@ def test_servers_that_are_killed_come_back(cluster: Cluster) -> None:
 
 def test_a_manager_that_is_killed_comes_back(cluster: Cluster) -> None:
     before = {node: cluster.processes(node) for node in cluster.nodes()}
-    report = drill(cluster, "kill-manager", "--hold", "6s")
+    report = run_drill(cluster, "kill-manager", "--hold", "6s")
     node = report["node"]
     assert cluster.processes(node)[f"mdm-{node}"] != before[node][f"mdm-{node}"]
     assert took_s(report, "detected") < 6 < took_s(report, "over") + 1
@@ -122,7 +91,7 @@ def test_a_manager_that_is_killed_comes_back(cluster: Cluster) -> None:
 
 def test_a_disk_that_fails_raises_a_remedy_that_asks_and_is_put_back(cluster: Cluster) -> None:
     before = set(cluster.disks())
-    report = drill(cluster, "fail-disk")
+    report = run_drill(cluster, "fail-disk")
     assert [(one["kind"], one["rule"]) for one in report["remedies"]] == [("replace-device", "replace")]
     assert "asked in time" in report["verdict"]
     assert set(cluster.disks()) == before
@@ -131,7 +100,7 @@ def test_a_disk_that_fails_raises_a_remedy_that_asks_and_is_put_back(cluster: Cl
 
 def test_a_disk_that_fails_is_replaced_if_nobody_has_to_agree(cluster: Cluster) -> None:
     cluster.run("apply", "--spec", spec(cluster, "automatic"), "--yes")
-    report = drill(cluster, "fail-disk")
+    report = run_drill(cluster, "fail-disk")
     assert [one["state"] for one in report["remedies"]] == ["helped"]
     name = (report["node"], "sdb")
     cluster.wait("it is back", lambda: name in cluster.disks(), 10.0)  # its agent looks every two seconds
@@ -139,7 +108,7 @@ def test_a_disk_that_fails_is_replaced_if_nobody_has_to_agree(cluster: Cluster) 
 
 
 def test_a_node_that_is_cut_off_is_missed_and_comes_back(cluster: Cluster) -> None:
-    report = drill(cluster, "cut-off-node", "--hold", "16s")
+    report = run_drill(cluster, "cut-off-node", "--hold", "16s")
     told = [one["because"] for one in cluster.get(f"/drills/{report['id']}")["events"]]
     assert 15 < took_s(report, "over") < 30
     assert took_s(report, "detected") < 16
@@ -147,7 +116,7 @@ def test_a_node_that_is_cut_off_is_missed_and_comes_back(cluster: Cluster) -> No
 
 
 def test_a_pool_is_filled_until_a_rule_notices_and_is_empty_again(cluster: Cluster) -> None:
-    report = drill(cluster, "fill-pool")
+    report = run_drill(cluster, "fill-pool")
     assert [(one["kind"], one["rule"]) for one in report["remedies"]] == [("expand-pool", "expand")]
     assert report["amount_bytes"] > 100 << 20
     cluster.wait("empty", lambda: cluster.get("/pools")[0]["used_bytes"] < report["amount_bytes"], 60.0)
@@ -155,13 +124,13 @@ def test_a_pool_is_filled_until_a_rule_notices_and_is_empty_again(cluster: Clust
 
 def test_another_scheduler_goes_on_with_the_drill_that_killed_it(cluster: Cluster) -> None:
     before = json.loads((cluster.folder / "scheduler" / "scheduler.pid").read_text())["process_id"]
-    drill(cluster, "kill-scheduler")
+    run_drill(cluster, "kill-scheduler")
     after = json.loads((cluster.folder / "scheduler" / "scheduler.pid").read_text())["process_id"]
     assert before != after
 
 
 def test_a_provider_that_hangs_holds_nobody_up(cluster: Cluster) -> None:
-    report = drill(cluster, "stall-provider", "--hold", "5s")
+    report = run_drill(cluster, "stall-provider", "--hold", "5s")
     assert took_s(report, "over") >= 4
     assert report["pause_s"] < 5
 

@@ -113,6 +113,12 @@ def test_no_drill_while_something_is_wrong(words: str, kind: DrillKind) -> None:
         choose(wish(kind), ILL[words])
 
 
+def test_a_node_that_is_removed_for_good_stops_no_drill() -> None:
+    removed = with_record(state(), "n4", leaving=True, domains=(), is_client=False)
+    three = seen(engine=engine(servers=tuple(map(server, NAMES[:3])), devices=tuple(map(device, NAMES[:3]))))
+    assert choose(wish(DrillKind.KILL_MANAGER), facts(state=removed, seen=three)).node in NAMES[:3]
+
+
 # --- what could be lost is not hit
 
 

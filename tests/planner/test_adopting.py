@@ -14,6 +14,8 @@ from artesian.model.state import with_item
 from artesian.model.topology import ManagerRole
 from artesian.model.wishes import VolumeWish
 from artesian.planner.assigning import assignment_of
+from artesian.planner.planning import decide
+from artesian.scheduler.requests import seen_by
 from tests.planner.situations import GIB, POOL, World, nodes
 
 EXISTING = ExistingEngine(
@@ -56,6 +58,16 @@ def test_nodes_serve_it_and_use_it_and_have_no_managers() -> None:
     assignment = assignment_of(here.state, "node-1", "10.0.0.1")
     assert assignment.manager_addresses == EXISTING.managers
     assert not assignment.manages and not assignment.is_gateway and assignment.is_client
+
+
+def test_what_is_seen_of_one_engine_is_not_said_of_another_that_a_spec_names() -> None:
+    here = world()
+    seen = here.observation
+    other = replace(SPEC, engine=replace(EXISTING, gateways=("https://10.9.0.2:8443",)))
+    assert seen_by(SPEC, SPEC, seen) == seen
+    plan = decide(other, seen_by(other, SPEC, seen), here.state).plan
+    assert not any(isinstance(step.change, c.AdoptEngine) for step in plan.steps)
+    assert any("it is looked at once the spec is given" in note for note in plan.notes)
 
 
 def test_what_was_in_it_stays_as_it_was() -> None:

@@ -25,6 +25,7 @@ ENGINE = EngineSeen("abc", pools=(SeenPool("p", POOL),))
 SEEN = Observation(nodes=(Node("n1", "10.0.0.1"), Node("n2", "10.0.0.2")), engine=ENGINE)
 
 DEGRADED = "Pool default/default is degraded."
+FULL = "Pool default/default is full."
 
 
 def decided(
@@ -48,6 +49,12 @@ def test_there_may_be_no_pool_at_all() -> None:
 def test_a_note_is_told_when_there_is_nothing_else_to_tell() -> None:
     verdict = pass_verdict(SEEN, decided(note="pool x cannot survive a node"), [])
     assert verdict.sentence == "Nothing to do: pool x cannot survive a node."
+
+
+def test_without_an_engine_it_is_not_said_that_there_is_nothing_to_do() -> None:
+    verdict = pass_verdict(replace(SEEN, engine=None), decided(note="the engine cannot be adopted yet"), [])
+    assert verdict.sentence == "The engine cannot be adopted yet."
+    assert not verdict.healthy
 
 
 def test_every_outcome_is_counted_and_the_first_is_explained() -> None:
@@ -80,6 +87,8 @@ def test_a_node_that_does_not_report_is_trouble(state: NodeState) -> None:
     [
         (replace(ENGINE, pools=(SeenPool("p", POOL, degraded_bytes=1),)), DEGRADED),
         (replace(ENGINE, pools=(SeenPool("p", POOL, failed_bytes=1),)), DEGRADED),
+        (replace(ENGINE, pools=(SeenPool("p", POOL, 100, 88, spare_percentage=10),)), FULL),
+        (replace(ENGINE, pools=(SeenPool("p", POOL, 100, is_full=True),)), FULL),
         (
             replace(ENGINE, devices=(SeenDevice("1", "d", "n1.default", "/dev/sdb", POOL, 1, failed=True),)),
             "Device /dev/sdb of n1.default has failed.",

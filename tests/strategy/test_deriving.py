@@ -351,3 +351,14 @@ def test_a_disk_that_was_got_for_a_pool_belongs_to_it_whatever_is_said_of_its_no
     found = pools_of(derive(spec, [imperative, selected], Memory(claims)))
     assert found["default/default"] == ["a:/dev/xvdz", "b:/dev/xvdz"]
     assert found["mydomain/mypool"] == ["a:/dev/xvdf"]
+
+
+def test_it_is_said_why_there_is_no_pool() -> None:
+    small = [node(name, disk("/dev/sdb", size_bytes=GIB // 2)) for name in "abc"]
+    spec = Spec(minimum_disk_bytes=GIB)
+    (said,) = derive(spec, small, Memory()).shortfalls
+    assert said.startswith("no disk may be taken, so there is no pool: it is too small: 512 MiB")
+    assert "3 of 3" in said
+    with_a_larger_one = derive(spec, [*small, node("d", disk("/dev/sdb"))], Memory())
+    assert not any("no disk may" in one for one in with_a_larger_one.shortfalls)
+    assert derive(spec, [node(name) for name in "abc"], Memory()).shortfalls == ()

@@ -28,10 +28,16 @@ Engine = Annotated[
 
 
 def check_spec(kind: EngineKind | None, spec: Path | None) -> None:
-    """Raises Conflict if a spec that is given too says otherwise, and SpecError."""
-    if kind is not None and spec is not None:
-        text = read(spec)
-        with naming(spec):
+    """What is wrong with a spec is said before anything is made for it: SpecError, or Conflict if it says
+    otherwise than `kind`."""
+    if spec is None:
+        return
+    from artesian.remedy.checking import read_whole_spec  # loads much that other commands do not need
+
+    text = read(spec)
+    with naming(spec):
+        read_whole_spec(text)
+        if kind is not None:
             spec_with(kind, text, str(spec), may_change=False)
 
 

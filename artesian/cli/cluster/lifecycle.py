@@ -16,7 +16,7 @@ from artesian.cli.cluster.access import Api, wait_for
 from artesian.cli.cluster.agents import unseen, wait_for_agents, wait_for_substrate
 from artesian.cli.cluster.connection import refuse_connected
 from artesian.cli.cluster.placing import cluster_name
-from artesian.cli.cluster.plans import agree, give_spec, wait_until_done
+from artesian.cli.cluster.plans import agree, fail_without_engine, give_spec, wait_until_done
 from artesian.cli.cluster.stores import VARIABLE, wanted_store
 from artesian.cli.output import Output, Progress, moment
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
@@ -38,7 +38,7 @@ def up(
     disks_per_node: Annotated[
         int | None, typer.Option(min=0, help="Disks of each new node (default 2).")
     ] = None,
-    disk_size: common.OptionalSize = None,
+    disk_size: common.DiskSize = None,
     attributes: Annotated[
         Path | None, typer.Option(help="Attribute files for new nodes; disks they name are made.")
     ] = None,
@@ -111,6 +111,7 @@ def up(
     seconds = time.monotonic() - began
     document = status | {"folder": str(folder), "seconds": round(seconds, 3), "warnings": warnings}
     output.result(document, f"{status['verdict']} ({seconds:.1f} s)")
+    fail_without_engine(status, api.get("/plan")["steps"])
 
 
 def status(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +12,14 @@ from artesian.cli.cluster import options
 from artesian.cli.cluster.access import Api, part, wait_for
 from artesian.cli.output import Output
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
-from artesian.model.errors import Conflict, NotThere
+from artesian.embedded.local.errors import NotRunning, TookTooLong
+from artesian.model.errors import ArtesianError, Conflict, NotThere
 
 node = typer.Typer(no_args_is_help=True, help="Nodes of the cluster.")
 disk = typer.Typer(no_args_is_help=True, help="Raw disks of the nodes.")
 local = typer.Typer(no_args_is_help=True, help="The machines of a local cluster: add, switch off and on.")
 
+_FIRST_REPORT_TIMEOUT_S = 20.0
 Disk = Annotated[str, typer.Argument(metavar="DISK", help="A disk's path, name or identity.")]
 
 
@@ -159,7 +162,7 @@ def add_machine(
     name: options.NodeName,
     folder: options.Folder = options.DEFAULT_FOLDER,
     disks: Annotated[int, typer.Option(min=0, help="How many disks.")] = 2,
-    disk_size: common.OptionalSize = None,
+    disk_size: common.DiskSize = None,
     as_json: common.Json = False,
 ) -> None:
     """Put a bare machine with raw disks into the cluster; the plan shows what becomes of it."""
@@ -168,14 +171,25 @@ def add_machine(
         raise Conflict(f"there is a machine {name} already; a disk more is: artesian local add-disk {name}")
     cluster.add_node(name, [(None, disk_size or DEFAULT_DISK_BYTES)] * disks)
     paths = [str(path) for path in sorted(cluster.dev(name).iterdir())]
-    Output(as_json).result({"node": name, "disks": paths}, f"Machine {name} has {disks} raw disks.")
+    output = Output(as_json)
+    with contextlib.suppress(ArtesianError, NotRunning, TookTooLong), output.progress() as say:
+        api = Api(folder)
+        api.post("/passes")  # without a scheduler the machine is seen by the next one
+        wait_for(lambda: _not_heard(api, name), _FIRST_REPORT_TIMEOUT_S, say)
+    output.result({"node": name, "disks": paths}, f"Machine {name} has {disks} raw disks.")
+
+
+def _not_heard(api: Api, name: str) -> str | None:
+    if any(node["name"] == name and node["state"] == "alive" for node in api.get("/nodes")):
+        return None
+    return f"waiting for the agent of {name}"
 
 
 @local.command("add-disk")
 def add_disk(
     name: options.NodeName,
     folder: options.Folder = options.DEFAULT_FOLDER,
-    size: common.OptionalSize = None,
+    size: common.DiskSize = None,
     as_json: common.Json = False,
 ) -> None:
     """Put a raw disk into a machine."""

@@ -64,6 +64,15 @@ def apply(
         raise typer.Exit(ExitCode.REFUSED)
     if status["paused"] and steps:
         raise typer.Exit(ExitCode.IN_THE_WAY)
+    if any(step["state"] == "held" and "artesian apply --approve" in step["detail"] for step in steps):
+        raise typer.Exit(ExitCode.NEEDS_APPROVAL)  # what has come up since the plan was agreed to
+    fail_without_engine(status, steps)
+
+
+def fail_without_engine(status: Document, steps: list[Document]) -> None:
+    """Nodes without an engine, and nothing that could be done about it, are no success."""
+    if status["engine"] is None and status["nodes"] and not steps:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def events(

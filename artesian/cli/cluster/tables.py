@@ -22,7 +22,7 @@ def status_tables(status: Document) -> RenderableType:
     parts += [Text(line, style="yellow") for line in others]
     if status["managers"]:
         rows = [(one["node"], one["role"], _manager_state(one)) for one in status["managers"]]
-        parts.append(table_of(("manager on", "role", "state"), rows, "Managers"))
+        parts.append(table_of(("manager on", "role", "state"), rows, f"Managers{_whose(status)}"))
     parts.append(node_table(status["nodes"]))
     if status["pools"]:
         parts.append(pool_table(status["pools"]))
@@ -51,6 +51,12 @@ def _what_goes_on(status: Document) -> list[str]:
         for one in sorted(status["remedies"], key=lambda one: str(one["state"]) != "asking")
     ]
     return lines + [f"drill {one} goes on: artesian drill show" for one in status["drills"]]
+
+
+def _whose(status: Document) -> str:
+    """Of which kind the engine is."""
+    engine = status.get("engine")
+    return f" ({engine['kind']})" if engine is not None else ""
 
 
 def _manager_state(manager: Document) -> str:
@@ -262,12 +268,12 @@ def _short(name: str, value: Any) -> str:
     if name == "path":
         return str(value).rpartition("/")[2]
     if isinstance(value, dict):
-        return str(value.get("node") or ",".join(value.get("gateways", ())))
+        return str(value.get("node") or ",".join(value.get("gateways") or value.get("managers", ())))
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return ",".join(_short(name, one) for one in value)
     if isinstance(value, list):
         return ",".join(map(str, value))
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
+    if "_bytes" in name and value >= 1 << 20:
         return format_size(value).replace(" ", "")
     return str(value)
 

@@ -244,14 +244,19 @@ class Reading:
 
     def _has_failed(self, uuid: str, device: Json) -> bool:
         """Whether its node says so, or it has stayed away for so long that its data was given to others,
-        although its server is there."""
-        if self.is_up(device["osd"]):
+        although its server was there all the time."""
+        osd = device["osd"]
+        if self.is_up(osd):
             return False
         if self.is_said_to_have_failed(uuid):
             return True
-        others = [one for one in self.devices_on(device["server"]).values() if one["osd"] != device["osd"]]
-        out = not self.is_in(device["osd"]) and not device.get("leaving")
-        return out and any(self.is_up(one["osd"]) for one in others)
+        if self.is_in(osd) or device.get("leaving"):
+            return False
+        since = self._osds.get(osd, {}).get("down_at", 0)  # an epoch, as `up_from` is
+        return any(
+            self.is_up(one["osd"]) and self._osds[one["osd"]]["up_from"] <= since
+            for one in self.devices_on(device["server"]).values()
+        )
 
     def _pools(self) -> Iterator[SeenPool]:
         rates = {one["pool_name"]: one.get("client_io_rate", {}) for one in self._answers.figures.pool_rates}
@@ -284,6 +289,7 @@ class Reading:
                 moving_bytes=state.moving_bytes,
                 iops=_rate(rate) if self._answers.figures.fresh and there is not None else None,
                 healing=healing.healing_of(pool, self._answers.settings),
+                is_full=there is not None and "full" in there["flags_names"].split(","),
             )
 
     def _volumes(self) -> Iterator[SeenVolume]:

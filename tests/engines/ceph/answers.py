@@ -32,6 +32,7 @@ class Cluster:
         self.keys: list[dict[str, Any]] = []
         self.sessions: set[str] = set()
         self.flags: dict[str, list[str]] = {}
+        self.pool_flags = "hashpspool,selfmanaged_snaps"
         self.fresh = True
         self.pg_num = 0
         self.new_groups: list[str] = []
@@ -80,6 +81,7 @@ class Cluster:
             for rank, (name, address) in enumerate(self.monitors.items())
         ]
         pool = {"pool": POOL_ID, "pool_name": names.ceph_pool(POOL), "pg_num": self.pg_num}
+        pool["flags_names"] = self.pool_flags
         return Answers(
             monitors={
                 "fsid": "f",

@@ -105,9 +105,16 @@ class TestServersAndDevices:
     def test_a_disk_that_stays_away_beside_others_of_its_server_has_failed(self) -> None:
         cluster = Cluster()
         cluster.add_device(3, "n1")
-        cluster.osds[0] |= {"up": 0, "in": 0}
+        cluster.osds[0] |= {"up": 0, "in": 0, "down_at": 8}
         assert device(cluster, 0).failed
         assert not device(cluster, 3).failed
+
+    def test_a_disk_that_comes_back_later_than_another_one_of_its_server_has_not_failed(self) -> None:
+        cluster = Cluster()
+        cluster.add_device(3, "n1")
+        cluster.osds[0] |= {"up": 0, "in": 0, "down_at": 8}
+        cluster.osds[3] |= {"up_from": 9, "down_at": 8}  # both were away
+        assert not device(cluster, 0).failed
 
     def test_the_disks_of_a_lost_server_have_not_failed(self) -> None:
         cluster = Cluster()
@@ -143,6 +150,15 @@ class TestPools:
         before = pool(cluster).free_bytes
         cluster.documents["pools", "main", "gold"] = {"spare_percentage": 34}
         assert pool(cluster).free_bytes == pytest.approx(before - (3 << 30) * 24 // 200, abs=1)
+
+    @pytest.mark.parametrize(
+        ("flags", "is_full"),
+        [("hashpspool", False), ("hashpspool,nearfull", False), ("hashpspool,full", True)],
+    )
+    def test_a_pool_is_full_if_nobody_can_write_to_it(self, flags: str, *, is_full: bool) -> None:
+        cluster = Cluster()
+        cluster.pool_flags = flags
+        assert pool(cluster).is_full is is_full
 
     @pytest.mark.parametrize(
         ("state", "degraded", "failed", "moving"),

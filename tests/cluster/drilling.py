@@ -1,0 +1,44 @@
+"""Drills on a live cluster: they have to pass, and to leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.cluster.cases import Cluster
+from tests.patience import PATIENCE
+
+_LIMIT_S = 150.0
+
+
+def run_drill(cluster: Cluster, *arguments: str) -> dict[str, Any]:
+    """To its end; its report. There is one volume beside its own: data."""
+    cluster.wait("calm", lambda: cluster.get("/drills")["refused"] is None, 30.0)
+    end = ("--json", "--dir", str(cluster.folder))
+    done = subprocess.run(
+        [sys.executable, "-m", "artesian.cli.main", "drill", "run", *arguments, *end],
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_S * PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["state"] == "passed", report["verdict"]
+    assert report["acknowledged"] == report["verified"] > 20
+    nothing_is_left(cluster)
+    return report
+
+
+def nothing_is_left(cluster: Cluster) -> None:
+    """Of any drill: no volume, fault, folder, hidden disk, or process that does not run."""
+    assert [one["name"] for one in cluster.get("/volumes")] == ["data"]
+    for node in cluster.nodes():
+        agent = cluster.folder / "nodes" / node / "agent"
+        assert list(agent.glob("faults/*")) == []
+        left = [*agent.glob("drills/*"), *agent.glob("mounts/*")]
+        cluster.wait("the writer's folders are gone", lambda left=left: not any(one.exists() for one in left))
+        assert list((cluster.folder / "nodes" / node / "dev").glob(".*")) == []
+        running = [one["name"] for one in cluster.node(node)["processes"] if not one["running"]]
+        assert running == []
