@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from artesian.cli.cluster.access import Api
+from artesian.cli.cluster.access import Api, part
 from artesian.embedded.local.errors import NotRunning
 from artesian.model.errors import NotPossible, NotThere
 
@@ -30,6 +30,13 @@ def api(tmp_path: Path) -> Api:
 def test_a_name_does_not_lead_elsewhere(api: Api, name: str) -> None:
     with pytest.raises(NotThere, match="not what was meant"):
         api.delete(f"/volumes/{name}")
+
+
+@pytest.mark.parametrize("name", ["", ".", "data/snapshots/monday", "data%2Fsnapshots%2Fmonday", "a?b"])
+def test_a_name_is_one_part_of_a_path(name: str) -> None:
+    with pytest.raises(NotThere, match="no name"):
+        part(name)
+    assert part("node-1.rack_2") == "node-1.rack_2"
 
 
 @pytest.mark.parametrize("what", ["\udcff", math.nan])

@@ -22,6 +22,7 @@ from artesian.clusters.local import LocalCluster
 from artesian.engines.ceph import names
 from artesian.engines.ceph.adapter import CephEngine
 from artesian.engines.ceph.bindings import load_rbd
+from artesian.engines.ceph.images import features
 from artesian.engines.ceph.keys import cephx_key
 from artesian.engines.ceph.node import CephNode
 from artesian.engines.ceph.session import CephSession
@@ -295,6 +296,7 @@ class TestCeph(EngineConformance):
             made = f"{system.volume(volume).id.partition('-')[0]}-{being_made(session, 'copy')['image_id']}"
             with image_of(session, made, read_only=True) as image:
                 assert image.parent_id(), "it was done before it was killed"
+            lose_object(session, made, COPIED_PARTS)  # it was being written when he died
             assert system.observe().volume("copy") is None
             system.make(change, DeleteSnapshot(volume, "kept"))
         assert system.volume("copy").id == made
@@ -303,6 +305,9 @@ class TestCeph(EngineConformance):
                 assert blocks.read(number * len(data), len(data)) == data
         with image_of(session, made, read_only=True) as image, pytest.raises(load_rbd().ImageNotFound):
             image.parent_id()
+        with image_of(session, made, read_only=True) as image:
+            assert image.features() == features()
+            assert image.flags() == 0
         assert being_made(session, "copy") == {}
         system.do(DeleteVolume("copy"))
 
@@ -329,6 +334,16 @@ def image_of(session: CephSession, volume_id: str, *, read_only: bool = False) -
         load_rbd().Image(pool, image_id=image_id, read_only=read_only) as image,
     ):
         yield image
+
+
+def lose_object(session: CephSession, volume_id: str, number: int) -> None:
+    """One that the object map of an image has, and that is not on any disk."""
+    pool_id, _, image_id = volume_id.partition("-")
+    with image_of(session, volume_id) as image:
+        where = number * image.stat()["obj_size"]
+        image.write(image.read(where, BLOCK), where)
+    with session.rados.open_ioctx2(int(pool_id)) as pool:
+        pool.remove_object(f"rbd_data.{image_id}.{number:016x}")
 
 
 def watchers(session: CephSession, volume_id: str) -> list[object]:

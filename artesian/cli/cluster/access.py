@@ -117,6 +117,13 @@ class Api:
         return self._clients[-1].request(method, path, **options)
 
 
+def part(name: str) -> str:
+    """A name as one part of a path. Raises NotThere for one that would lead to something else."""
+    if name in ("", ".", "..") or set("/%?#") & set(name):
+        raise NotThere(f"{name!r} is no name of anything: look at how it is written in the list")
+    return name
+
+
 def wait_for(look: Callable[[], str | None], timeout_s: float, say: Callable[[str], None]) -> None:
     """Until `look` gives None; what it gives else is what is waited for. Raises TookTooLong with that."""
     deadline = time.monotonic() + timeout_s

@@ -13,7 +13,7 @@ import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options, scheduler_process
-from artesian.cli.cluster.access import Api
+from artesian.cli.cluster.access import Api, part
 from artesian.cli.outcome import ExitCode
 from artesian.cli.output import Output
 from artesian.embedded.local.errors import NotRunning, TookTooLong
@@ -129,7 +129,7 @@ def show(
     """Show a drill: what was done to whom, when it was noticed and healed, and whether anything was lost."""
     from artesian.cli.cluster.drill_tables import report_text
 
-    document = Api(folder).get(f"/drills/{drill_id or 'last'}")
+    document = Api(folder).get(f"/drills/{part(drill_id or 'last')}")
     Output(as_json).result(document, lambda: report_text(document))
 
 

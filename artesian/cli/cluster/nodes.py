@@ -9,7 +9,7 @@ import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options
-from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.cluster.access import Api, part, wait_for
 from artesian.cli.output import Output
 from artesian.clusters.local import DEFAULT_DISK_BYTES, LocalCluster
 from artesian.embedded.local.errors import NotRunning, TookTooLong
@@ -46,7 +46,7 @@ def add(
     name: options.NodeName, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
 ) -> None:
     """Use a node again that was removed."""
-    Output(as_json).result(Api(folder).post(f"/nodes/{name}/add"), f"Node {name} may be used.")
+    Output(as_json).result(Api(folder).post(f"/nodes/{part(name)}/add"), f"Node {name} may be used.")
 
 
 @node.command()
@@ -59,7 +59,7 @@ def remove(
 ) -> None:
     """Take a node out: its data moves away first."""
     api, output = Api(folder), Output(as_json)
-    api.post(f"/nodes/{name}/remove")
+    api.post(f"/nodes/{part(name)}/remove")
     api.post("/passes")
     if not no_wait:
         with output.progress() as say:
@@ -79,7 +79,7 @@ def maintain(
 ) -> None:
     """Prepare a node for being away: nothing is rebuilt meanwhile, and nothing new is put on it."""
     api, output = Api(folder), Output(as_json)
-    api.post(f"/nodes/{name}/{'unmaintain' if end else 'maintain'}")
+    api.post(f"/nodes/{part(name)}/{'unmaintain' if end else 'maintain'}")
     api.post("/passes")
     if not no_wait:
         with output.progress() as say:
@@ -127,7 +127,7 @@ def remove_disk(
 ) -> None:
     """Take a disk out of its pool: its data moves away first. It does not come back by itself."""
     api, output = Api(folder), Output(as_json)
-    asked = api.post(f"/nodes/{name}/disks/remove", {"disk": which, "dry_run": dry_run})
+    asked = api.post(f"/nodes/{part(name)}/disks/remove", {"disk": which, "dry_run": dry_run})
     identity, loss = asked["identity"], asked["loss"]
     said = loss["because"] if loss is not None else f"disk {which} of node {name} is in no pool"
     if dry_run:
@@ -153,7 +153,7 @@ def return_disk(
     as_json: common.Json = False,
 ) -> None:
     """Let a disk be taken again that was removed, or be used again that has failed and is well now."""
-    document = Api(folder).post(f"/nodes/{name}/disks/return", {"disk": which})
+    document = Api(folder).post(f"/nodes/{part(name)}/disks/return", {"disk": which})
     Output(as_json).result(document, f"Disk {which} of node {name} may be used again.")
 
 

@@ -10,7 +10,7 @@ import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options
-from artesian.cli.cluster.access import Api
+from artesian.cli.cluster.access import Api, part
 from artesian.cli.output import Output, moment
 from artesian.model.errors import NotThere
 
@@ -38,7 +38,7 @@ def show(remedy: Id, folder: options.Folder = options.DEFAULT_FOLDER, as_json: c
     """Show a remedy: why, what it saw, its disks and their price, and what has happened."""
     from artesian.cli.cluster.remedy_tables import remedy_details
 
-    document = Api(folder).get(f"/remedies/{remedy}")
+    document = Api(folder).get(f"/remedies/{part(remedy)}")
     Output(as_json).result(document, lambda: remedy_details(document))
 
 
@@ -49,7 +49,7 @@ def dry_run(
     """Show what a remedy would do now. Providers are asked for their price, and for nothing else."""
     from artesian.cli.cluster.remedy_tables import dry_run_text
 
-    document = Api(folder).get(f"/remedies/{remedy}/dry-run")
+    document = Api(folder).get(f"/remedies/{part(remedy)}/dry-run")
     Output(as_json).result(document, lambda: dry_run_text(document))
 
 
@@ -58,14 +58,14 @@ def approve(
     remedy: Id, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
 ) -> None:
     """Agree to a remedy: it begins as soon as nothing speaks against it."""
-    document = Api(folder).post(f"/remedies/{remedy}/approve", {"who": getpass.getuser()})
+    document = Api(folder).post(f"/remedies/{part(remedy)}/approve", {"who": getpass.getuser()})
     Output(as_json).result(document, f"Remedy {document['id']} is approved.")
 
 
 @remedies.command()
 def reject(remedy: Id, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
     """Close a remedy before it begins; it is not proposed again for a day."""
-    document = Api(folder).post(f"/remedies/{remedy}/reject", {"who": getpass.getuser()})
+    document = Api(folder).post(f"/remedies/{part(remedy)}/reject", {"who": getpass.getuser()})
     Output(as_json).result(document, f"Remedy {document['id']} is rejected.")
 
 
@@ -74,7 +74,7 @@ def unreject(
     remedy: Id, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False
 ) -> None:
     """Take a rejection back: if its rule still fires, the remedy is proposed again."""
-    document = Api(folder).post(f"/remedies/{remedy}/unreject", {"who": getpass.getuser()})
+    document = Api(folder).post(f"/remedies/{part(remedy)}/unreject", {"who": getpass.getuser()})
     Output(as_json).result(document, f"Remedy {document['id']} is no longer rejected.")
 
 

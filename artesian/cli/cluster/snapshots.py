@@ -8,7 +8,7 @@ import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options, volumes
-from artesian.cli.cluster.access import Api
+from artesian.cli.cluster.access import Api, part
 from artesian.cli.cluster.volumes import Name, finish, wait_for_wish, wait_until_gone
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output
@@ -31,8 +31,8 @@ def snapshot(
 ) -> None:
     """Keep what a volume has now, also while it is used: every write that was flushed before is in it."""
     api, output = Api(folder), Output(as_json)
-    api.post(f"/volumes/{volume}/snapshots", {"name": name})
-    path = f"/volumes/{volume}/snapshots/{name}"
+    api.post(f"/volumes/{part(volume)}/snapshots", {"name": name})
+    path = f"/volumes/{part(volume)}/snapshots/{part(name)}"
 
     def look() -> str | None:
         document = api.get(path)
@@ -72,7 +72,7 @@ def clone(
 ) -> None:
     """Make a volume with what a snapshot has: copied, so that each of the two may be deleted."""
     api, output = Api(folder), Output(as_json)
-    made = api.post(f"/volumes/{volume}/snapshots/{name}/clone", {"name": new_volume})
+    made = api.post(f"/volumes/{part(volume)}/snapshots/{part(name)}/clone", {"name": new_volume})
     finish(api, output, new_volume, no_wait, timeout_s, made["warnings"])
 
 
@@ -87,10 +87,10 @@ def delete_snapshot(
 ) -> None:
     """Keep no longer what a volume had; volumes that were made of it stay as they are."""
     api, output = Api(folder), Output(as_json)
-    api.get(f"/volumes/{volume}/snapshots/{name}")
+    api.get(f"/volumes/{part(volume)}/snapshots/{part(name)}")
     if not yes:
         confirm(f"Delete snapshot {name} of volume {volume}?", NotPossible)
-    api.delete(f"/volumes/{volume}/snapshots/{name}")
+    api.delete(f"/volumes/{part(volume)}/snapshots/{part(name)}")
     wait_until_gone(output, "snapshot", name, lambda: api.get("/snapshots", volume=volume), timeout_s)
     document = {"volume": volume, "name": name, "deleted": True}
     output.result(document, f"Snapshot {name} of volume {volume} is gone.")

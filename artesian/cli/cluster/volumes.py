@@ -10,7 +10,7 @@ import typer
 
 from artesian.cli import options as common
 from artesian.cli.cluster import options
-from artesian.cli.cluster.access import Api, wait_for
+from artesian.cli.cluster.access import Api, part, wait_for
 from artesian.cli.consent import confirm
 from artesian.cli.output import Output
 from artesian.embedded.local.errors import TookTooLong
@@ -77,7 +77,7 @@ def adopt(
 ) -> None:
     """Use a volume that an adopted engine has already, as it is."""
     api, output = Api(folder), Output(as_json)
-    api.post(f"/volumes/{name}/adopt")
+    api.post(f"/volumes/{part(name)}/adopt")
     finish(api, output, name, False, timeout_s)
 
 
@@ -93,7 +93,7 @@ def list_volumes(folder: options.Folder = options.DEFAULT_FOLDER, as_json: commo
 @volume.command()
 def show(name: Name, folder: options.Folder = options.DEFAULT_FOLDER, as_json: common.Json = False) -> None:
     """Show a volume."""
-    document = Api(folder).get(f"/volumes/{name}")
+    document = Api(folder).get(f"/volumes/{part(name)}")
     Output(as_json).result(document, _text(document))
 
 
@@ -108,7 +108,7 @@ def grow(
 ) -> None:
     """Give a volume a new, larger size; the file system on it grows too."""
     api, output = Api(folder), Output(as_json)
-    grown = api.patch(f"/volumes/{name}", {"size_bytes": size})
+    grown = api.patch(f"/volumes/{part(name)}", {"size_bytes": size})
     finish(api, output, name, no_wait, timeout_s, grown["warnings"])
 
 
@@ -131,7 +131,7 @@ def limit(
     if iops is None and bandwidth is None:
         raise typer.BadParameter("say --iops, --bandwidth or --none")
     api, output = Api(folder), Output(as_json)
-    api.patch(f"/volumes/{name}", {"limit_iops": iops, "limit_bandwidth_bytes_per_s": bandwidth})
+    api.patch(f"/volumes/{part(name)}", {"limit_iops": iops, "limit_bandwidth_bytes_per_s": bandwidth})
     finish(api, output, name, no_wait, timeout_s)
 
 
@@ -145,7 +145,7 @@ def rename(
 ) -> None:
     """Give a volume another name; whoever uses it is not disturbed."""
     api, output = Api(folder), Output(as_json)
-    api.patch(f"/volumes/{name}", {"new_name": new_name})
+    api.patch(f"/volumes/{part(name)}", {"new_name": new_name})
     finish(api, output, new_name, False, timeout_s)
 
 
@@ -162,11 +162,11 @@ def delete(
 ) -> None:
     """Delete a volume that is nowhere, and all that is in it."""
     api, output = Api(folder), Output(as_json)
-    api.get(f"/volumes/{name}")
+    api.get(f"/volumes/{part(name)}")
     if not yes:
         kept = " and in its snapshots" if with_snapshots else ""
         confirm(f"Delete volume {name} and all that is in it{kept}?", NotPossible)
-    api.delete(f"/volumes/{name}", with_snapshots=with_snapshots)
+    api.delete(f"/volumes/{part(name)}", with_snapshots=with_snapshots)
 
     wait_until_gone(output, "volume", name, lambda: api.get("/volumes"), timeout_s)
     output.result({"name": name, "deleted": True}, f"Volume {name} is gone.")
@@ -193,7 +193,7 @@ def attach(
     api, output = Api(folder), Output(as_json)
     path = str(mount.absolute()) if mount is not None else None
     body = {"node": node, "mount_path": path, "fstype": fstype, "force": force}
-    api.put(f"/volumes/{name}/attachment", body)
+    api.put(f"/volumes/{part(name)}/attachment", body)
     finish(api, output, name, no_wait, timeout_s)
 
 
@@ -208,7 +208,7 @@ def detach(
 ) -> None:
     """Unmount a volume and take it from its node."""
     api, output = Api(folder), Output(as_json)
-    api.delete(f"/volumes/{name}/attachment", force=force)
+    api.delete(f"/volumes/{part(name)}/attachment", force=force)
     finish(api, output, name, no_wait, timeout_s)
 
 
@@ -221,14 +221,14 @@ def finish(
 
     def look() -> str | None:
         try:
-            document = api.get(f"/volumes/{name}")
+            document = api.get(f"/volumes/{part(name)}")
         except NotThere:
             return f"volume {name} is being renamed"
         return None if document["ready"] else f"volume {name}: {document['because']}"
 
     if not no_wait:
         wait_for_wish(output, look, timeout_s, "done", f"artesian volume show {name}")
-    document = api.get(f"/volumes/{name}")
+    document = api.get(f"/volumes/{part(name)}")
     output.result(document | {"warnings": list(warnings)}, _text(document))
 
 

@@ -14,7 +14,16 @@ from typing import Any
 from artesian.engines.ceph import fencing, names
 from artesian.engines.ceph.bindings import load_rbd
 from artesian.engines.ceph.errands import Errands
-from artesian.engines.ceph.images import BANDWIDTH, IOPS, Images, answered, features, has_data, opened
+from artesian.engines.ceph.images import (
+    BANDWIDTH,
+    IOPS,
+    Images,
+    answered,
+    features,
+    has_data,
+    object_map,
+    opened,
+)
 from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import Reading
 from artesian.engines.ceph.session import CephSession
@@ -129,7 +138,11 @@ class Clones:
         return document
 
     def _copy(self, pool: str, volume_id: str, name: str) -> None:
-        """All that is below an image into it; what is there already stays as it is."""
+        """All that is below an image into it; what is there already stays as it is.
+
+        Without an object map meanwhile: it says of an object that it is there before it is, and librbd skips
+        what is in the map. What somebody was just writing who died would be missing.
+        """
 
         def tell(done: int, of: int) -> int:
             self._copied[volume_id] = 100 * done // max(of, 1)
@@ -138,11 +151,18 @@ class Clones:
         image_id, rbd = volume_id.partition("-")[2], load_rbd()
         with answered(self._session, f"volume {name}"), opened(self._session, pool) as place:
             with rbd.Image(place, image_id=image_id, read_only=True) as image:
-                if _parent(image) is None:
+                if _parent(image) is None and _has_object_map(image):
                     return
                 fencing.fence(self._session, volume_id, image)  # whoever has copied before us, and died
             with rbd.Image(place, image_id=image_id) as image:
-                image.flatten(on_progress=tell)
+                if _parent(image) is not None:
+                    if found := image.features() & object_map():
+                        image.update_features(found, False)
+                    image.flatten(on_progress=tell)
+                if missing := object_map() & ~image.features():
+                    image.update_features(missing, True)
+                if not _has_object_map(image):
+                    image.rebuild_object_map()
 
     def discard(self, reading: Reading, name: str) -> None:
         """Take away what is there of a volume that was never finished. Raises NotYet."""
@@ -158,6 +178,11 @@ class Clones:
             if image_id is not None and self._session.get(names.key("volumes", volume_id)) is None:
                 self._images.remove(pool["pool_name"], volume_id, name)
         self._session.remove(key)
+
+
+def _has_object_map(image: Any) -> bool:
+    """Whether there is one that may be believed."""
+    return not object_map() & ~image.features() and not image.flags() & load_rbd().RBD_FLAG_OBJECT_MAP_INVALID
 
 
 def _parent(image: Any) -> str | None:

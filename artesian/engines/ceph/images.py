@@ -159,6 +159,7 @@ class Images:
     def _remove(self, pool: str, volume_id: str, name: str) -> None:
         rbd = load_rbd()
         with answered(self._session, f"volume {name}"), self._pool(pool) as place:
+            place.set_osdmap_full_try()  # where there is no room left, this is what makes some
             try:
                 with rbd.Image(place, name, read_only=True) as image:
                     if f"{volume_id.partition('-')[0]}-{image.id()}" != volume_id:
@@ -316,8 +317,14 @@ class Images:
 def features() -> int:
     """What all of our images have."""
     rbd = load_rbd()
-    found: int = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK | rbd.RBD_FEATURE_OBJECT_MAP
-    found |= rbd.RBD_FEATURE_FAST_DIFF | rbd.RBD_FEATURE_DEEP_FLATTEN
+    found: int = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK | rbd.RBD_FEATURE_DEEP_FLATTEN
+    return found | object_map()
+
+
+def object_map() -> int:
+    """Those features that say which objects are there."""
+    rbd = load_rbd()
+    found: int = rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF
     return found
 
 
