@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from pathlib import Path
 
 from demo.database import Load, Postgres, find_postgres
+from tests.cluster import machine
 from tests.patience import PATIENCE
 
 _PAUSE_S = 0.02  # it is to notice what happens, and leaves the machine to others
@@ -54,10 +52,17 @@ class Ledger:
     def die(self) -> None:
         """As its node does; what waits for storage that is away ends with that."""
         self._acknowledged |= self._load.acknowledged
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process_id, signal.SIGKILL)
+        machine.kill(self._processes())
         self._load.give_up()
         self._acknowledged |= self._load.acknowledged
+
+    def _processes(self) -> list[int]:
+        """The server and all that it has started: they would wait for each other for ever."""
+        children = Path(f"/proc/{self._process_id}/task/{self._process_id}/children")
+        try:
+            return [self._process_id, *map(int, children.read_text().split())]
+        except FileNotFoundError:
+            return []
 
     def close(self) -> None:
         """In order, so that the volume can be let go of."""

@@ -93,7 +93,11 @@ class Story:
 def story() -> Iterator[Story]:
     with CephCluster() as made:
         made.bring_up(4, "3GiB", SPEC)
-        yield Story(made)
+        begun = Story(made)
+        try:
+            yield begun
+        finally:
+            begun.ledger.die()
 
 
 @pytest.fixture(scope="module")
@@ -243,12 +247,17 @@ def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     fills = (
         f"if=/dev/urandom of={story.path}/filling bs=1M count={FILLING_BYTES // MIB} oflag=direct conv=fsync"
     )
+    spare = cluster.mounts / "spare"
+    cluster.run("volume", "create", "spare", "100MiB", "--node", "node-3", "--mount", spare)
+    write_durably(spare / "much", "m" * 10 * MIB)
+    cluster.run("volume", "detach", "spare")
     filler = subprocess.Popen(["dd", *fills.split(), "status=none"])
     try:
         cluster.wait("it is full", lambda: "full" in cluster.pool_flags(), 60.0)
         cluster.wait("a remedy", lambda: cluster.remedies("expand-pool"))
         (remedy,) = cluster.remedies("expand-pool")
         assert remedy["state"] == "asking" and filler.poll() is None
+        cluster.run("volume", "delete", "spare", "--yes")  # also of a pool to which nobody can write
         cluster.run("remedies", "approve", remedy["id"])
         cluster.wait("all is written", lambda: filler.poll() is not None, 60.0)
         assert filler.returncode == 0
