@@ -13,7 +13,7 @@ from artesian.engines.ceph import names
 from artesian.engines.ceph.adapter import CephEngine
 from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.images import image_names
-from artesian.engines.ceph.keys import cephx_key, keyring
+from artesian.engines.ceph.keys import cephx_key, is_key, keyring
 from artesian.engines.ceph.monitors import Json
 from artesian.engines.ceph.reading import managers_of
 from artesian.engines.ceph.session import CephSession, KeyRefused
@@ -170,7 +170,12 @@ def read_keyring(path: str, entity: str) -> str:
     if not parser.has_option(entity, "key"):
         known = ", ".join(parser.sections()) or "nobody"
         raise EngineUnreachable(f"{path} has no key of {entity}; it has those of {known}")
-    return parser.get(entity, "key").strip()
+    key = parser.get(entity, "key").strip()
+    if not is_key(key):
+        raise EngineUnreachable(
+            f"{path} has something for {entity} that is no key: see ceph auth get {entity}"
+        )
+    return key
 
 
 def _name(pool: Json) -> PoolName:

@@ -8,7 +8,7 @@ import hmac
 import struct
 from collections.abc import Mapping
 
-_AES, _LENGTH = 1, 16
+_AES, _LENGTH, _HEADER = 1, 16, "<hiih"
 
 
 def cephx_key(secret: str, who: str) -> str:
@@ -17,7 +17,17 @@ def cephx_key(secret: str, who: str) -> str:
     The format is that of `ceph-authtool --gen-print-key`: type, seconds, nanoseconds, length, key.
     """
     made = hmac.new(secret.encode(), f"cephx {who}".encode(), hashlib.sha256).digest()[:_LENGTH]
-    return base64.b64encode(struct.pack("<hiih", _AES, 0, 0, _LENGTH) + made).decode()
+    return base64.b64encode(struct.pack(_HEADER, _AES, 0, 0, _LENGTH) + made).decode()
+
+
+def is_key(text: str) -> bool:
+    """Whether this is a key at all, whosever it is."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+        kind, _, _, length = struct.unpack_from(_HEADER, raw)
+    except (ValueError, struct.error):
+        return False
+    return bool(kind == _AES and len(raw) == struct.calcsize(_HEADER) + length)
 
 
 def volume_key(secret: str, volume_id: str, guid: str) -> str:

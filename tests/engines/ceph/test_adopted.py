@@ -118,6 +118,7 @@ class TestBefore:
         ("content", "words"),
         [
             ("[client.other]\n\tkey = AQ==\n", r"has no key of client\.admin; it has those of client\.other"),
+            ("[client.admin]\n\tkey = of the house\n", r"has something for client\.admin that is no key"),
             ("no keyring at all", "is no keyring"),
             (None, "cannot be read"),
         ],
