@@ -248,7 +248,7 @@ def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
         f"if=/dev/urandom of={story.path}/filling bs=1M count={FILLING_BYTES // MIB} oflag=direct conv=fsync"
     )
     spare = cluster.mounts / "spare"
-    cluster.run("volume", "create", "spare", "100MiB", "--node", "node-3", "--mount", spare)
+    cluster.run("volume", "create", "spare", "1GiB", "--node", "node-3", "--mount", spare)
     write_durably(spare / "much", "m" * 10 * MIB)
     cluster.run("volume", "detach", "spare")
     filler = subprocess.Popen(["dd", *fills.split(), "status=none"])
