@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation import drill
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "500"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "300"))
 BATCH = 25
 
 pytestmark = pytest.mark.slow
