@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from artesian.embedded.local.errors import TookTooLong
 from artesian.model.errors import NotPossible, NotThere
 from artesian.model.sizes import format_limits, format_size
 
+Document = dict[str, Any]
 volume = typer.Typer(no_args_is_help=True, help="Volumes: made, grown, attached, mounted, moved.")
 
 Name = Annotated[str, typer.Argument(metavar="VOLUME", help="A volume's name.")]
@@ -31,6 +33,7 @@ Bandwidth = Annotated[
     typer.Option(parser=common.parsed_size, metavar="SIZE", help="At most this much a second; 0: any."),
 ]
 _TIMEOUT_S = 60.0
+_FILE_SYSTEM_TIMEOUT_S = 15.0
 
 
 @volume.command()
@@ -108,8 +111,10 @@ def grow(
 ) -> None:
     """Give a volume a new, larger size; the file system on it grows too."""
     api, output = Api(folder), Output(as_json)
+    before = api.get(f"/volumes/{part(name)}")
     grown = api.patch(f"/volumes/{part(name)}", {"size_bytes": size})
-    finish(api, output, name, no_wait, timeout_s, grown["warnings"])
+    larger_than = before if size > before["size_bytes"] else None
+    finish(api, output, name, no_wait, timeout_s, grown["warnings"], larger_than)
 
 
 @volume.command()
@@ -213,9 +218,16 @@ def detach(
 
 
 def finish(
-    api: Api, output: Output, name: str, no_wait: bool, timeout_s: float, warnings: Sequence[str] = ()
+    api: Api,
+    output: Output,
+    name: str,
+    no_wait: bool,
+    timeout_s: float,
+    warnings: Sequence[str] = (),
+    larger_than: Document | None = None,
 ) -> None:
-    """Wait until the volume is as wished, and show it; warnings first."""
+    """Wait until the volume is as wished, and show it; warnings first. `larger_than`: what it was before it
+    grew, if it did."""
     for warning in warnings:
         output.warn(warning)
 
@@ -228,8 +240,24 @@ def finish(
 
     if not no_wait:
         wait_for_wish(output, look, timeout_s, "done", f"artesian volume show {name}")
+        if larger_than is not None:
+            _wait_for_file_system(api, output, larger_than)
     document = api.get(f"/volumes/{part(name)}")
     output.result(document | {"warnings": list(warnings)}, _text(document))
+
+
+def _wait_for_file_system(api: Api, output: Output, before: Document) -> None:
+    """The node of a volume that grew says soon how large its file system is now, or why it is not."""
+
+    def look() -> str | None:
+        now = api.get(f"/volumes/{before['name']}")
+        if now["total_bytes"] != before["total_bytes"] or now["note"]:
+            return None
+        return f"the file system of volume {before['name']} is being grown"
+
+    if before["total_bytes"]:
+        with output.progress() as say, contextlib.suppress(TookTooLong):
+            wait_for(look, _FILE_SYSTEM_TIMEOUT_S, say)
 
 
 def wait_for_wish(
@@ -247,7 +275,7 @@ def wait_for_wish(
 
 
 def wait_until_gone(
-    output: Output, kind: str, name: str, all_of: Callable[[], list[dict[str, Any]]], timeout_s: float
+    output: Output, kind: str, name: str, all_of: Callable[[], list[Document]], timeout_s: float
 ) -> None:
     """Until none of this name is left among `all_of` a kind. Raises TookTooLong."""
 
@@ -259,7 +287,7 @@ def wait_until_gone(
         wait_for(look, timeout_s, say)
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(document: Document) -> str:
     parts = [f"Volume {document['name']} of {format_size(document['size_bytes'])} in pool {document['pool']}"]
     if document["mounted_at"] is not None:
         parts.append(f"mounted on {document['node']} at {document['mounted_at']} ({document['device']})")
