@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from tests.cluster.cases import Cluster
 from tests.patience import PATIENCE
 
 _LIMIT_S = 150.0
+_FOLDERS = ("nodes/*/agent/drills/*", "nodes/*/agent/mounts/*")
 
 
 def run_drill(cluster: Cluster, *arguments: str) -> dict[str, Any]:
@@ -37,8 +39,14 @@ def nothing_is_left(cluster: Cluster) -> None:
     for node in cluster.nodes():
         agent = cluster.folder / "nodes" / node / "agent"
         assert list(agent.glob("faults/*")) == []
-        left = [*agent.glob("drills/*"), *agent.glob("mounts/*")]
-        cluster.wait("the writer's folders are gone", lambda left=left: not any(one.exists() for one in left))
         assert list((cluster.folder / "nodes" / node / "dev").glob(".*")) == []
-        running = [one["name"] for one in cluster.node(node)["processes"] if not one["running"]]
-        assert running == []
+    cluster.wait("all folders are gone", lambda: not _folders(cluster))
+    cluster.wait("all processes run", lambda: all(map(_runs, map(cluster.node, cluster.nodes()))), 60.0)
+
+
+def _runs(node: dict[str, Any]) -> bool:
+    return all(one["running"] for one in node["processes"])
+
+
+def _folders(cluster: Cluster) -> list[Path]:
+    return [found for pattern in _FOLDERS for found in cluster.folder.glob(pattern)]
