@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import fcntl
-import tempfile
+import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-_TURN_S = 2400  # whoever waits for his turn does not hang
+_HEAVY = "pytest.mark.heavy"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of slow tests come first, as whoever is left with one at the end has everybody wait. Heavy ones
-    are spread among them, the first of them at the very beginning."""
-    files = list(dict.fromkeys(item.path for item in items))
-    slow, heavy = (
-        {item.path for item in items if item.get_closest_marker(name)} for name in ("slow", "heavy")
+    """Heavy files come first, then those of slow tests, as whoever is left with one at the end has everybody
+    wait."""
+    heavy, slow = (
+        {item.path for item in items if item.get_closest_marker(name)} for name in ("heavy", "slow")
     )
-    longest = {item.path for item in items if item.get_closest_marker("takes_minutes")}
-    order = [path for path in files if path in slow - heavy] + [path for path in files if path not in slow]
-    spread = sorted((path for path in files if path in heavy), key=lambda path: path not in longest)
-    between = len(slow - heavy) // len(spread) if spread else 0
-    for number, path in enumerate(spread):
-        order.insert(number * (between + 1), path)
-    places = {path: place for place, path in enumerate(order)}
-    items.sort(key=lambda item: places[item.path])
-    for item in items:
-        if item.path in heavy:
-            item.add_marker(pytest.mark.timeout(_TURN_S))
+    items.sort(key=lambda item: (item.path not in heavy, item.path not in slow))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_heavy_file_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What keeps all processors busy by itself has to take turns."""
-    if request.node.get_closest_marker("heavy") is None:
-        yield
-        return
-    with (Path(tempfile.gettempdir()) / "artesian-heavy-tests.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        yield
+class OneHeavyFileAtATime(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Files are given to whoever is free, but all heavy ones to the same worker, one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return _HEAVY if _is_heavy(self.config.rootpath / file) else file
+
+
+@functools.cache
+def _is_heavy(file: Path) -> bool:
+    return _HEAVY in file.read_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneHeavyFileAtATime:
+    return OneHeavyFileAtATime(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,6 @@ from tests.patience import eventually
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.heavy,
-    pytest.mark.takes_minutes,
     pytest.mark.skipif(bool(why_no_ceph()), reason=why_no_ceph() or "Ceph is installed"),
 ]
 
