@@ -202,6 +202,7 @@ def test_detach_after_the_death_of_its_process_leaves_nothing(name: str, serve: 
     attach(serve().uri, folder, drivers=only(name))
     for process_id in processes_of(folder):
         os.kill(process_id, signal.SIGKILL)
+    assert daemons.wait_gone(str(folder), 5)
     assert detach(folder)
     assert no_trace_is_left(folder)
 
