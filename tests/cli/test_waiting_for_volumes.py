@@ -36,7 +36,6 @@ class Growing:
 
     def __init__(self, *seen: dict[str, Any]) -> None:
         self.seen = list(seen)
-        self.asked = 0
 
     def get(self, path: str) -> dict[str, Any]:
         assert path == "/volumes/data"

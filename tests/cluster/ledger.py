@@ -51,7 +51,6 @@ class Ledger:
 
     def die(self) -> None:
         """As its node does; what waits for storage that is away ends with that."""
-        self._acknowledged |= self._load.acknowledged
         machine.kill(self._processes())
         self._load.give_up()
         self._acknowledged |= self._load.acknowledged
@@ -70,3 +69,4 @@ class Ledger:
         self._acknowledged |= self._load.acknowledged
         assert self.lost() == set()
         self._database.stop()
+        self._process_id = 0  # its number may soon be another one's

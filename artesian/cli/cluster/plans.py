@@ -64,9 +64,14 @@ def apply(
         raise typer.Exit(ExitCode.REFUSED)
     if status["paused"] and steps:
         raise typer.Exit(ExitCode.IN_THE_WAY)
-    if any(step["state"] == "held" and "artesian apply --approve" in step["detail"] for step in steps):
+    if any(step["state"] == "held" and asks(step) for step in steps):
         raise typer.Exit(ExitCode.NEEDS_APPROVAL)  # what has come up since the plan was agreed to
     fail_without_engine(status, steps)
+
+
+def asks(step: Document) -> bool:
+    """Whether a step says that somebody has to agree to it."""
+    return "artesian apply --approve" in (step.get("detail") or "")
 
 
 def fail_without_engine(status: Document, steps: list[Document]) -> None:

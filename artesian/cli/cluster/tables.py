@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from artesian.cli.cluster.plans import asks
 from artesian.cli.output import moment
 from artesian.cli.tables import table_of
 from artesian.model.sizes import format_size
@@ -256,7 +257,7 @@ def plan_table(plan: Document) -> RenderableType:
 def _step_state(step: Document) -> str:
     """With what speaks against it. Its order says what it comes after, and ? that somebody has to agree."""
     detail = str(step.get("detail") or "")
-    told = detail and step["state"] not in ("waiting", "done") and "artesian apply --approve" not in detail
+    told = detail and step["state"] not in ("waiting", "done") and not asks(step)
     return f"{step['state']}: {detail}" if told else str(step["state"])
 
 

@@ -130,9 +130,9 @@ def sessions(session: CephSession, monitors: Json) -> list[Json]:
     One that has died is a member of the quorum until the others miss it, and is not waited for."""
     found: list[Any] = []
     for one in monitors["mons"]:
-        addresses = (address["addr"] for address in one["public_addrs"]["addrvec"])
         if one["rank"] not in monitors["quorum"]:
             continue
+        addresses = (address["addr"] for address in one["public_addrs"]["addrvec"])
         if not any(listens(address, _THERE_S) for address in addresses):
             continue
         try:
