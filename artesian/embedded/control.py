@@ -153,16 +153,17 @@ class ManagerLink:
         return await self._handler(connection, kind, body)
 
     def _follow(self, leader: str | None) -> None:
-        self._hint = _address(leader)
+        self._hint = address_of(leader)
 
     def _learn(self, managers: Any) -> None:
         """Who the managers are now; the configured ones are asked too, after them."""
         if isinstance(managers, list):
-            known = [address for one in managers if (address := _address(one)) is not None]
+            known = [address for one in managers if (address := address_of(one)) is not None]
             self._managers = list(dict.fromkeys([*known, *self._configured]))
 
 
-def _address(text: Any) -> tuple[str, int] | None:
+def address_of(text: Any) -> tuple[str, int] | None:
+    """The host and port of a manager as another one names it; None if it names none."""
     ip, _, port = (text if isinstance(text, str) else "").rpartition(":")
     return (ip, int(port)) if ip and port.isdigit() else None
 

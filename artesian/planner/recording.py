@@ -32,7 +32,7 @@ from artesian.model.changes import (
     ReturnDevice,
 )
 from artesian.model.disk import Claim
-from artesian.model.engine import EngineSeen
+from artesian.model.engine import EngineSeen, ManagerPlace
 from artesian.model.observation import Observation
 from artesian.model.plan import Step
 from artesian.model.restart import RestartPart
@@ -163,14 +163,18 @@ def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
 
 
 def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
-    """What an observation adds for good: that the engine has answered, and which volumes are whose.
+    """What an observation adds for good: that the engine has answered, who its managers are, and which
+    volumes are whose.
 
     An engine that is adopted answers from the start; it is ours once that step has been taken.
     """
     if seen.engine is None or state.engine is None or seen.engine.system_id != state.engine.system_id:
         return state
-    if not state.engine_seen_once and state.engine.adopted is None:
-        state = replace(state, engine_seen_once=True)
+    if state.engine.adopted is None:
+        members = _unknown_members(state, state.engine, seen.engine)
+        if members or not state.engine_seen_once:
+            engine = replace(state.engine, managers=(*state.engine.managers, *members))
+            state = replace(state, engine=engine, engine_seen_once=True)
     taken = {wish.engine_id for wish in state.volumes.values()}
     for name, known_wish in state.volumes.items():
         wish = _with_snapshots(known_wish, seen.engine)
@@ -186,6 +190,21 @@ def learn(state: FrameworkState, seen: Observation) -> FrameworkState:
             left = {key: one for key, one in state.volumes.items() if key != name}
             state = replace(state, volumes=MappingProxyType(left))
     return state
+
+
+def _unknown_members(state: FrameworkState, known: EngineIdentity, engine: EngineSeen) -> list[ManagerPlace]:
+    """Managers that the engine has on our nodes and that are not remembered, as in an old copy of a store."""
+    addresses = {place.address for place in known.managers}
+    nodes = {
+        record.address: name
+        for name, record in state.nodes.items()
+        if record.joined and record.address and not record.gives_up_manager
+    }
+    return [
+        ManagerPlace(nodes[one.host], one.host, one.role)
+        for one in engine.managers
+        if one.healthy and one.host in nodes and one.host not in addresses
+    ]
 
 
 def _with_snapshots(wish: VolumeWish, engine: EngineSeen) -> VolumeWish:

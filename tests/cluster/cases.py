@@ -16,6 +16,9 @@ from typing import Any, Self
 from artesian.attach import fuse, loop, tools
 from artesian.cli.cluster.access import Api
 from artesian.cli.outcome import ExitCode
+from artesian.embedded.local.managers import query
+from artesian.embedded.state.model import State
+from artesian.engines.embedded_names import CONTROL_PORT
 from tests import commands
 from tests.cluster import machine
 from tests.patience import PATIENCE
@@ -121,6 +124,13 @@ class Cluster:
 
     def nodes(self) -> list[str]:
         return sorted(path.parent.name for path in (self.folder / "nodes").glob("*/node.json"))
+
+    def engine_state(self) -> State:
+        """What the embedded engine itself knows, by asking its managers."""
+        addresses = {one["name"]: one["address"] for one in self.get("/nodes")}
+        managers = [(addresses[one["node"]], CONTROL_PORT) for one in self.get("/status")["managers"]]
+        secret = next(self.folder.glob("nodes/*/agent/engine/secret")).read_bytes().strip()
+        return query(managers, secret, 10.0)[0]
 
     # --- force
 

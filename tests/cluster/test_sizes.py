@@ -15,9 +15,6 @@ from artesian.attach import fuse
 from artesian.cli.cluster.access import Api
 from artesian.cli.outcome import ExitCode
 from artesian.clusters.local import LocalCluster
-from artesian.embedded.local import managers
-from artesian.embedded.state.model import State
-from artesian.engines.embedded_names import CONTROL_PORT
 from artesian.model.names import server_name
 from tests.cluster.cases import ANY_CODE, GIB, Cluster, unable_to_mount, write_durably
 
@@ -56,14 +53,6 @@ def add_node(
         local.add_disk(name, size_bytes, disk)
     media = {disk: kind for disk, _, kind in disks}
     (local.dev(name) / ".media.json").write_text(json.dumps(media))
-
-
-def engine_state(cluster: Cluster) -> State:
-    """What the engine itself knows, by asking its managers."""
-    nodes = {one["name"]: one["address"] for one in cluster.get("/nodes")}
-    addresses = [(nodes[one["node"]], CONTROL_PORT) for one in cluster.get("/status")["managers"]]
-    secret = next(cluster.folder.glob("nodes/*/agent/engine/secret")).read_bytes().strip()
-    return managers.query(addresses, secret, 10.0)[0]
 
 
 def managers_of(cluster: Cluster) -> dict[str, str]:
@@ -244,10 +233,10 @@ class TestFiveNodes:
         roles = managers_of(whole)
         assert sorted(RACKS[node] for node in roles) == ["a", "b", "c"]
         assert sorted(roles.values()) == ["manager", "manager", "manager"]
-        assert len(engine_state(whole).managers) == 3
+        assert len(whole.engine_state().managers) == 3
 
     def test_two_copies_are_never_in_one_rack(self, whole: Cluster) -> None:
-        state = engine_state(whole)
+        state = whole.engine_state()
         domain = next(iter(state.protection_domains.values()))
         names = {server.name: server.fault_set_id for server in state.servers.values()}
         for node, rack in RACKS.items():
@@ -344,7 +333,7 @@ class TestSixteenNodes:
         assert len(managers_of(sixteen)) == 3
 
     def test_copies_stay_on_the_nodes_of_their_pool(self, sixteen: Cluster) -> None:
-        state = engine_state(sixteen)
+        state = sixteen.engine_state()
         servers = {server_name(f"node-{number}", "engineering"): number for number in range(1, 17)}
         for pool in state.storage_pools.values():
             for one in pool.slices:

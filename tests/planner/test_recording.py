@@ -7,7 +7,7 @@ from dataclasses import replace
 from artesian.model.plan import Consent
 from artesian.model.state import Stopping
 from artesian.planner.assigning import assignment_of
-from artesian.planner.recording import intend
+from artesian.planner.recording import intend, learn
 from tests.planner.situations import IDENTITY, World, nodes
 
 
@@ -49,6 +49,44 @@ def test_assignments_come_from_what_was_decided_and_not_from_what_is_seen() -> N
     world.engine, world.nodes = None, ()
     assert assignment_of(world.state, "node-1", "10.0.0.1") == before
     assert before.manages and before.is_client and before.domains == ("default",)
+
+
+def forget_manager(world: World, name: str) -> None:
+    """As a store does that is older than this manager."""
+    assert world.state.engine is not None
+    known = tuple(place for place in world.state.engine.managers if place.node != name)
+    world.state = replace(world.state, engine=replace(world.state.engine, managers=known))
+
+
+def test_a_manager_of_which_only_the_engine_knows_is_known_again() -> None:
+    world = World(nodes(3)).deploy()
+    before = world.state.engine
+    forget_manager(world, "node-2")
+    assert not assignment_of(world.state, "node-2", "10.0.0.2").manages
+    state = learn(world.state, world.observation)
+    assert state.engine is not None and before is not None
+    assert set(state.engine.managers) == set(before.managers)
+    assert assignment_of(state, "node-2", "10.0.0.2").manages
+    assert learn(state, world.observation) is state
+
+
+def test_managers_that_are_to_go_or_do_not_answer_or_run_elsewhere_stay_unknown() -> None:
+    record = World(nodes(3)).deploy().state.node("node-2")
+    for changed in (
+        replace(record, leaving=True),
+        replace(record, without_manager=True),
+        replace(record, joined=False),
+    ):
+        world = World(nodes(3)).deploy()
+        forget_manager(world, "node-2")
+        world.state = replace(world.state, nodes={**world.state.nodes, "node-2": changed})
+        assert learn(world.state, world.observation) is world.state
+    world = World(nodes(3)).deploy()
+    forget_manager(world, "node-2")
+    assert world.engine is not None
+    managers = tuple(replace(one, healthy=one.name != "mdm-node-2") for one in world.engine.managers)
+    world.engine = replace(world.engine, managers=managers)
+    assert learn(world.state, world.observation) is world.state
 
 
 def test_stopping_takes_volumes_first_and_processes_then() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from artesian.embedded.control import Connection, connect
+from artesian.embedded.control import Connection, address_of, connect
 from artesian.embedded.errors import ManagersUnavailable, NotLeader
 from artesian.embedded.state.codec import live_from_json, state_from_json
 from artesian.embedded.state.live import Live
@@ -26,18 +26,23 @@ def query(addresses: Sequence[tuple[str, int]], secret: bytes, timeout_s: float)
 def ask(
     addresses: Sequence[tuple[str, int]], secret: bytes, kind: str, body: dict[str, Any], timeout_s: float
 ) -> dict[str, Any]:
-    """Ask whoever leads. The request may be sent more than once. Raises ManagersUnavailable, EngineError."""
+    """Ask whoever leads, also one of whom only those at `addresses` know. The request may be sent more than
+    once. Raises ManagersUnavailable, EngineError."""
     return asyncio.run(_ask(addresses, secret, kind, body, timeout_s))
 
 
 async def _ask(
     addresses: Sequence[tuple[str, int]], secret: bytes, kind: str, body: dict[str, Any], timeout_s: float
 ) -> dict[str, Any]:
+    leaders: set[tuple[str, int]] = set()
     try:
         async with asyncio.timeout(timeout_s):
             while True:
-                attempts = [_ask_one(address, secret, kind, body, timeout_s) for address in addresses]
-                answer = await _first(attempts)
+                known = {*addresses, *leaders}
+                leaders.clear()
+                answer = await _first(
+                    [_ask_one(address, secret, kind, body, timeout_s, leaders) for address in known]
+                )
                 if answer is not None:
                     return answer
                 await asyncio.sleep(_RETRY_S)
@@ -60,14 +65,24 @@ async def _first(attempts: Sequence[Awaitable[dict[str, Any] | None]]) -> dict[s
 
 
 async def _ask_one(
-    address: tuple[str, int], secret: bytes, kind: str, body: dict[str, Any], timeout_s: float
+    address: tuple[str, int],
+    secret: bytes,
+    kind: str,
+    body: dict[str, Any],
+    timeout_s: float,
+    leaders: set[tuple[str, int]],
 ) -> dict[str, Any] | None:
-    """None if this manager is not there or does not lead."""
+    """None if this manager is not there or does not lead; who does, as far as it knows, joins `leaders`."""
     connection = None
     try:
         connection = await connect(*address, secret, "gateway", _ignore, _CONNECT_TIMEOUT_S)
         return await connection.request(kind, body, timeout_s)
-    except (NotLeader, OSError):
+    except NotLeader as error:
+        leader = address_of(error.leader)
+        if leader is not None:
+            leaders.add(leader)
+        return None
+    except OSError:
         return None
     finally:
         if connection is not None:

@@ -105,8 +105,10 @@ class Images:
         """Raises ChangeRefused, NotYet. Whoever offers the volume is told."""
         volume_id, document = self.volume(reading, change.volume)
         size_bytes = max(_whole(change.size_bytes), document["size_bytes"])
-        with self.image(reading, volume_id, document) as image:
-            if image.size() < size_bytes:
+        with self.image(reading, volume_id, document, read_only=True) as image:
+            is_grown = image.size() >= size_bytes  # whoever uses it is left alone then
+        if not is_grown:
+            with self.image(reading, volume_id, document) as image:
                 image.resize(size_bytes)
         if document["size_bytes"] < size_bytes:
             self._session.set(names.key("volumes", volume_id), {**document, "size_bytes": size_bytes})
