@@ -34,6 +34,7 @@ from artesian.model.changes import (
     DeleteSnapshot,
     DeleteVolume,
     EngineChange,
+    GrowVolume,
     MapVolume,
     RemoveDevice,
     SetLimits,
@@ -163,7 +164,7 @@ class TestCeph(EngineConformance):
                 assert new.read(0, BLOCK) == pattern(60)
         session.command("config rm", who=who, name=option)
 
-    def test_a_user_that_hangs_is_not_cut_off_by_a_change_of_its_limits(
+    def test_a_user_that_hangs_is_not_cut_off_by_a_change_and_holds_up_none_that_is_made(
         self, system: Deployment, volume: str
     ) -> None:
         system.do(MapVolume(volume, "n4"))
@@ -172,6 +173,9 @@ class TestCeph(EngineConformance):
             system.handle.freeze("n4")
             with pytest.raises(NotYet, match="does not answer"):
                 system.attempt(SetLimits(volume, "n4", 500, 0))
+            with pytest.raises(NotYet, match="does not answer"):
+                system.attempt(GrowVolume(volume, 2 * GIB))
+            system.attempt(GrowVolume(volume, GIB))  # it is as large already
             system.handle.thaw("n4")
             system.do(SetLimits(volume, "n4", 500, 0))
             blocks.write_durably(0, pattern(63))
