@@ -1,4 +1,5 @@
-"""What has become worse or well again since the last pass: nodes, pools, managers, warnings; events. Pure.
+"""What has become worse or well again since the last pass: nodes, their processes, pools, managers, warnings;
+events. Pure.
 
 What is seen for the first time is only remembered, so that a scheduler that has just begun tells nothing; and
 what cannot be seen for a while, as the engine does not answer, is still as it was. Whatever changes is told
@@ -14,10 +15,11 @@ from types import MappingProxyType
 from artesian.model.engine import EngineSeen, SeenManager, SeenPool
 from artesian.model.event import Event
 from artesian.model.node import Node, NodeState
-from artesian.model.observation import Observation
+from artesian.model.observation import Observation, SeenProcess
 from artesian.model.sizes import format_size
 
 _SHOWN = 3  # servers that are named
+_BACK = "back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class Known:
     nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     pools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     managers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    processes: Mapping[tuple[str, str], SeenProcess] = field(  # by node and name, those that had settled
+        default_factory=lambda: MappingProxyType({})
+    )
     warnings: frozenset[str] | None = None  # of the engine, by their codes; None: it was never asked
 
 
@@ -48,10 +53,12 @@ def turned(known: Known, seen: Observation) -> Turned:
         _kinds(nodes),
         _kinds(pools) if engine is not None else known.pools,
         _kinds(managers) if engine is not None else known.managers,
+        _settled_processes(seen),
         frozenset(one.code for one in engine.warnings) if engine is not None else known.warnings,
     )
     events = (
         *_changed(known.nodes, nodes),
+        *_deaths(known, seen),
         *_changed(known.managers, managers),
         *_changed(known.pools, pools),
         *_warnings(known.warnings, engine),
@@ -100,8 +107,38 @@ def _of_node(node: Node) -> Event:
     elif node.state is NodeState.SILENT:
         kind, because = "silent", "is silent: its agent does not report any more"
     else:
-        kind, because = "back", "is back: its agent reports"
+        kind, because = _BACK, "is back: its agent reports"
     return Event(kind, node.name, f"node {node.name} {because}{drained}")
+
+
+def _settled_processes(seen: Observation) -> Mapping[tuple[str, str], SeenProcess]:
+    """So that one that ends right after each start is told of once."""
+    known = {
+        (node, one.name): one
+        for node, processes in seen.processes.items()
+        for one in processes
+        if one.running and one.settled
+    }
+    return MappingProxyType(known)
+
+
+def _deaths(known: Known, seen: Observation) -> Iterator[Event]:
+    """Processes that have ended although nobody wanted it: not those of a restart, nor of a node that was
+    away itself."""
+    for node, processes in seen.processes.items():
+        if known.nodes.get(node) != _BACK:
+            continue
+        for one in processes:
+            before = known.processes.get((node, one.name))
+            if before is None or before.started_under != one.started_under:
+                continue
+            if not one.running:
+                because = f"process {one.name} on node {node} has ended"
+            elif before.process_id != one.process_id:
+                because = f"process {one.name} on node {node} had ended, and has been started again"
+            else:
+                continue
+            yield Event("ended", f"{node}/{one.name}", because)
 
 
 def _of_pool(engine: EngineSeen, pool: SeenPool) -> Event:
@@ -133,5 +170,5 @@ def _of_manager(seen: Observation, manager: SeenManager) -> Event:
     node = next((one.name for one in seen.nodes if one.address == manager.host), None)
     where = f" on node {node}" if node is not None else ""
     if manager.healthy:
-        return Event("back", manager.name, f"manager {manager.name}{where} is back")
+        return Event(_BACK, manager.name, f"manager {manager.name}{where} is back")
     return Event("away", manager.name, f"manager {manager.name}{where} is away: the engine does not reach it")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from artesian.model.disk import PoolName
 from artesian.model.engine import EngineSeen, SeenDevice, SeenManager, SeenPool, SeenServer, SeenWarning
 from artesian.model.node import Node, NodeState
-from artesian.model.observation import Observation
+from artesian.model.observation import Observation, SeenProcess
+from artesian.model.restart import RestartPart
 from artesian.model.topology import ManagerRole
 from artesian.scheduler.turning import Known, turned
 
@@ -154,3 +155,31 @@ def test_a_manager_is_told_of_with_its_node() -> None:
 
 def test_what_flaps_is_told_each_time_that_it_changes() -> None:
     assert len(told(WELL, SILENT, WELL, SILENT, SILENT, WELL)) == 4
+
+
+def runs(process_id: int | None, *, settled: bool = True, started_under: int = 0) -> Observation:
+    """The node with one process."""
+    process = SeenProcess(
+        "osd.3", process_id is not None, process_id, RestartPart.SERVERS, started_under, settled
+    )
+    return replace(WELL, processes={"n1": (process,)})
+
+
+def test_a_process_that_ends_is_told_of_once_even_if_it_is_started_at_once() -> None:
+    again = "ended n1/osd.3: process osd.3 on node n1 had ended, and has been started again"
+    assert told(runs(7), runs(8), runs(8)) == [again]
+    assert told(runs(7), runs(8, settled=False), runs(8), runs(9)) == [again, again]
+    assert told(runs(7), runs(None), runs(8), runs(8)) == [
+        "ended n1/osd.3: process osd.3 on node n1 has ended"
+    ]
+
+
+def test_a_process_that_ends_right_after_each_start_is_told_of_once() -> None:
+    assert len(told(runs(7), *(runs(number, settled=False) for number in range(8, 20)))) == 1
+
+
+def test_processes_that_were_restarted_or_whose_node_was_away_or_are_not_wanted_have_not_died() -> None:
+    assert told(runs(7), runs(8, started_under=1)) == []
+    assert told(runs(7), WELL, runs(8)) == []
+    away = replace(runs(7), nodes=SILENT.nodes)
+    assert [line.split()[0] for line in told(runs(7), away, runs(8))] == ["silent", "back"]
