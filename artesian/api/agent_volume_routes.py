@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from artesian.api import views
+from artesian.api import volume_views
 from artesian.api.access import TheScheduler, current_verdict, require_agent, require_sound_text
 from artesian.api.requests import Request, VolumeRequest
 from artesian.api.volume_routes import parse_mount_path, parse_pool
@@ -154,5 +154,5 @@ def _known(all: _Volumes) -> tuple[str, list[Document]]:
 
 def _view(scheduler: Scheduler, verdict: Verdict, name: str) -> Document:
     wish = container_volumes.wish_for(scheduler.memory.state, name)
-    shown = views.volume_view(scheduler.memory.state, verdict, wish)
+    shown = volume_views.volume_view(scheduler.memory.state, verdict, wish)
     return shown | {"hold": wish.hold, "generation": wish.generation}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from artesian.api.views import waits_for
+from artesian.api.volume_views import waits_for
 from artesian.model.changes import Change, CreateSnapshot, DeleteSnapshot
 from artesian.model.state import FrameworkState
 from artesian.model.wishes import SnapshotWish, VolumeWish

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from artesian.api import views
+from artesian.api import volume_views
 from artesian.api.access import USER_ONLY, TheScheduler, TheVerdict
 from artesian.api.requests import Request, VolumeRequest
 from artesian.model.disk import PoolName
@@ -54,14 +54,14 @@ class Attachment(Request):
 @routes.get("")
 def volumes(scheduler: TheScheduler, verdict: TheVerdict) -> list[Document]:
     """Every volume of ours."""
-    return views.volumes_view(scheduler.memory.state, verdict)
+    return volume_views.volumes_view(scheduler.memory.state, verdict)
 
 
 @routes.get("/{name}")
 def volume(name: str, scheduler: TheScheduler, verdict: TheVerdict) -> Document:
     """One volume."""
     state = scheduler.memory.state
-    return views.volume_view(state, verdict, volume_requests.find_volume(state, name))
+    return volume_views.volume_view(state, verdict, volume_requests.find_volume(state, name))
 
 
 @routes.post("", status_code=202)
