@@ -63,6 +63,7 @@ class Agent:
         self._generation, self._assignment = self._load()
         self._confirmed_s = float("-inf")  # when the scheduler has last said that this is what is assigned
         self._refused = ""
+        self._told_of_volumes = False  # by the last report that was heard
         self._plugin = NodePlugin(folder, lambda: self._config, lambda: self._assignment, self._mute.is_set)
         self._seen_disks: tuple[float, tuple[Disk, ...], str] = (float("-inf"), (), "")
 
@@ -108,8 +109,9 @@ class Agent:
 
     @property
     def holds_volumes(self) -> bool:
-        """Whether a volume is attached here."""
-        return bool(self._volumes.seen())
+        """Whether a volume is attached here, or the scheduler has still to hear that none is: it waits for
+        that before it lets another node have it."""
+        return self._told_of_volumes or bool(self._volumes.seen())
 
     def _be_mute(self, mute: bool) -> None:
         if mute:
@@ -257,6 +259,7 @@ class Agent:
         except SchedulerUnreachable as error:
             log.debug("the scheduler is away", reason=str(error))
             return sent
+        self._told_of_volumes = bool(report.attachments)
         return time.monotonic(), document
 
 

@@ -57,7 +57,7 @@ class Runs(Protocol):
 
     @property
     def holds_volumes(self) -> bool:
-        """Whether a volume is attached here."""
+        """Whether a volume is attached here, or the scheduler has not heard yet that none is."""
 
 
 MakeAgent = Callable[[Path, AgentConfig], Runs]

@@ -13,15 +13,17 @@ from uuid import UUID
 
 import pytest
 
-from artesian.agent.client import SchedulerClient
+from artesian.agent.client import SchedulerClient, SchedulerUnreachable
 from artesian.agent.config import AgentConfig
 from artesian.agent.disks.folder_disks import FolderDisks
 from artesian.agent.loop import Agent
+from artesian.agent.volumes import NodeVolumes
 from artesian.engines.ceph.names import osd_uuid
 from artesian.engines.embedded_node import EmbeddedNode
 from artesian.engines.node_engines import EngineOfNode
 from artesian.engines.node_port import NodeEngineError
 from artesian.model.assignment import Assignment
+from artesian.model.observation import SeenAttachment
 from tests.agent.disks.media import sparse_file
 from tests.engines.ceph.labels import being_made, label_by_ceph
 from tests.patience import eventually
@@ -105,8 +107,13 @@ def test_ceph_is_left_alone_too_when_the_assignment_is_lost(
     ceph.mkdir(parents=True)
     (ceph / "osd~0").write_text("{}")
     told: list[Assignment] = []
+
+    def ensure(_node: EngineOfNode, assignment: Assignment, _held_down: Collection[str]) -> list[str]:
+        told.append(assignment)
+        return []
+
     monkeypatch.setattr(EngineOfNode, "_ceph", lambda self: EmbeddedNode(ceph, "secret"))
-    monkeypatch.setattr(EngineOfNode, "ensure", lambda _, assignment, __: told.append(assignment) or [])
+    monkeypatch.setattr(EngineOfNode, "ensure", ensure)
     run(lambda: reports)
     assert (told, "is lost" in reports[0]["problems"][0]) == ([], True)
 
@@ -226,5 +233,40 @@ def test_another_scheduler_is_asked_at_once_and_what_the_one_before_still_says_d
         assert not agent.go_on_with(dataclasses.replace(other, engine_secret="another"))
     finally:
         released.set()
+        agent.stop()
+        thread.join(10.0)
+
+
+def test_a_volume_is_held_until_the_scheduler_has_heard_that_it_is_not(
+    tmp_path: Path, ensured: list[Assignment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(tmp_path, ASSIGNED)
+    attached = [SeenAttachment("v1", "n1", "/dev/loop9", None)]
+    heard, silent = [], threading.Event()
+
+    def report(_client: SchedulerClient, document: dict[str, Any]) -> None:
+        if silent.is_set():
+            raise SchedulerUnreachable("it is away")
+        heard.append(document["attachments"])
+
+    monkeypatch.setattr(SchedulerClient, "report", report)
+    monkeypatch.setattr(NodeVolumes, "seen", lambda _volumes: tuple(attached))
+    monkeypatch.setattr("artesian.agent.loop._LOOK_S", 0.01)
+    (tmp_path / "dev").mkdir()
+    agent = Agent(tmp_path, dataclasses.replace(CONFIG, dev=str(tmp_path / "dev")))
+    assert agent.holds_volumes
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    try:
+        eventually(lambda: heard)
+        silent.set()
+        attached.clear()
+        looked = len(ensured)
+        eventually(lambda: len(ensured) > looked + 5)
+        assert agent.holds_volumes
+        silent.clear()
+        eventually(lambda: not agent.holds_volumes)
+        assert not heard[-1]
+    finally:
         agent.stop()
         thread.join(10.0)
