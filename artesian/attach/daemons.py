@@ -19,6 +19,7 @@ from artesian.host.outside import wrapped
 
 MARK = "ARTESIAN_ATTACHMENT"
 _POLL_S = 0.01
+_found: dict[str, tuple[int, ...]] = {}  # by mark
 
 
 def start(
@@ -44,19 +45,29 @@ def start(
 
 
 def find(mark: str) -> list[int]:
-    """Ids of the living daemons with this mark."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            environment = Path("/proc", entry, "environ").read_bytes()
-        except OSError:  # it has ended, or belongs to somebody else
-            continue
-        if wanted in environment.split(b"\0"):
-            found.append(int(entry))
-    return sorted(found)
+    """Ids of the living daemons with this mark. Looks at every process of the machine."""
+    found = sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _has_mark(entry, mark))
+    if not found:
+        _found.pop(mark, None)
+    return found
+
+
+def find_again(mark: str) -> list[int]:
+    """Ids of the living daemons with this mark, for whoever asks all the time: those that were found before,
+    as long as one of them lives. There may be younger ones."""
+    known = [process_id for process_id in _found.get(mark, ()) if _has_mark(str(process_id), mark)]
+    living = known or find(mark)
+    if living:
+        _found[mark] = tuple(living)
+    return living
+
+
+def _has_mark(process_id: str, mark: str) -> bool:
+    try:
+        environment = Path("/proc", process_id, "environ").read_bytes()
+    except OSError:  # it has ended, or belongs to somebody else
+        return False
+    return f"{MARK}={mark}".encode() in environment.split(b"\0")
 
 
 def wait_until(

@@ -34,7 +34,7 @@ class LoopDriver:
         return loop.of_file(fuse.file_of(folder))
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:
-        return tuple(daemons.find(str(folder)))
+        return tuple(daemons.find_again(str(folder)))
 
     def detach(self, folder: Path, force: bool) -> None:
         file = fuse.file_of(folder)
@@ -78,7 +78,7 @@ class FileDriver:
         return []
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:
-        return tuple(daemons.find(str(folder)))
+        return tuple(daemons.find_again(str(folder)))
 
     def detach(self, folder: Path, force: bool) -> None:
         dead = not self.process_ids(folder)

@@ -69,7 +69,7 @@ class KernelNbdDriver:
         return [recorded] if recorded is not None and is_dead else []
 
     def process_ids(self, folder: Path) -> tuple[int, ...]:
-        return tuple(daemons.find(str(folder)))
+        return tuple(daemons.find_again(str(folder)))
 
     def detach(self, folder: Path, force: bool) -> None:
         device = self.device(folder)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from artesian.attach import mounts, tools
 from artesian.attach.errors import InUse, ToolFailed
@@ -17,14 +15,16 @@ SECTOR_BYTES = 4096
 A file system may depend on it, so it must be the same wherever a volume is attached."""
 
 _POLL_S = 0.01
+_SYSFS = Path("/sys/block")
 
 
 def available() -> str | None:
     """Why no loop device can be made here; None if it can."""
     if os.geteuid() != 0:
         return "loop devices need root"
-    if not Path("/dev/loop-control").exists():
-        return "there is no /dev/loop-control"
+    for path in (Path("/dev/loop-control"), _SYSFS):
+        if not path.exists():
+            return f"there is no {path}"
     return tools.missing("losetup")
 
 
@@ -39,10 +39,20 @@ def create(file: Path, read_only: bool) -> Path:
 
 def of_file(file: Path) -> list[Path]:
     """The loop devices over `file`. The file itself is not touched: it may not answer any more."""
-    found = tools.run("losetup", "--json", "--list", "--output", "NAME,BACK-FILE")
-    devices: list[dict[str, Any]] = json.loads(found.output or "{}").get("loopdevices", [])
-    wanted = mounts.absolute(file)
-    return [Path(device["name"]) for device in devices if device.get("back-file") == wanted]
+    wanted = os.fsencode(mounts.absolute(file))
+    return sorted(
+        Path("/dev", backing.parts[-3])
+        for backing in _SYSFS.glob("loop*/loop/backing_file")
+        if _text(backing) == wanted
+    )
+
+
+def _text(path: Path) -> bytes:
+    """What the kernel says; nothing of a device that was taken away just now."""
+    try:
+        return path.read_bytes().removesuffix(b"\n")
+    except OSError:
+        return b""
 
 
 def refresh_size(device: Path) -> None:

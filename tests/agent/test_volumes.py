@@ -16,6 +16,7 @@ from artesian.attach.errors import FilesystemError
 from artesian.model.assignment import AssignedVolume
 from artesian.model.observation import SeenAttachment
 from tests.attach.conftest import MIB, NbdServer, require_loop, serve
+from tests.patience import eventually
 
 __all__ = ["serve"]
 
@@ -79,11 +80,13 @@ def only(node: Node) -> SeenAttachment:
 
 def test_an_agent_that_is_started_again_adopts_what_it_has_attached(node: Node) -> None:
     node.ensure(node.assigned(3))
+    eventually(lambda: only(node).total_bytes)  # how full it is takes a moment
     before, seen = node.bridges(), only(node)
     assert (seen.mounted_at, seen.problem) == (str(node.path), "")
     (node.path / "file").write_text("kept")
     node.restarted()
     node.ensure(node.assigned(3))
+    eventually(lambda: only(node).total_bytes)
     assert (node.bridges(), replace(only(node), used_bytes=seen.used_bytes)) == (before, seen)
 
 
