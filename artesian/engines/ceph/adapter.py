@@ -14,7 +14,7 @@ from artesian.engines.ceph.errors import CommandFailed
 from artesian.engines.ceph.gathering import Gatherer
 from artesian.engines.ceph.images import Images
 from artesian.engines.ceph.keys import cephx_key
-from artesian.engines.ceph.reading import Reading
+from artesian.engines.ceph.reading import Reading, managers_of
 from artesian.engines.ceph.session import CephSession, KeyRefused
 from artesian.engines.ceph.snapshots import Snapshots
 from artesian.engines.port import ChangeRefused, EngineUnreachable, NotYet
@@ -199,6 +199,9 @@ class CephEngine:
             raise ChangeRefused(f"without the manager on {place.node} too few would answer")
         self._session.command("mon remove", name=name)
         self._session.command("auth rm", entity=f"mgr.{name}")
+        # The monitors answer before they have agreed on it.
+        if any(one.name == name for one in managers_of(self._session.ask("mon dump"))):
+            raise NotYet(f"the others have not let go of the manager on {place.node} yet")
 
 
 @contextlib.contextmanager
