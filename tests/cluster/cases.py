@@ -94,7 +94,7 @@ class Cluster:
             assert time.monotonic() - began < timeout_s * PATIENCE, (
                 f"{what}: not in time; {self.get('/status')}"
             )
-            time.sleep(0.1)
+            time.sleep(min(0.05 + (time.monotonic() - began) / 20, 0.3))  # whoever is asked has work to do
         return time.monotonic() - began
 
     def wait_healthy(self) -> float:

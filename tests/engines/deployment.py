@@ -47,7 +47,6 @@ POOL = PoolName(DOMAIN, "pool")
 SPARE_PERCENTAGE = 10
 SECOND_POOL = PoolName(DOMAIN, "second")  # made by the tests that need one more, in the same domain
 ELSEWHERE = PoolName("elsewhere", "pool")  # or in another one
-_LOOK_S = 0.05
 
 
 class Capability(StrEnum):
@@ -73,14 +72,15 @@ class RawDisk:
 class Handle(ABC):
     """Four bare machines, NODES, in a network of their own, and what only their owner can do with them.
 
-    `patience_s` is how long anything may take on them, `answer_s` how long one call; what is told of how
-    much is used may be older by `figures_lag_s`.
+    `patience_s` is how long anything may take on them, `answer_s` how long one call, and every `look_s` it is
+    looked how far something is; what is told of how much is used may be older by `figures_lag_s`.
     """
 
     capabilities: frozenset[Capability]
     patience_s = 40.0
     figures_lag_s = 0.0
     answer_s = 15.0
+    look_s = 0.05
 
     @abstractmethod
     def address(self, node: str) -> str:
@@ -261,7 +261,7 @@ class Deployment:
                 return str(error)
             except NotYet as error:
                 assert time.monotonic() < deadline, f"{change}: {error}"
-                time.sleep(_LOOK_S)
+                time.sleep(self.handle.look_s)
             else:
                 raise AssertionError(f"{change} was not refused")
 
@@ -275,7 +275,7 @@ class Deployment:
             except (NotYet, EngineUnreachable) as error:
                 assert str(error), change
                 assert time.monotonic() < deadline, f"{change}: {error}"
-                time.sleep(_LOOK_S)
+                time.sleep(self.handle.look_s)
 
     def waiting(self, change: EngineChange) -> str:
         """What a change waits for, that cannot be done now."""
@@ -313,14 +313,14 @@ class Deployment:
                 return self.engine.observe()
             except EngineUnreachable:
                 assert time.monotonic() < deadline
-                time.sleep(_LOOK_S)
+                time.sleep(self.handle.look_s)
 
     def until(self, what: str, condition: Callable[[EngineSeen], object]) -> EngineSeen:
         """Until it is so."""
         deadline = time.monotonic() + self.handle.patience_s
         while not condition(seen := self.observe()):
             assert time.monotonic() < deadline, f"not in time: {what}; {seen}"
-            time.sleep(_LOOK_S)
+            time.sleep(self.handle.look_s)
         return seen
 
     def settle(self) -> EngineSeen:
@@ -362,7 +362,7 @@ class Deployment:
             except NodeEngineError:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_LOOK_S)
+                time.sleep(self.handle.look_s)
 
     def switch_off(self, *nodes: str) -> None:
         """Take the power of nodes away."""
@@ -399,7 +399,7 @@ class Deployment:
                 return blocks
             blocks.close()
             assert time.monotonic() < deadline, f"{volume} does not become larger on {node}"
-            time.sleep(_LOOK_S)
+            time.sleep(self.handle.look_s)
 
     # --- the end
 

@@ -66,6 +66,7 @@ class CephHandle(Handle):
 
     capabilities = frozenset({Capability.FAULT_SETS, Capability.MAINTENANCE, Capability.SNAPSHOTS})
     patience_s = 90.0
+    look_s = 0.15  # its monitors are asked a dozen questions then
     figures_lag_s = 4.0
 
     def __init__(self) -> None:
