@@ -10,10 +10,7 @@ from artesian.api.pool_views import pools_view
 from artesian.api.remedy_views import remedies_view
 from artesian.api.restart_views import restart_in_status
 from artesian.api.volume_views import volumes_view
-from artesian.model.changes import (
-    EnterMaintenance,
-    RemoveDevice,
-)
+from artesian.model.changes import EnterMaintenance, RemoveDevice
 from artesian.model.disk import PoolName
 from artesian.model.engine import SeenDevice
 from artesian.model.names import device_name, server_name
