@@ -157,7 +157,8 @@ def complete(state: FrameworkState, steps: Iterable[Step]) -> FrameworkState:
         done = {step.id for step in steps}
         unused = tuple(one for one in approval.step_ids if one not in done)
         approval = replace(approval, step_ids=unused) if unused else None
-    adopted = any(isinstance(step.change, AdoptEngine) for step in steps)
+    present = draft.engine.adopted if draft.engine is not None else None
+    adopted = any(isinstance(one.change, AdoptEngine) and one.change.engine == present for one in steps)
     seen_once = state.engine_seen_once or adopted
     return replace(draft.applied_to(state), approval=approval, engine_seen_once=seen_once)
 

@@ -13,7 +13,7 @@ from artesian.engines.port import ChangeRefused, Engine, EngineUnreachable, NotY
 from artesian.model.changes import AddDevice, JoinNode, RestartProcesses
 from artesian.model.event import Event
 from artesian.model.plan import Step
-from artesian.model.state import EngineIdentity
+from artesian.model.state import EngineIdentity, FrameworkState
 from artesian.planner.recording import complete, intend
 from artesian.scheduler.memory import Memory
 
@@ -48,6 +48,10 @@ def said_of(step: Step) -> str:
     return step.because
 
 
+class _OtherSpec(Exception):
+    """Another spec has been given since the steps were decided on."""
+
+
 class Actor:
     """Takes steps. One that was refused is tried again, but not at every pass."""
 
@@ -63,8 +67,10 @@ class Actor:
         engine: Engine | None,
         new_engine: EngineIdentity,
         addresses: Mapping[str, str],
+        spec_text: str,
     ) -> list[Taken]:
-        """Take every step as far as it goes now; the engine is told of several at once.
+        """Take every step as far as it goes now; the engine is told of several at once. None is begun if
+        another spec than that which they follow from has been given meanwhile.
 
         Raises NotLeading, StoreUnusable: then steps that were taken are taken again.
         """
@@ -72,7 +78,11 @@ class Actor:
         if not steps:
             self._refused.clear()
             return []
-        self._store_intents(steps, new_engine, addresses)
+        try:
+            self._store_intents(steps, new_engine, addresses, spec_text)
+        except _OtherSpec:
+            log.info("steps are decided on anew", reason="another spec has been given meanwhile")
+            return []
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="step") as pool:
             taken = list(pool.map(lambda step: self._take(step, engine), steps))
         done = [one.step for one in taken if one.outcome is Outcome.DONE]
@@ -85,11 +95,16 @@ class Actor:
         return taken
 
     def _store_intents(
-        self, steps: list[Step], new_engine: EngineIdentity, addresses: Mapping[str, str]
+        self, steps: list[Step], new_engine: EngineIdentity, addresses: Mapping[str, str], spec_text: str
     ) -> None:
+        def intended(state: FrameworkState) -> FrameworkState:
+            if state.spec_text != spec_text:
+                raise _OtherSpec
+            return intend(state, steps, new_engine, addresses)
+
         new = [step for step in steps if step.id not in self._announced]
         self._memory.change(
-            lambda state: intend(state, steps, new_engine, addresses),
+            intended,
             [Event("step", type(step.change).__name__, said_of(step)) for step in new],
         )
         for step in new:

@@ -205,7 +205,7 @@ class Scheduler:
         return blind_verdict(seen, decision, self.blindness)
 
     def _whole_pass(self) -> Verdict:
-        began = time.monotonic()
+        began, spec_text = time.monotonic(), self.memory.state.spec_text
         self.memory.confirm()
         nodes = self._substrate.nodes()
         self._nodes = nodes
@@ -222,7 +222,7 @@ class Scheduler:
         decision = decide(self.spec, seen, state, self._deriver)
         ready = decision.guarded.ready if state.stopping is Stopping.NO else ()
         new = self._connection.new_identity(self.spec)
-        taken = self._actor.act(ready, self._engine(), new, self._addresses)
+        taken = self._actor.act(ready, self._engine(), new, self._addresses, spec_text)
         if state.stopping is Stopping.NO:
             self.remediator.look(self.spec, seen, decision.topology)
             self._node_making.look(self.spec)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from artesian.model.plan import Consent
-from artesian.model.state import Stopping
+from artesian.model.changes import AdoptEngine
+from artesian.model.engine import ExistingEngine
+from artesian.model.plan import Consent, Step
+from artesian.model.state import FrameworkState, Stopping
 from artesian.planner.assigning import assignment_of
-from artesian.planner.recording import intend, learn
+from artesian.planner.recording import complete, intend, learn
 from tests.planner.situations import IDENTITY, World, nodes
 
 
@@ -87,6 +89,16 @@ def test_managers_that_are_to_go_or_do_not_answer_or_run_elsewhere_stay_unknown(
     managers = tuple(replace(one, healthy=one.name != "mdm-node-2") for one in world.engine.managers)
     world.engine = replace(world.engine, managers=managers)
     assert learn(world.state, world.observation) is world.state
+
+
+def test_an_engine_is_adopted_only_as_the_present_spec_names_it() -> None:
+    named = ExistingEngine(("https://a:8443",), ("a:6611",), "admin", "/password", "/secret")
+    step = Step(AdoptEngine("abc", named), "the spec names it")
+    intended = intend(FrameworkState(), [step], IDENTITY, {})
+    assert complete(intended, [step]).engine_seen_once
+    assert intended.engine is not None
+    for other in (None, replace(intended.engine, adopted=replace(named, secret_file="/another"))):
+        assert not complete(replace(intended, engine=other), [step]).engine_seen_once
 
 
 def test_stopping_takes_volumes_first_and_processes_then() -> None:

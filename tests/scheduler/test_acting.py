@@ -1,11 +1,15 @@
-"""What is told of a step names the disk, whatever its reason says."""
+"""Steps are begun for the spec that they follow from; what is told of one names the disk."""
 
 from __future__ import annotations
 
-from artesian.model.changes import AddDevice, AddDomain
+from dataclasses import replace
+
+from artesian.model.changes import AddDevice, AddDomain, JoinNode
 from artesian.model.plan import Step
-from artesian.scheduler.acting import said_of
-from tests.scheduler.cases import GIB, POOL
+from artesian.model.state import EngineIdentity
+from artesian.scheduler.acting import Actor, Outcome, said_of
+from artesian.scheduler.memory import Memory
+from tests.scheduler.cases import GIB, POOL, MemoryStore
 
 
 def step(change: object, because: str) -> Step:
@@ -25,3 +29,14 @@ def test_once_is_enough() -> None:
 
 def test_of_other_steps_the_reason_says_it() -> None:
     assert said_of(step(AddDomain("default"), "pool p is in it")) == "pool p is in it"
+
+
+def test_no_step_is_begun_once_another_spec_has_been_given() -> None:
+    memory = Memory(MemoryStore())
+    before = memory.change(lambda state: replace(state, spec_text="new_nodes: take\n"))
+    actor, join = Actor(memory, lambda: 0.0), step(JoinNode("n1"), "it is new")
+    identity = EngineIdentity("embedded", "abc", "test")
+    assert actor.act([join], None, identity, {"n1": "10.0.0.1"}, "new_nodes: never\n") == []
+    assert memory.state == before
+    (taken,) = actor.act([join], None, identity, {"n1": "10.0.0.1"}, before.spec_text)
+    assert taken.outcome is Outcome.DONE and memory.state.node("n1").joined

@@ -114,12 +114,12 @@ def test_a_step_whose_intent_is_stored_already_is_not_taken(why: NotLeading | St
     memory.change(lambda _state: STATE)
     actor = Actor(memory, lambda: 0.0)
     steps = [Step(AddDomain("default"), "it is wanted")]
-    actor.act(steps, engine, STATE.engine, {})  # type: ignore[arg-type]
+    actor.act(steps, engine, STATE.engine, {}, STATE.spec_text)  # type: ignore[arg-type]
     actor._announced.add(steps[0].id)
     assert len(engine.done) == 1
     store.lost = why
     with pytest.raises(type(why)):
-        actor.act(steps, engine, STATE.engine, {})  # type: ignore[arg-type]
+        actor.act(steps, engine, STATE.engine, {}, STATE.spec_text)  # type: ignore[arg-type]
     assert len(engine.done) == 1
 
 
