@@ -58,7 +58,7 @@ SLOW = """
 """
 FILLING_BYTES = 500 * MIB  # with the second of the ratios too much for four small disks
 # As in every Ceph, and so that pools are full soon.
-RATIOS = {"nearfull": (0.85, 0.1), "backfillfull": (0.9, 0.105), "full": (0.95, 0.11)}
+RATIOS = {"nearfull": (0.85, 0.09), "backfillfull": (0.9, 0.095), "full": (0.95, 0.1)}
 
 
 class Story:
@@ -244,9 +244,9 @@ def small_ratios(cluster: CephCluster) -> Iterator[None]:
 def test_09_a_pool_that_is_full_is_expanded_and_whoever_waited_goes_on(
     story: Story, cluster: CephCluster, small_ratios: None
 ) -> None:
-    fills = (
-        f"if=/dev/urandom of={story.path}/filling bs=1M count={FILLING_BYTES // MIB} oflag=direct conv=fsync"
-    )
+    # Not so fast that all of it is written before the monitors have noticed.
+    flags = "oflag=direct,dsync conv=fsync"
+    fills = f"if=/dev/urandom of={story.path}/filling bs=1M count={FILLING_BYTES // MIB} {flags}"
     spare = cluster.mounts / "spare"
     cluster.run("volume", "create", "spare", "1GiB", "--node", "node-3", "--mount", spare)
     write_durably(spare / "much", "m" * 10 * MIB)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from artesian.mesos import calls
+from artesian.mesos.errors import MasterUnreachable
 from artesian.mesos.operator import Operator
 from artesian.mesos.resources import Mark, reserved, scalar
 from artesian.mesos.scheduler import MesosAccess, Pace, SchedulerClient
@@ -62,9 +64,20 @@ class Framework:
     ) -> None:
         await self.stop()
         if self.tears_down:
-            operator = Operator(self.access)
-            await asyncio.to_thread(operator.call, "TEARDOWN", {"framework_id": {"value": self.id}})
-            operator.close()
+            await asyncio.to_thread(self._tear_down)
+
+    def _tear_down(self) -> None:
+        """A master may still send us to a leader that is dead."""
+        operator, deadline = Operator(self.access), time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                operator.call("TEARDOWN", {"framework_id": {"value": self.id}})
+                break
+            except MasterUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        operator.close()
 
     def start(self) -> None:
         self.running = asyncio.create_task(self.client.run(self.handle))

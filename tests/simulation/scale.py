@@ -72,14 +72,15 @@ class LargeCluster:
         self.passes += 1
         if self.engine is None and self.memory.state.engine is not None:
             self.engine = SimulatedEngine(self.system, self.memory.state.engine, EngineFaults(_NO_CHANCE))
-        nodes = self.substrate.nodes()
+        nodes, spec_text = self.substrate.nodes(), self.memory.state.spec_text
         seen = self._timed("observe", lambda: observe(nodes, self.reports, self.engine, self._generation_of))
         if learn(self.memory.state, seen) is not self.memory.state:
             self.memory.change(lambda state: learn(state, seen))
         decision = self._timed("decide", lambda: decide(self.spec, seen, self.memory.state, self.deriver))
         addresses = {node.name: node.address for node in nodes}
         taken = self._timed(
-            "act", lambda: self.actor.act(decision.guarded.ready, self.engine, self.identity, addresses)
+            "act",
+            lambda: self.actor.act(decision.guarded.ready, self.engine, self.identity, addresses, spec_text),
         )
         return decision, taken
 
