@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -14,7 +13,7 @@ from artesian.mesos.operator import Operator
 from artesian.mesos.resources import Mark, reserved, scalar
 from artesian.mesos.scheduler import MesosAccess, Pace, SchedulerClient
 from tests.mesos.definitions import SCHEDULER, Recorder
-from tests.mesos.real import executor_command
+from tests.mesos.real import executor_command, until
 from tests.patience import PATIENCE
 
 Json = dict[str, Any]
@@ -68,15 +67,16 @@ class Framework:
 
     def _tear_down(self) -> None:
         """A master may still send us to a leader that is dead."""
-        operator, deadline = Operator(self.access), time.monotonic() + _PATIENCE_S
-        while True:
+        operator = Operator(self.access)
+
+        def is_torn_down() -> bool:
             try:
                 operator.call("TEARDOWN", {"framework_id": {"value": self.id}})
-                break
             except MasterUnreachable:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+                return False
+            return True
+
+        until(is_torn_down, f"{self.id} is torn down")
         operator.close()
 
     def start(self) -> None:
