@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.02
+_ANSWER_S = 1.0
 _SETTLE_S = 0.5
 _STOP_ORDER = (Role.SDC, Role.SDS, Role.GATEWAY, Role.MDM)
 
@@ -202,34 +203,17 @@ def up(folder: Path, wish: Wish, progress: Progress) -> tuple[LocalEngine, Start
                 if starting.done():
                     engine.check_alive(starting.result())
 
-            _make_ready(engine, check, progress)
+            make_ready(engine, progress, check)
             engine.check_alive(starting.result())  # one that is missing may not be noticed otherwise
+            _wait_until_connected(engine, check, progress)
     return engine, Started(made, extended, tuple(missing), time.monotonic() - began)
 
 
-def make_ready(engine: LocalEngine, progress: Progress) -> None:
-    """Wait until managers and gateway answer, and tell the engine of whatever it does not have yet."""
-    _make_ready(engine, lambda: None, progress)
+def make_ready(engine: LocalEngine, progress: Progress, check: Callable[[], object] = lambda: None) -> None:
+    """Wait until managers and gateway answer, and tell the engine of whatever it does not have yet.
 
-
-def _prepare(folder: Path, wish: Wish) -> bool:
-    """Write the description of a new engine, if there is none; whether there was none."""
-    if (folder / descriptions.FILE_NAME).exists():
-        return False
-    try:
-        if folder.exists() and any(entry.name != "lock" for entry in folder.iterdir()):
-            raise InTheWay(f"{folder} is not empty, and there is no engine in it")
-        planning.check(wish, folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            descriptions.save(folder, planning.make(wish, folder))
-    except OSError as error:
-        raise EngineError(f"{folder}: {error.strerror}") from None
-    return True
-
-
-def _make_ready(engine: LocalEngine, check: Callable[[], object], progress: Progress) -> None:
-    """`check` raises what makes further waiting useless."""
+    `check` raises what makes further waiting useless.
+    """
     description = engine.description
     deadline = time.monotonic() + READY_TIMEOUT_S
     if not description.bootstrapped:
@@ -248,7 +232,22 @@ def _make_ready(engine: LocalEngine, check: Callable[[], object], progress: Prog
             topology.ensure(gateway, engine.layout, description)
         finally:
             engine.save()
-    _wait_for_clients(engine, gateway, check, deadline)
+
+
+def _prepare(folder: Path, wish: Wish) -> bool:
+    """Write the description of a new engine, if there is none; whether there was none."""
+    if (folder / descriptions.FILE_NAME).exists():
+        return False
+    try:
+        if folder.exists() and any(entry.name != "lock" for entry in folder.iterdir()):
+            raise InTheWay(f"{folder} is not empty, and there is no engine in it")
+        planning.check(wish, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            descriptions.save(folder, planning.make(wish, folder))
+    except OSError as error:
+        raise EngineError(f"{folder}: {error.strerror}") from None
+    return True
 
 
 def _bootstrap(engine: LocalEngine, check: Callable[[], object], deadline: float) -> None:
@@ -274,13 +273,19 @@ def _bootstrap(engine: LocalEngine, check: Callable[[], object], deadline: float
             raise InTheWay(f"the managers hold another engine: {error}") from None
 
 
-def _wait_for_clients(
-    engine: LocalEngine, gateway: Gateway, check: Callable[[], object], deadline: float
-) -> None:
-    wanted = {node.guid for node in engine.description.nodes}
-    with gateway:
-        while not wanted <= {str(client["sdcGuid"]) for client in gateway.list("Sdc")}:
-            check()
-            if time.monotonic() > deadline:
-                raise TookTooLong("not all clients have registered")
+def _wait_until_connected(engine: LocalEngine, check: Callable[[], object], progress: Progress) -> None:
+    """Until the managers have heard of every client, server and device. Raises TookTooLong."""
+    from artesian.embedded.local import managers, readiness  # slow to load, and not always needed
+
+    progress("waiting for clients, servers and disks …")
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    missing = ["the managers"]
+    while missing:
+        if time.monotonic() > deadline:
+            raise TookTooLong(f"not ready within {READY_TIMEOUT_S:g} s: {', '.join(missing)}")
+        check()
+        with contextlib.suppress(ManagersUnavailable):  # another election may be under way
+            state, live = managers.query(engine.description.manager_addresses, engine.secret, _ANSWER_S)
+            missing = readiness.awaited(engine.description, state, live)
+        if missing:
             time.sleep(_POLL_S)

@@ -19,6 +19,7 @@ from artesian.embedded.local.layout import Role
 from artesian.embedded.local.planning import Wish
 from artesian.embedded.local.status import status
 from artesian.host import processes
+from tests.patience import eventually
 
 from .conftest import MIB, quiet
 
@@ -124,6 +125,14 @@ def test_one_process_can_be_killed_and_started_again(up: Up) -> None:
     assert {name for name in before if before[name] != after[name]} == {"sds-2"}
 
 
+def test_it_is_up_when_the_disks_of_a_server_that_died_are_there_again(up: Up) -> None:
+    local = up(nodes=2)
+    local.kill(local.places(2, [Role.SDS]))
+    eventually(lambda: [server["connected"] for server in status(local)["servers"]] == [True, False])
+    local = up()
+    assert [device["condition"] for device in status(local)["devices"]] == ["normal"] * 2
+
+
 def test_nodes_and_disks_are_added_while_it_runs(up: Up) -> None:
     before = running(up(nodes=2))
     local = up(nodes=3, disks_per_node=2)
@@ -181,9 +190,8 @@ def test_the_status_names_the_nbd_address_of_a_mapping(up: Up) -> None:
     local = up()
     volumes.create(local, "v", GIB, thick=False)
     volumes.map_to_node(local, "v", 1, read_only=False)
-    deadline = 100
-    while not (mapping := status(local)["mappings"][0])["open"] and deadline:
-        deadline -= 1
+    eventually(lambda: all(mapping["open"] for mapping in status(local)["mappings"]))
+    (mapping,) = status(local)["mappings"]
     assert mapping["nbd"] == f"nbd+unix:///v?socket={local.layout.nbd_socket(1)}"
     assert mapping["process_id"] == running(local)["sdc-1"]
 
