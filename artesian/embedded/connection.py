@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
 
     `role` is what the peer takes part as, `peer` its address as "ip:port", `closed` is set when the
     connection has ended for whatever reason, `heard_s` is the loop's time of the last bytes from it,
+    `unanswered` counts our pings since then,
     `session_key` 32 bytes that only the two sides of this connection know, for who wants to encrypt;
     `context` is free for whoever uses the connection.
     """
@@ -74,6 +75,7 @@ class Connection(asyncio.Protocol):
         self.context: object = None
         self._loop = asyncio.get_running_loop()
         self.heard_s = self._loop.time()
+        self.unanswered = 0
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self._secret = secret
         self._own_role = own_role  # None: we are the side that was connected to
@@ -114,6 +116,11 @@ class Connection(asyncio.Protocol):
         """Send without an answer; does nothing when the connection is closed."""
         self._send({"kind": kind, "body": body})
 
+    def ping(self, body: dict[str, Any]) -> None:
+        """Ask the peer for a sign of life, and wait for none: `unanswered` tells."""
+        self.unanswered += 1
+        self._send({"id": next(self._numbers), "kind": "ping", "body": body})
+
     def close(self) -> None:
         """Send what is under way, then close."""
         if self._transport is not None:
@@ -141,6 +148,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_s = self._loop.time()
+        self.unanswered = 0
         try:
             for message in self._decoder.feed(data):
                 if self._greeted:

@@ -1,8 +1,8 @@
 """The control protocol as its users see it: `connect`, `serve`, `Connection`, and the link to the leader.
 
 `connection.py` has the protocol itself. What only the managers' side of it does: a manager that leads
-pushes "ping", with the addresses of all managers, twice a second; one that stops leading pushes "not_leader"
-with a hint and closes.
+asks "ping", with the addresses of all managers, twice a second, and gives up whoever says nothing for six
+seconds; one that stops leading pushes "not_leader" with a hint and closes.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from artesian.embedded.mdm.requests import Requests
 log = structlog.get_logger()
 
 PING_S = 0.5
+MAX_UNANSWERED = 12  # pings: six seconds, in which whoever is alive says something
 EXIT_FATAL = 70
 
 
@@ -82,8 +83,12 @@ class Manager:
             if self._leader is not None:
                 managers = self._machine.state.managers.values()
                 addresses = [f"{one.ip}:{one.control_port}" for one in managers]
-                for connection in self._connections:
-                    connection.push("ping", {"managers": addresses})
+                for connection in list(self._connections):
+                    if connection.unanswered < MAX_UNANSWERED:
+                        connection.ping({"managers": addresses})
+                    else:  # its machine may have lost its power, or hangs, and nothing else would say so
+                        log.warning("mdm.silent_peer", role=connection.role, peer=connection.peer)
+                        connection.abort()
 
     # --- the lead
 

@@ -13,6 +13,8 @@ from artesian.embedded.local.layout import Layout
 from artesian.embedded.local.planning import Wish
 from artesian.host import processes
 
+from .impatient import ImpatientEngine
+
 MIB = 1 << 20
 
 
@@ -39,3 +41,8 @@ def up(tmp_path: Path) -> Iterator[Callable[..., LocalEngine]]:
             identity = processes.running(pid_file)
             if identity is not None:
                 processes.stop([identity], 0.0)
+
+
+@pytest.fixture
+def impatient(up: Callable[..., LocalEngine]) -> ImpatientEngine:
+    return ImpatientEngine(up(nodes=3))

@@ -477,6 +477,43 @@ def test_stale_copies_are_joined_again_and_a_mirrored_join_is_committed() -> Non
     simulate(story, servers=2)
 
 
+# --- who says nothing any more
+
+
+def test_a_peer_that_answers_no_ping_is_given_up() -> None:
+    async def story(cluster: Cluster) -> None:
+        async def hang(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        async def answer(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            return {}
+
+        hanging = await connect(*ADDRESS, SECRET, "sdc", hang)
+        idle = await connect(*ADDRESS, SECRET, "gateway", answer)
+        await asyncio.sleep(5.9)
+        assert not hanging.closed.is_set()
+        await asyncio.sleep(1.0)
+        assert hanging.closed.is_set() and not idle.closed.is_set()
+
+    simulate(story, servers=None)
+
+
+def test_a_peer_that_only_reports_is_heard() -> None:
+    async def story(cluster: Cluster) -> None:
+        async def hang(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        busy = await connect(*ADDRESS, SECRET, "sds", hang)
+        for _ in range(20):
+            await asyncio.sleep(1.0)
+            busy.push("report", {})
+        assert not busy.closed.is_set()
+
+    simulate(story, servers=None)
+
+
 # --- the end of a lead
 
 

@@ -24,7 +24,6 @@ class SimulatedProcess:
     def __init__(self, loop: SimulatedLoop, name: str) -> None:
         self.name = name
         self.alive = True
-        self.frozen_until = 0.0
         self._loop = loop
         self.transports: dict[MemoryTransport, None] = {}
         self.listeners: set[tuple[str, int]] = set()
