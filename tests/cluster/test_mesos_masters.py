@@ -69,7 +69,7 @@ def test_the_leading_master_dies_for_good_and_another_goes_on(cluster: MesosMach
     cluster.run("volume", "create", "data", "1GiB", "--node", "h1", "--mount", path)
     writer = cluster.writer(path)
     first.start()  # a majority is needed, also of what follows
-    until(first.is_healthy, "the first master is back", 60.0)
+    until(first.is_ready, "the first master is back", 60.0)
     second.kill()
     another_leads(cluster, second)
     cluster.wait_registered(*NODES)

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -26,6 +28,7 @@ _KIT = Path(__file__).parent / "kit"
 _BUILT, _FAILED = _KIT / "bin" / ".built", _KIT / "bin" / ".failed"
 _ZOOKEEPER = Path("/usr/share/zookeeper/bin/zkServer.sh")
 _BUILDING_S = 120
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 # The same in all processes of one run of the tests: what one could not build, others do not try again.
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 _ROOT = Path(__file__).parents[2]
@@ -106,6 +109,7 @@ class Daemon:
         self.folder, self.ip, self.address = folder, ip, f"{ip}:{port}"
         given = {"ip": ip, "port": port, "work_dir": folder, "hostname": ip, **flags}
         self._command = [*prefix, str(_KIT / "bin" / program), *(f"--{name}={given[name]}" for name in given)]
+        self._is_one_of_several = "zk" in flags
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -141,17 +145,24 @@ class Daemon:
             except OSError:
                 pass  # it has ended
 
-    def is_healthy(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether it answers what is asked of it: `/health` is answered already while it recovers. One of
+        several masters answers that only, until they have elected one."""
         assert self._process is not None
         assert self._process.poll() is None, Path(f"{self.folder}.log").read_text(errors="replace")[-2000:]
+        asked = Request(f"http://{self.address}/api/v1", b'{"type": "GET_HEALTH"}', _JSON)
+        if self._is_one_of_several:
+            asked = Request(f"http://{self.address}/health")
         try:
-            with urlopen(Request(f"http://{self.address}/health"), timeout=5) as answer:
-                return bool(answer.status == 200)
+            with urlopen(asked, timeout=5) as answer:
+                return bool(answer.status == HTTPStatus.OK)
+        except HTTPError as error:
+            return error.code == HTTPStatus.UNAUTHORIZED
         except OSError:
             return False
 
     def ready(self) -> Daemon:
-        until(self.is_healthy, f"{self._command[0]} answers")
+        until(self.is_ready, f"{self._command[0]} answers")
         return self
 
 
