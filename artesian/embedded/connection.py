@@ -54,9 +54,8 @@ class Connection(asyncio.Protocol):
 
     `role` is what the peer takes part as, `peer` its address as "ip:port", `closed` is set when the
     connection has ended for whatever reason, `heard_s` is the loop's time of the last bytes from it,
-    `unanswered` counts our pings since then,
-    `session_key` 32 bytes that only the two sides of this connection know, for who wants to encrypt;
-    `context` is free for whoever uses the connection.
+    `unanswered` the number of our pings since then, `session_key` 32 bytes that only the two sides of this
+    connection know, for who wants to encrypt; `context` is free for whoever uses the connection.
     """
 
     def __init__(

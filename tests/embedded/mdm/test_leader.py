@@ -480,17 +480,15 @@ def test_stale_copies_are_joined_again_and_a_mirrored_join_is_committed() -> Non
 # --- who says nothing any more
 
 
+async def hang(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    await asyncio.Event().wait()
+    return {}
+
+
 def test_a_peer_that_answers_no_ping_is_given_up() -> None:
     async def story(cluster: Cluster) -> None:
-        async def hang(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            await asyncio.Event().wait()
-            return {}
-
-        async def answer(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            return {}
-
         hanging = await connect(*ADDRESS, SECRET, "sdc", hang)
-        idle = await connect(*ADDRESS, SECRET, "gateway", answer)
+        idle = await connect(*ADDRESS, SECRET, "gateway", ignore)
         await asyncio.sleep(5.9)
         assert not hanging.closed.is_set()
         await asyncio.sleep(1.0)
@@ -501,10 +499,6 @@ def test_a_peer_that_answers_no_ping_is_given_up() -> None:
 
 def test_a_peer_that_only_reports_is_heard() -> None:
     async def story(cluster: Cluster) -> None:
-        async def hang(connection: Connection, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            await asyncio.Event().wait()
-            return {}
-
         busy = await connect(*ADDRESS, SECRET, "sds", hang)
         for _ in range(20):
             await asyncio.sleep(1.0)
