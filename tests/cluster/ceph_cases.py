@@ -74,6 +74,12 @@ class CephCluster(Cluster):
         (pool,) = self.ceph("osd", "dump")["pools"]
         return str(pool["flags_names"])
 
+    def unevenness(self) -> float:
+        """By how many placement groups a disk is off what its size gives it."""
+        disks: list[dict[str, float]] = self.ceph("osd", "df")["nodes"]
+        share = sum(one["pgs"] for one in disks) / sum(one["crush_weight"] for one in disks)
+        return max(abs(one["pgs"] - share * one["crush_weight"]) for one in disks)
+
     # --- processes
 
     def process(self, node: str, prefix: str) -> int | None:

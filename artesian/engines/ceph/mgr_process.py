@@ -12,8 +12,15 @@ from artesian.engines.ceph.process_config import ProcessConfig, read_config
 from artesian.engines.ceph.waiting import Command, Pauses, daemon
 from artesian.host.files import write_durably
 
-# Else it makes a pool of its own, for what disks say of their health.
-_HEALTH_POOL = "mgr/devicehealth/enable_monitoring"
+# Of its modules, as long as nobody has set something else.
+_OPTIONS = {
+    # Else it makes a pool of its own, for what disks say of their health.
+    "mgr/devicehealth/enable_monitoring": "false",
+    # A pool is full when its fullest disk is. Five placement groups more or less, as by default, are a third
+    # of what our disks have; and a pool that was just expanded does not wait a minute for its first look.
+    "mgr/balancer/upmap_max_deviation": "1",
+    "mgr/balancer/sleep_interval": "10",
+}
 
 
 def prepare(path: Path) -> Command:
@@ -35,5 +42,8 @@ def _register(config: ProcessConfig) -> None:
     entity = f"mgr.{config.entity}"
     with Monitors.as_admin(config.fsid, config.monitors, config.secret) as monitors:
         monitors.ensure_entity(entity, cephx_key(config.secret, entity), MGR_CAPS)
-        # The monitors know no options of modules before the first manager has run.
-        monitors.command("config set", who="mgr", name=_HEALTH_POOL, value="false", force=True)
+        known = {one["name"] for one in monitors.ask("config dump")}
+        for name, value in _OPTIONS.items():
+            if name not in known:
+                # By force: the monitors know no options of modules before the first manager has run.
+                monitors.command("config set", who="mgr", name=name, value=value, force=True)

@@ -132,6 +132,23 @@ def test_a_member_of_the_quorum_goes_on_until_it_was_taken_out(machines: Machine
     assert machines.node("n1").running(Part.MANAGER) == before
 
 
+def test_what_people_have_set_of_a_manager_daemon_stays(machines: Machines) -> None:
+    def options() -> dict[str, str]:
+        return {one["name"]: one["value"] for one in machines.monitors.ask("config dump")}
+
+    pause, deviation = "mgr/balancer/sleep_interval", "mgr/balancer/upmap_max_deviation"
+    usual = options()
+    machines.monitors.command("config set", who="mgr", name=pause, value="33")
+    machines.monitors.command("config rm", who="mgr", name=deviation)
+    process = machines.node("n1").running(Part.ALL)["mgr"]
+    os.kill(process.process_id, signal.SIGKILL)
+    eventually(lambda: not process.is_alive)
+    machines.ensure()
+    machines.until(lambda: deviation in options())
+    assert options() == usual | {pause: "33"}
+    machines.monitors.command("config set", who="mgr", name=pause, value=usual[pause])
+
+
 def test_a_monitor_joins_later_and_leaves_what_it_knew(machines: Machines) -> None:
     places = machines.places
     machines.places = (*places, machines.place("n4"))
