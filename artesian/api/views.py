@@ -286,7 +286,9 @@ def _device_state(device: SeenDevice | None) -> str | None:
         return None
     if device.failed:
         return "failed"
-    return "leaving" if device.leaving else "in use"
+    if device.leaving:
+        return "leaving"
+    return "away" if device.away else "in use"
 
 
 def _plain(values: Document) -> Document:

@@ -312,6 +312,6 @@ def _not_calm(drill: Drill, facts: DrillFacts) -> str | None:
         if not manager.healthy:
             return f"manager {manager.name} is away"
     for device in engine.devices:
-        if device.failed and device.server in {one.name for one in facts.servers_of(drill.node or "")}:
-            return f"device {device.path} of {device.server} has failed"
+        if device.trouble and device.server in {one.name for one in facts.servers_of(drill.node or "")}:
+            return device.trouble
     return None

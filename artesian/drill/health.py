@@ -89,8 +89,8 @@ def _engine(facts: DrillFacts, engine: EngineSeen) -> Iterator[str]:
         if server.in_maintenance:
             yield f"server {server.name} is in maintenance"
     for device in engine.devices:
-        if device.failed:
-            yield f"device {device.path} of {device.server} has failed"
+        if device.trouble is not None:
+            yield device.trouble
     for pool in engine.pools:
         if engine.has_one_copy_only(pool.name):
             if pool.failed_bytes:
@@ -158,7 +158,7 @@ def _troubles(drill: Drill, facts: DrillFacts) -> Iterator[str]:
                 yield f"data of pool {pool.name} is out of reach"
         for device in engine.devices:
             if device.failed and device.server not in servers:
-                yield f"device {device.path} of {device.server} has failed, which is none of this drill's"
+                yield f"{device.trouble}, which is none of this drill's"
     for remedy in raised_since(drill, facts):
         if remedy.state.is_open and not _is_own(remedy, drill, facts):
             yield f"remedy {remedy.id} was raised, which is none of this drill's: {remedy.because}"

@@ -110,8 +110,8 @@ def _engine_missing(drill: Drill, facts: DrillFacts) -> str | None:
             return f"manager {manager.name} is away"
     gone = device_name(drill.target) if drill.kind is DrillKind.FAIL_DISK else None
     for device in engine.devices:
-        if device.failed and device.name != gone:
-            return f"device {device.path} of {device.server} has failed"
+        if device.trouble is not None and device.name != gone:
+            return device.trouble
     if any(not one.connected for one in engine.servers):
         return "a server is away"
     for pool in engine.pools:

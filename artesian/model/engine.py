@@ -123,7 +123,8 @@ class SeenDevice:
     `error_count` of reading and writing, as far as the engine counts; `read_latency_s` and `write_latency_s`:
     what a request takes on average at present; `media_failing`: the engine knows that the disk will fail.
     `used_bytes` is what is written to it, `room_bytes` what applications may still write; `iops`: what it
-    reads and writes in a second at present. None: not known.
+    reads and writes in a second at present. None: not known. `away`: it has not failed, and although its
+    server is there nobody can use it.
     """
 
     id: str
@@ -134,6 +135,7 @@ class SeenDevice:
     size_bytes: int
     failed: bool = False
     leaving: bool = False
+    away: bool = False
     error_count: int | None = None
     read_latency_s: float | None = None
     write_latency_s: float | None = None
@@ -142,6 +144,13 @@ class SeenDevice:
     room_bytes: int | None = None
     iops: float | None = None
     served_by: int | None = None  # the process id, modulo a million, of engines that know it
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot be used, in words; None if it can, or its server is away as a whole."""
+        if self.failed:
+            return f"device {self.path} of {self.server} has failed"
+        return f"device {self.path} of {self.server} is away" if self.away else None
 
     def is_served_by(self, process_ids: Collection[int | None]) -> bool:
         """Whether it is one of these that serves it."""

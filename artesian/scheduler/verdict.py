@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from artesian.model.engine import EngineSeen
+from artesian.model.names import server_name
 from artesian.model.node import NodeState
 from artesian.model.observation import Observation
 from artesian.model.plan import HeldStep
@@ -83,13 +85,21 @@ def _trouble(seen: Observation) -> list[str]:
         may_be_written = FULL_PERCENT * pool.size_bytes * (100 - pool.spare_percentage) // 100
         if pool.is_full or 100 * pool.used_bytes >= may_be_written > 0:
             found.append(f"pool {pool.name} is full")
-    found += [
-        f"device {device.path} of {device.server} has failed"
-        for device in seen.engine.devices
-        if device.failed
-    ]
+    found += _servers_away(seen, seen.engine)
+    found += [device.trouble for device in seen.engine.devices if device.trouble is not None]
     found += [f"manager {manager.name} is away" for manager in seen.engine.managers if not manager.healthy]
     return found
+
+
+def _servers_away(seen: Observation, engine: EngineSeen) -> list[str]:
+    """But for those in maintenance, and those of nodes of which more is wrong than that."""
+    silent = [node.name for node in seen.nodes if node.state is not NodeState.ALIVE]
+    return [
+        f"server {one.name} is away"
+        for one in engine.servers
+        if not (one.connected or one.in_maintenance)
+        and one.name not in {server_name(name, one.domain) for name in silent}
+    ]
 
 
 def _all_is_well(seen: Observation, decision: Decision) -> str:

@@ -56,7 +56,7 @@ SLOW = """
     remedy: replace-device
     approval: automatic
 """
-FILLING_BYTES = 600 * MIB  # with the second of the ratios too much for four small disks
+FILLING_BYTES = 550 * MIB  # with the second of the ratios too much for four small disks
 # As in every Ceph, and so that pools are full soon.
 RATIOS = {"nearfull": (0.85, 0.09), "backfillfull": (0.9, 0.095), "full": (0.95, 0.1)}
 

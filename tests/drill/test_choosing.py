@@ -98,6 +98,9 @@ ILL: dict[str, DrillFacts] = {
     "has failed": facts(
         seen=seen(engine=engine(devices=tuple(device(one, failed=one == "n2") for one in NAMES)))
     ),
+    "n2.default is away": facts(
+        seen=seen(engine=engine(devices=tuple(device(one, away=one == "n2") for one in NAMES)))
+    ),
     "is degraded": facts(seen=seen(engine=engine(pools=(pool(degraded_bytes=1),)))),
     "data is moving": facts(seen=seen(engine=engine(pools=(pool(moving_bytes=1),)))),
     "remedy r1": facts(state=with_remedy(state(), remedy("n1"))),

@@ -8,7 +8,7 @@ import pytest
 
 from artesian.model.changes import AddDomain, AddPool, JoinNode
 from artesian.model.disk import PoolName
-from artesian.model.engine import EngineSeen, SeenDevice, SeenManager, SeenPool
+from artesian.model.engine import EngineSeen, SeenDevice, SeenManager, SeenPool, SeenServer
 from artesian.model.node import Node, NodeState
 from artesian.model.observation import Observation
 from artesian.model.plan import GuardedPlan, HeldStep, Plan, Step
@@ -23,6 +23,8 @@ DOMAIN = Step(AddDomain("d"), "it is wanted")
 ADD_POOL = Step(AddPool(POOL, 10), "it is wanted")
 ENGINE = EngineSeen("abc", pools=(SeenPool("p", POOL),))
 SEEN = Observation(nodes=(Node("n1", "10.0.0.1"), Node("n2", "10.0.0.2")), engine=ENGINE)
+
+AWAY = SeenServer("s", "n1.default", "default", None, connected=False)
 
 DEGRADED = "Pool default/default is degraded."
 FULL = "Pool default/default is full."
@@ -94,6 +96,11 @@ def test_a_node_that_does_not_report_is_trouble(state: NodeState) -> None:
             "Device /dev/sdb of n1.default has failed.",
         ),
         (
+            replace(ENGINE, devices=(SeenDevice("1", "d", "n1.default", "/dev/sdb", POOL, 1, away=True),)),
+            "Device /dev/sdb of n1.default is away.",
+        ),
+        (replace(ENGINE, servers=(AWAY,)), "Server n1.default is away."),
+        (
             replace(ENGINE, managers=(SeenManager("mdm-n1", "10.0.0.1", ManagerRole.MANAGER, False, False),)),
             "Manager mdm-n1 is away.",
         ),
@@ -103,6 +110,16 @@ def test_what_is_wrong_with_the_engine_is_trouble(engine: EngineSeen, sentence: 
     verdict = pass_verdict(replace(SEEN, engine=engine), decided(), [])
     assert verdict.sentence == sentence
     assert not verdict.healthy
+
+
+def test_a_server_in_maintenance_may_be_away() -> None:
+    engine = replace(ENGINE, servers=(replace(AWAY, in_maintenance=True),))
+    assert pass_verdict(replace(SEEN, engine=engine), decided(), []).healthy
+
+
+def test_of_a_node_that_does_not_report_it_is_not_said_that_its_server_is_away() -> None:
+    node, engine = Node("n1", "10.0.0.1", NodeState.SILENT), replace(ENGINE, servers=(AWAY,))
+    assert pass_verdict(Observation((node,), engine), decided(), []).sentence == "Node n1 is silent."
 
 
 def test_data_that_moves_is_no_trouble() -> None:

@@ -189,16 +189,20 @@ class Reading:
     def _servers(self) -> Iterator[SeenServer]:
         away = self._answers.osd_map.get("crush_node_flags", {})
         for (name,), one in sorted(self.documents("servers").items()):
-            devices = self.devices_on(name)
-            is_served = any(self.is_up(one["osd"]) for one in devices.values())
             yield SeenServer(
                 id=name,
                 name=name,
                 domain=one["domain"],
                 fault_set=one["fault_set"],
-                connected=is_served or all(self.is_said_to_have_failed(uuid) for uuid in devices),
+                connected=self._is_there(name),
                 in_maintenance="noout" in away.get(names.host_bucket(name), ()),
             )
+
+    def _is_there(self, server: str) -> bool:
+        """Whether a server serves, or would if it had a disk that works."""
+        devices = self.devices_on(server)
+        is_served = any(self.is_up(one["osd"]) for one in devices.values())
+        return is_served or all(self.is_said_to_have_failed(uuid) for uuid in devices)
 
     def _devices(self) -> Iterator[SeenDevice]:
         latencies = {one["id"]: one["perf_stats"] for one in self._answers.figures.latencies}
@@ -207,6 +211,7 @@ class Reading:
             figures: Json = self._sizes.get(osd, {})
             # It is all one figure: reads are answered after the same queue.
             latency = latencies.get(osd, {}).get("commit_latency_ns")
+            failed, leaving = self._has_failed(uuid, one), bool(one.get("leaving"))
             yield SeenDevice(
                 id=uuid,
                 name=one["name"],
@@ -214,8 +219,9 @@ class Reading:
                 path=one["path"],
                 pool=PoolName(one["domain"], one["pool"]),
                 size_bytes=self._size(one),
-                failed=self._has_failed(uuid, one),
-                leaving=bool(one.get("leaving")),
+                failed=failed,
+                leaving=leaving,
+                away=not (failed or leaving or self.is_up(osd)) and self._is_there(one["server"]),
                 write_latency_s=latency / 1e9 if latency is not None and self.is_up(osd) else None,
                 used_bytes=KIB * figures["kb_used"] if "kb_used" in figures else None,
                 room_bytes=self._room(figures) if "kb_used" in figures else None,

@@ -100,13 +100,21 @@ class TestServersAndDevices:
         cluster = Cluster()
         cluster.add_device(3, "n1")
         cluster.osds[0]["up"] = 0
-        assert not device(cluster, 0).failed
+        assert not device(cluster, 0).failed and device(cluster, 0).away
+        assert not device(cluster, 3).away
+
+    def test_a_disk_that_is_to_go_need_not_be_there(self) -> None:
+        cluster = Cluster()
+        cluster.add_device(3, "n1")
+        cluster.osds[0]["up"] = 0
+        cluster.documents["devices", "uuid-0"]["leaving"] = True
+        assert not device(cluster, 0).away
 
     def test_a_disk_that_stays_away_beside_others_of_its_server_has_failed(self) -> None:
         cluster = Cluster()
         cluster.add_device(3, "n1")
         cluster.osds[0] |= {"up": 0, "in": 0, "down_at": 8}
-        assert device(cluster, 0).failed
+        assert device(cluster, 0).failed and not device(cluster, 0).away
         assert not device(cluster, 3).failed
 
     def test_a_disk_that_comes_back_later_than_another_one_of_its_server_has_not_failed(self) -> None:
@@ -114,12 +122,13 @@ class TestServersAndDevices:
         cluster.add_device(3, "n1")
         cluster.osds[0] |= {"up": 0, "in": 0, "down_at": 8}
         cluster.osds[3] |= {"up_from": 9, "down_at": 8}  # both were away
-        assert not device(cluster, 0).failed
+        assert not device(cluster, 0).failed and device(cluster, 0).away
 
     def test_the_disks_of_a_lost_server_have_not_failed(self) -> None:
         cluster = Cluster()
         cluster.osds[0] |= {"up": 0, "in": 0}
         assert not device(cluster, 0).failed
+        assert not device(cluster, 0).away  # as the server itself is
 
     def test_a_disk_of_which_its_node_says_so_has_failed(self) -> None:
         cluster = Cluster()
