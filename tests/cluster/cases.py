@@ -100,6 +100,10 @@ class Cluster:
     def wait_healthy(self) -> float:
         return self.wait("healthy", lambda: self.get("/status")["healthy"])
 
+    def wait_calm(self) -> float:
+        """Until nothing moves either, and a drill may begin."""
+        return self.wait("calm", lambda: self.get("/drills")["refused"] is None)
+
     # --- what there is
 
     def disk(self, node: str, name: str) -> Path:

@@ -136,7 +136,7 @@ def test_a_provider_that_hangs_holds_nobody_up(cluster: Cluster) -> None:
 
 
 def test_a_drill_is_ended_and_undone_whoever_is_killed_meanwhile(cluster: Cluster) -> None:
-    cluster.wait("calm", lambda: cluster.get("/drills")["refused"] is None)
+    cluster.wait_calm()
     begun = cluster.json("drill", "run", "kill-server", "--hold", "100s", "--no-wait")
     said = cluster.error(ExitCode.IN_THE_WAY, "drill", "run", "kill-manager")
     assert f"drill {begun['id']}" in said
